@@ -1,0 +1,1 @@
+"""Connect your machines across any networks with one join code."""

@@ -1,0 +1,1 @@
+"""Channels and streams over one link (floor 5)."""

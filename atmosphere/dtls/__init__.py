@@ -1,0 +1,1 @@
+"""The DTLS handshake and records (floor 3)."""

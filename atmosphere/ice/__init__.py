@@ -1,0 +1,1 @@
+"""Candidates, checks, nomination, consent (floor 2)."""

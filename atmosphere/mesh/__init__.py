@@ -1,0 +1,1 @@
+"""Nodes, peers, membership, invites, files (floor 6)."""

@@ -1,0 +1,1 @@
+"""The everyday public API over the floors."""

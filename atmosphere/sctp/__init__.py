@@ -1,0 +1,1 @@
+"""The SCTP association (floor 4)."""

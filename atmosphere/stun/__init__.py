@@ -1,0 +1,1 @@
+"""STUN messages and transactions (floor 1)."""

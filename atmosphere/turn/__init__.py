@@ -1,0 +1,1 @@
+"""TURN: relayed candidates (floor 1)."""

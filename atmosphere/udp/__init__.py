@@ -1,0 +1,1 @@
+"""The node's sockets and addresses (floor 0)."""

@@ -1,0 +1,1 @@
+"""A WebSocket signaling server and its client; knows nothing of atmosphere."""

@@ -1,0 +1,42 @@
+"""What several tests share: what a machine must have, and how a test says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from functools import cache
+
+import pytest
+
+
+@cache
+def _missing(what: str) -> str | None:
+    """Why `what` cannot be used here, or None when it can."""
+    if what == "netns":
+        return _netns_missing()
+    program = {"coturn": "turnserver"}.get(what, what)
+    return None if shutil.which(program) else f"{program} is not installed (make test-deps)"
+
+
+def _netns_missing() -> str | None:
+    if not shutil.which("ip") or not shutil.which("nft"):
+        return "ip or nft is not installed (make test-deps)"
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    name = f"atm-probe-{os.getpid()}"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
+    if made.returncode:
+        return f"network namespaces do not work here: {made.stderr.decode().strip()}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    return None
+
+
+def require(*things: str) -> None:
+    """Skip the running test where one of `things` is missing; under CI=true that is a failure."""
+    for what in things:
+        reason = _missing(what)
+        if reason and os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        elif reason:
+            pytest.skip(reason)
