@@ -1,0 +1,100 @@
+"""The rules of the house that no linter knows: each is one test, and its failure names the file and the line."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted(path for package in ("atmosphere", "signaling") for path in (ROOT / package).rglob("*.py"))
+
+LONGEST_FILE = 400
+"""Lines; a file of source is split well before."""
+
+ONLY_IN = {"aioice": "atmosphere/stun/library.py", "aiortc": "atmosphere/sctp/association.py"}
+"""Libraries whose private names we use, and the one file that may."""
+
+TASK_OWNERS = {"atmosphere/tasks.py", "signaling/tasks.py"}
+"""Everybody else starts tasks through these, or in a TaskGroup."""
+
+HEAVY = ("aioice", "aiortc", "av", "cryptography", "OpenSSL", "websockets", "asyncio")
+"""What `atmosphere --help` must not wait for."""
+
+TESTED_BY: dict[str, str] = {}
+"""Source files whose test file is not the one of their own name."""
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Every source file's name inside the repository, and its syntax tree."""
+    for path in SOURCES:
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The packages that an import statement names (none for any other statement)."""
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module.partition(".")[0]]
+    return []
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_with_private_names_is_imported_in_one_place(library: str) -> None:
+    found = {
+        f"{name}:{node.lineno}"
+        for name, tree in trees()
+        if name != ONLY_IN[library]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and library in imported(node)
+    }
+    assert not found
+
+
+def test_tasks_have_owners() -> None:
+    found = {
+        f"{name}:{node.lineno}"
+        for name, tree in trees()
+        if name not in TASK_OWNERS
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}
+        if not (isinstance(node.value, ast.Name) and node.value.id in {"group", "task_group"})
+    }
+    assert not found
+
+
+def test_no_file_of_source_is_long() -> None:
+    assert not {
+        f"{path.relative_to(ROOT)}: {lines}"
+        for path in SOURCES
+        if (lines := path.read_text().count("\n")) > LONGEST_FILE
+    }
+
+
+def test_every_source_file_has_its_test_file() -> None:
+    missing = set()
+    for path in SOURCES:
+        name = path.relative_to(ROOT)
+        if path.name in {"__init__.py", "__main__.py"}:
+            continue
+        inside = name.parts[1:] if name.parts[0] == "atmosphere" else name.parts
+        expected = TESTED_BY.get(name.as_posix(), Path("tests", *inside[:-1], f"test_{inside[-1]}").as_posix())
+        if not (ROOT / expected).exists():
+            missing.add(f"{name} (expected {expected})")
+    assert sorted(missing) == []
+
+
+def test_the_exceptions_to_the_rules_are_still_needed() -> None:
+    assert all((ROOT / name).exists() for name in TESTED_BY)
+    assert all((ROOT / name).exists() for name in ONLY_IN.values())
+
+
+def test_the_command_line_starts_without_the_heavy_libraries() -> None:
+    script = f"import sys, atmosphere.cli; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
