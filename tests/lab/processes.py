@@ -1,0 +1,113 @@
+"""Programs inside a namespace: started as a user would, watched by their output, ended by their process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command_in(namespace: str, command: Sequence[str]) -> list[str]:
+    """The command line that runs `command` inside `namespace`."""
+    return ["ip", "netns", "exec", namespace, *command]
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Our environment without colours and terminals, plus `extra`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATMOSPHERE_")}
+    return inherited | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | dict(extra)
+
+
+class Program:
+    """A running program; its output is kept line by line and can be waited for."""
+
+    def __init__(self, name: str, command: Sequence[str], extra_environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=ROOT,
+            env=environment(extra_environment),
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id (`ip netns exec` replaces itself, so it is the program's own)."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """Everything it said so far, both streams."""
+        with self._changed:
+            return "\n".join(self.lines)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self.lines.append("(end of output)")
+            self._changed.notify_all()
+
+    def wait_for(self, text: str, timeout: float = 20.0) -> str:
+        """The first line that contains `text`; AssertionError with all output when none comes within `timeout` s."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines if text in line), None)
+
+        def settled() -> bool:
+            return found() is not None or (bool(self.lines) and self.lines[-1] == "(end of output)")
+
+        with self._changed:
+            self._changed.wait_for(settled, timeout)
+            line = found()
+        assert line is not None, f"{self.name} did not say {text!r} within {timeout:g} s:\n{self.output}"
+        return line
+
+    def wait(self, timeout: float = 20.0) -> int:
+        """Its exit code, once it has ended by itself."""
+        code = self._process.wait(timeout)
+        self._reader.join(5)
+        return code
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self, timeout: float = 10.0) -> int:
+        """Ask it to end, as `kill` and service managers do; its exit code (after `timeout` it is killed)."""
+        self._end(signal.SIGTERM, timeout)
+        return self._process.returncode
+
+    def _end(self, how: signal.Signals, timeout: float = 10.0) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(how)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+        self._reader.join(5)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()

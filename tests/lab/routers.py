@@ -1,0 +1,73 @@
+"""What a home router does to UDP, as nftables rules; the kinds carry their everyday names (RFC 4787 terms beside them).
+
+A router that let stray packets reach itself would remember them as flows of its own, and the household's next packet to
+that same address would then have to take another port: the mapping would change under the hole punch. Home routers drop
+strays before that, and so do these: the input chain drops whatever nobody inside asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Kind = Literal["port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked"]
+
+KINDS: dict[Kind, tuple[str, str]] = {
+    "port-restricted": ("endpoint-independent", "address-and-port-dependent"),
+    "restricted-cone": ("endpoint-independent", "address-dependent"),
+    "full-cone": ("endpoint-independent", "endpoint-independent"),
+    "symmetric": ("address-and-port-dependent", "address-and-port-dependent"),
+}
+"""Kind → its mapping and filtering behaviour."""
+
+_BASE = """
+table ip home {{
+    {state}
+    chain before {{
+        type nat hook prerouting priority dstnat; policy accept;
+        {inward}
+    }}
+    chain after {{
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "wan" {masquerade}
+    }}
+    chain through {{
+        type filter hook forward priority filter; policy drop;
+        {remember}
+        {refuse}
+        iifname "lan" accept
+        ct state established,related accept
+        ct status dnat accept
+    }}
+    chain itself {{
+        type filter hook input priority filter; policy drop;
+        iifname != "wan" accept
+        ct state established,related accept
+        icmp type echo-request accept
+    }}
+}}
+"""
+
+_FULL_CONE = {
+    "state": "map open { type inet_service : ipv4_addr; flags timeout; timeout 120s; size 65535; }",
+    "remember": 'iifname "lan" oifname "wan" ip protocol udp update @open { udp sport : ip saddr }',
+    "inward": 'iifname "wan" ip protocol udp dnat to udp dport map @open',
+}
+_RESTRICTED_CONE = {
+    "state": "map open { type ipv4_addr . inet_service : ipv4_addr; flags timeout; timeout 120s; size 65535; }",
+    "remember": 'iifname "lan" oifname "wan" ip protocol udp update @open { ip daddr . udp sport : ip saddr }',
+    "inward": 'iifname "wan" ip protocol udp dnat to ip saddr . udp dport map @open',
+}
+
+
+def rules(kind: Kind) -> str:
+    """The ruleset of a router whose inside is the interface `lan` and whose outside is `wan`."""
+    parts = {"state": "", "inward": "", "remember": "", "refuse": "", "masquerade": "masquerade"}
+    if kind == "symmetric":
+        parts["masquerade"] = "masquerade fully-random"
+    elif kind == "full-cone":
+        parts |= _FULL_CONE
+    elif kind == "restricted-cone":
+        parts |= _RESTRICTED_CONE
+    elif kind == "udp-blocked":
+        parts["refuse"] = "ip protocol udp drop"
+    return _BASE.format(**parts)

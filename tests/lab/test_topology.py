@@ -1,0 +1,159 @@
+"""The laboratory itself: every router does what its kind's name says, measured from behind it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab.coturn import PORT, start_coturn
+from tests.lab.routers import KINDS, Kind
+from tests.lab.topology import Lab, Machine
+
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+HERE = Path(__file__).parent
+PROBER, PUNCHER = str(HERE / "prober.py"), str(HERE / "puncher.py")
+
+
+def probe(machine: Machine, server: str, local_port: int = 7777) -> dict[str, object]:
+    done = machine.run(*machine.python(PROBER, server, str(PORT), str(local_port)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.needs("coturn")
+def test_every_router_behaves_as_its_name_says(lab: Lab) -> None:
+    box = lab.public("box", addresses=2)
+    start_coturn(box, *box.addresses)
+    for kind, (mapping, filtering) in KINDS.items():
+        home = lab.home(kind, kind)
+        found = probe(home.machine(f"{kind}-machine"), box.address)
+        assert (kind, found["mapping"], found["filtering"]) == (kind, mapping, filtering)
+        mapped = found["mapped"]
+        assert isinstance(mapped, list)
+        assert mapped[0] == home.outside
+        assert (mapped[1] == 7777) is (kind != "symmetric")
+
+
+@pytest.mark.needs("coturn")
+def test_a_machine_in_public_has_no_router(lab: Lab) -> None:
+    box = lab.public("box", addresses=2)
+    start_coturn(box, *box.addresses)
+    host = lab.public("host")
+    found = probe(host, box.address)
+    assert found == {
+        "mapped": [host.address, 7777],
+        "mapping": "endpoint-independent",
+        "filtering": "endpoint-independent",
+    }
+
+
+@pytest.mark.needs("coturn")
+def test_where_udp_is_blocked_stun_is_silent_and_tcp_works(lab: Lab) -> None:
+    box = lab.public("box")
+    start_coturn(box)
+    host = lab.machine("host", "udp-blocked")
+    assert probe(host, box.address)["mapped"] is None
+    script = f"import socket; socket.create_connection(({box.address!r}, {PORT}), 5).close()"
+    assert host.run(*host.python("-c", script)).returncode == 0
+
+
+def test_machines_in_public_reach_each_other(lab: Lab) -> None:
+    one, two = lab.public("one"), lab.public("two")
+    assert pings(one, two.address)
+    two.unplug()
+    assert not pings(one, two.address)
+    two.plug()
+    assert pings(one, two.address)
+
+
+def test_a_household_reaches_out_and_nobody_reaches_in(lab: Lab) -> None:
+    box = lab.public("box")
+    home = lab.home("home", "port-restricted")
+    one, two = home.machine("one"), home.machine("two")
+    assert pings(one, box.address)
+    assert pings(one, two.address)
+    assert not pings(box, one.address)
+    assert punched(one, 7000, (box.address, 7000), box, 7001, (home.outside, 7000)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("one_kind", "two_kind", "meets"),
+    [
+        ("port-restricted", "port-restricted", True),
+        ("full-cone", "symmetric", True),
+        ("restricted-cone", "symmetric", True),
+        ("port-restricted", "symmetric", False),
+        ("symmetric", "symmetric", False),
+    ],
+)
+def test_a_bare_hole_punch_works_exactly_where_theory_says(
+    lab: Lab, one_kind: Kind, two_kind: Kind, meets: bool
+) -> None:
+    one_home, two_home = lab.home("one-home", one_kind), lab.home("two-home", two_kind)
+    one, two = one_home.machine("one"), two_home.machine("two")
+    sources = punched(one, 7777, (two_home.outside, 7777), two, 7777, (one_home.outside, 7777))
+    assert (sources[0] is not None) is meets
+    if meets:
+        assert sources[1] == [one_home.outside, 7777]
+
+
+def test_strays_do_not_change_a_mapping(lab: Lab) -> None:
+    """The first knocks arrive before the household has sent anything; its own must still leave from the same port."""
+    box = lab.public("box")
+    home = lab.home("home", "port-restricted")
+    host = home.machine("host")
+    early = box.start(*box.python(PUNCHER, "7777", home.outside, "7777", "6"))
+    done = box.run(*box.python(PUNCHER, "7778", home.outside, "7777", "0.5"))
+    assert json.loads(done.stdout) is None
+    assert json.loads(host.run(*host.python(PUNCHER, "7777", box.address, "7777")).stdout) == [box.address, 7777]
+    assert json.loads(early.wait_for("[")) == [home.outside, 7777]
+
+
+def test_nothing_stays_behind() -> None:
+    with Lab() as lab:
+        host = lab.machine("host", "symmetric")
+        prefix = host.namespace.partition("-")[0]
+        program = host.start("sleep", "60")
+        background = host.run("sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!")
+        folder = lab.folder
+    assert not program.running
+    assert not alive(int(background.stdout))
+    assert not folder.exists()
+    namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    assert prefix not in namespaces
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and not just waiting to be buried."""
+    status = Path("/proc", str(pid), "stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def pings(machine: Machine, address: str) -> bool:
+    """Whether one ICMP echo is answered (asked with Python: `ping` is not everywhere)."""
+    script = (
+        "import socket, struct, sys\n"
+        "sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); sock.settimeout(1.5)\n"
+        "packet = bytes([8, 0]) + struct.pack('!H', 0xFFFF - 0x0800 - 1) + struct.pack('!HH', 0, 1)\n"
+        "try:\n"
+        "    sock.sendto(packet, (sys.argv[1], 0))\n"
+        "    while sock.recv(2048)[20] != 0: pass\n"
+        "except OSError: sys.exit(1)\n"
+    )
+    return machine.run(*machine.python("-c", script, address)).returncode == 0
+
+
+def punched(
+    one: Machine, one_port: int, one_target: tuple[str, int], two: Machine, two_port: int, two_target: tuple[str, int]
+) -> tuple[object, object]:
+    """What each of two machines saw when both knocked at the other for two seconds."""
+    waiting = two.start(*two.python(PUNCHER, str(two_port), two_target[0], str(two_target[1]), "2.5"))
+    first = one.run(*one.python(PUNCHER, str(one_port), one_target[0], str(one_target[1]), "2"))
+    waiting.wait(10)
+    return json.loads(first.stdout), json.loads(waiting.lines[0])
