@@ -1,0 +1,136 @@
+"""Atmosphere in the laboratory, driven as a user drives it: by its command line, one home a machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from tests.lab.processes import Program
+from tests.lab.topology import Machine
+
+RELAY_PORT = 3478
+
+
+class Relay:
+    """`atmosphere relay` on a public machine; `options` is what it told its nodes to use."""
+
+    def __init__(self, machine: Machine, *options: str) -> None:
+        self.machine = machine
+        self.program = machine.start(
+            *machine.python("-m", "atmosphere", "relay"),
+            *("--port", str(RELAY_PORT), "--public-host", machine.address),
+            *options,
+        )
+        self.program.wait_for("READY")
+        self.program.wait_for("--signaling")
+        told = re.search(r"--signaling[ =](\S+)", self.program.output)
+        assert told is not None
+        self.signaling = told[1]
+        self.stun = f"stun:{machine.address}:{RELAY_PORT}"
+        self.options = ("--signaling", self.signaling, "--stun", self.stun)
+
+
+class Member:
+    """A node on a machine: its home, the options it runs with, and the commands its owner types."""
+
+    def __init__(self, machine: Machine, *options: str) -> None:
+        self.machine = machine
+        self.name = machine.name
+        self.options = (*options, "--no-port-mapping")
+        self.environment = {"ATMOSPHERE_HOME": str(machine.folder / "atmosphere"), "ATMOSPHERE_NAME": machine.name}
+
+    def atmosphere(self, *arguments: str, timeout: float = 45.0) -> subprocess.CompletedProcess[str]:
+        """Type `atmosphere …` and wait for the prompt."""
+        command = self.machine.python("-m", "atmosphere", *arguments)
+        return self.machine.run(*command, timeout=timeout, env=self.environment)
+
+    def json(self, *arguments: str, timeout: float = 45.0) -> Any:
+        """The document that `atmosphere --json …` prints; AssertionError when the command fails."""
+        done = self.atmosphere("--json", *arguments, timeout=timeout)
+        assert done.returncode == 0, f"{self.name}: {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}"
+        return json.loads(done.stdout)
+
+    def serve(self) -> Program:
+        """`atmosphere serve` in the foreground of its own terminal, ready."""
+        command = self.machine.python("-m", "atmosphere", "serve", *self.options)
+        program = self.machine.start(*command, env=self.environment)
+        program.wait_for("READY")
+        return program
+
+    def found(self, mesh: str = "lab") -> Program:
+        """A new mesh, this node its founder, and the node running."""
+        done = self.atmosphere("init", mesh, "--name", self.name)
+        assert done.returncode == 0, done.stderr
+        return self.serve()
+
+    def code(self, *options: str) -> str:
+        """A join code from the running node."""
+        done = self.atmosphere("join", *options)
+        assert done.returncode == 0, done.stderr
+        code = done.stdout.strip()
+        assert code.startswith("atm1"), done.stdout
+        assert "\n" not in code
+        return code
+
+    def join(self, code: str, *, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """`atmosphere join CODE`, which leaves a node running in the background."""
+        return self.atmosphere("join", code, "--name", self.name, *self.options, timeout=timeout)
+
+    def peers(self) -> dict[str, Any]:
+        """Members by name, as `peers --json` shows them."""
+        return {peer["name"]: peer for peer in self.json("peers")}
+
+    def kill(self) -> None:
+        """A power cut: everything that runs on this machine is gone at once."""
+        listed = subprocess.run(
+            ["ip", "netns", "pids", self.machine.namespace], capture_output=True, text=True, check=True, timeout=10
+        )
+        for pid in listed.stdout.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def joined(member: Member, code: str) -> None:
+    """Join and insist that it worked."""
+    done = member.join(code)
+    assert done.returncode == 0, f"{member.name} could not join (exit {done.returncode}):\n{done.stderr}"
+
+
+def until(what: str, condition: Callable[[], bool], seconds: float = 20.0) -> float:
+    """Ask again and again until `condition` holds; how long that took. AssertionError after `seconds`."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"not within {seconds:g} s: {what}"
+        time.sleep(0.25)  # every question is a process of its own
+    return time.monotonic() - started
+
+
+def connected(member: Member, others: Iterable[Member], kind: str | None = None) -> bool:
+    """Whether `member` is connected to all `others` (by paths of `kind`, when one is given)."""
+    done = member.atmosphere("--json", "peers")
+    if done.returncode:
+        return False
+    peers = {peer["name"]: peer for peer in json.loads(done.stdout)}
+    return all(
+        (peer := peers.get(other.name)) is not None
+        and peer["state"] == "connected"
+        and (kind is None or peer["path"]["kind"] == kind)
+        for other in others
+    )
+
+
+def all_connected(members: Iterable[Member], kind: str | None = None, seconds: float = 20.0) -> float:
+    """Wait until every member is connected to every other; how long that took."""
+    everybody = list(members)
+    return until(
+        f"everybody connected{f' {kind}' if kind else ''}",
+        lambda: all(connected(one, [other for other in everybody if other is not one], kind) for one in everybody),
+        seconds,
+    )
