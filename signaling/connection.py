@@ -1,0 +1,112 @@
+"""One client's WebSocket as the server holds it: counted at the door, written without waiting, cut when it lags.
+
+There is one task for each connection, the one that reads. Writing needs none: a frame goes into the transport's own
+buffer, whose size is the queue that is bounded. Pings come from the server's sweep instead of a keepalive task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from websockets.asyncio.server import Server, ServerConnection, broadcast
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from signaling.limits import TokenBucket, address_key
+from signaling.messages import ServerMessage, encode
+
+CLOSE_TIMEOUT = 2.0
+REPLACED = 4001
+"""The close code for a connection whose id connected again."""
+
+_NO_REQUEST = Request("/", Headers())
+
+
+class Door(Protocol):
+    """What a connection tells its server when it comes and goes."""
+
+    def enter(self, connection: NodeConnection) -> str | None:
+        """Count it; None, or why it is refused."""
+
+    def leave(self, connection: NodeConnection) -> None:
+        """It is gone."""
+
+    def behind(self, connection: NodeConnection, size: int) -> bool:
+        """So many bytes are unsent; True when that is more than it may have."""
+
+    def sent(self) -> None:
+        """A frame was written."""
+
+
+class NodeConnection(ServerConnection):
+    """A connection with what the server must know of it."""
+
+    bucket: TokenBucket
+    """The rate of its messages; made when it has proved its id."""
+
+    def __init__(self, door: Door, protocol: ServerProtocol, server: Server, **options: Any) -> None:
+        super().__init__(protocol, server, **options)
+        self._door = door
+        self.address = ""
+        self.refusal: str | None = None
+        self.seen = self.pinged = self.turn_at = self.loop.time()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames may be written."""
+        return self.protocol.state is State.OPEN
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it before anything is read (asyncio.Protocol)."""
+        peer = transport.get_extra_info("peername")
+        self.address = address_key(peer[0]) if peer else ""
+        self.refusal = self._door.enter(self)
+        super().connection_made(transport)
+        if self.refusal == "flood":
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Uncount it (asyncio.Protocol)."""
+        self._door.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Anything that arrives shows that the other side lives (asyncio.Protocol)."""
+        self.seen = self.loop.time()
+        super().data_received(data)
+
+    def take_host(self) -> str:
+        """The Host header of its request; the request itself is let go, headers are most of an idle node's memory."""
+        host = self.request.headers.get("Host", "") if self.request else ""
+        self.request, self.response = _NO_REQUEST, None
+        return host
+
+    def tell(self, message: ServerMessage) -> None:
+        """Write a message."""
+        self.write(encode(message))
+
+    def write(self, frame: bytes) -> None:
+        """Write a frame's text; a reader too far behind is cut instead of waited for."""
+        if not self.is_open:
+            return
+        broadcast((self,), frame, text=True)
+        self._door.sent()
+        if self._door.behind(self, self.transport.get_write_buffer_size()):
+            self.transport.abort()
+
+    def ping_now(self, now: float) -> None:
+        """Send a ping; the answer shows in `seen`."""
+        self.pinged = now
+        if self.is_open:
+            self.protocol.send_ping(b"")
+            self.send_data()
+
+    def end(self, code: int, reason: str) -> None:
+        """Start to close, and cut the connection if the other side does not answer that soon."""
+        if self.is_open:
+            self.protocol.send_close(code, reason)
+            self.send_data()
+            self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)

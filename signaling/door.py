@@ -1,0 +1,89 @@
+"""Who comes in: counts connections, keeps the rates of addresses, and shares out the memory for slow readers."""
+
+from __future__ import annotations
+
+from signaling.connection import NodeConnection
+from signaling.limits import KeyedBuckets, Seats, TokenBucket
+from signaling.metrics import Metrics
+from signaling.settings import Settings
+
+SPARE_SEATS = 256
+"""Connections beyond the maximum that live until they can be told why they are refused."""
+
+
+class ServerDoor:
+    """The door of one server."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, now: float) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._seats = Seats(settings.max_connections, settings.max_connections_per_address)
+        self.inside: set[NodeConnection] = set()
+        self.lagging: set[NodeConnection] = set()
+        self._address_handshakes = KeyedBuckets(
+            settings.handshakes_per_address, settings.handshakes_per_address_burst, settings.tracked_addresses
+        )
+        self._handshakes = TokenBucket(settings.handshakes, settings.handshakes_burst, now)
+        self._address_messages = KeyedBuckets(
+            settings.messages_per_address, settings.messages_per_address_burst, settings.tracked_addresses
+        )
+        self._messages = TokenBucket(settings.messages, settings.messages_burst, now)
+
+    @property
+    def tracked_addresses(self) -> int:
+        """Addresses with a rate of their own."""
+        return max(len(self._address_handshakes), len(self._address_messages))
+
+    def enter(self, connection: NodeConnection) -> str | None:
+        """Count it; None, or why it is refused: "total", "address", or "flood" when it is not even told."""
+        self._metrics.count("connections_total")
+        refusal = self._seats.take(connection.address)
+        if refusal:
+            self._metrics.count("connections_refused_total")
+            if len(self.inside) >= self._seats.total + SPARE_SEATS:
+                return "flood"
+        self.inside.add(connection)
+        return refusal
+
+    def leave(self, connection: NodeConnection) -> None:
+        """It is gone."""
+        self.inside.discard(connection)
+        self.lagging.discard(connection)
+        if connection.refusal is None:
+            self._seats.leave(connection.address)
+
+    def behind(self, connection: NodeConnection, size: int) -> bool:
+        """Whether `size` unsent bytes are more than this reader's share."""
+        if not size:
+            self.lagging.discard(connection)
+            return False
+        self.lagging.add(connection)
+        share = self._settings.outgoing_bytes_in_all // len(self.lagging)
+        if size <= min(self._settings.outgoing_bytes, share):
+            return False
+        self._metrics.count("slow_cut_total")
+        return True
+
+    def sent(self) -> None:
+        """A frame was written."""
+        self._metrics.count("frames_sent_total")
+
+    def may_request(self, address: str, now: float) -> bool:
+        """Whether this address may make one more HTTP request or handshake."""
+        return self._address_handshakes.take(address, now)
+
+    def may_handshake(self, now: float) -> bool:
+        """Whether the server takes one more handshake from anybody."""
+        return self._handshakes.take(now)
+
+    def may_message(self, address: str, now: float) -> bool:
+        """Whether the server takes one more message from this address, and at all."""
+        return self._address_messages.take(address, now) and self._messages.take(now)
+
+    def sweep(self, now: float) -> None:
+        """Forget idle addresses; cut readers that hold more than what has become their share."""
+        self._address_handshakes.forget_full(now)
+        self._address_messages.forget_full(now)
+        for connection in tuple(self.lagging):
+            if self.behind(connection, connection.transport.get_write_buffer_size()):
+                connection.transport.abort()

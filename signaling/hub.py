@@ -1,0 +1,151 @@
+"""What happens to a message: the server's tables put together, without any connection (pure).
+
+Nodes are named by id; each id has one connection, which the server looks up. Every method returns what is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from signaling.mailbox import Mailboxes, Put, RecentIds
+from signaling.messages import (
+    ClientMessage,
+    Delivered,
+    Done,
+    Error,
+    Incoming,
+    Presence,
+    Publish,
+    Queued,
+    Send,
+    ServerMessage,
+    Subscribe,
+    Unsubscribe,
+    Watch,
+)
+from signaling.metrics import Metrics
+from signaling.presence import Watchers
+from signaling.settings import Settings
+from signaling.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for several nodes."""
+
+    to: tuple[str, ...]
+    message: ServerMessage
+
+
+class Hub:
+    """Who is here, and where each message goes."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.online: set[str] = set()
+        self.mailboxes = Mailboxes(settings)
+        self.topics = Topics(settings.topics_per_connection, settings.subscribers_per_topic)
+        self.watchers = Watchers(settings.watched_per_connection)
+        self._recent = RecentIds(settings.remembered_ids, settings.max_ttl)
+
+    def connect(self, node: str, now: float) -> list[Delivery]:
+        """`node` has a new connection: what waited for it, and the news for those who watch it."""
+        waiting = self.mailboxes.take(node, now)
+        self._metrics.count("messages_delivered_total", len(waiting))
+        for stored in waiting:
+            self._recent.add((node, stored.sender, stored.id), now)
+        deliveries = [Delivery((node,), Incoming(m.sender, m.payload, m.id)) for m in waiting]
+        self._forget(node)
+        if node not in self.online:
+            self.online.add(node)
+            deliveries += self._news(node, online=True)
+        return deliveries
+
+    def disconnect(self, node: str) -> list[Delivery]:
+        """`node` has no connection any more: the news for those who watch it."""
+        self.online.discard(node)
+        self._forget(node)
+        return self._news(node, online=False)
+
+    def receive(self, node: str, message: ClientMessage, now: float) -> list[Delivery]:
+        """What a message of `node` leads to; its answer comes last, so that `delivered` means it was written."""
+        handler = self._HANDLERS.get(type(message))
+        if handler is None:
+            return [Delivery((node,), Error("malformed", "a hello is sent once, as the first frame"))]
+        return handler(self, node, message, now)
+
+    def expire(self, now: float) -> None:
+        """Forget what is too old."""
+        self._metrics.count("messages_expired_total", self.mailboxes.expire(now))
+        self._recent.expire(now)
+
+    def _forget(self, node: str) -> None:
+        self.topics.remove(node)
+        self.watchers.remove(node)
+
+    def _news(self, node: str, *, online: bool) -> list[Delivery]:
+        watchers = tuple(self.watchers.watchers(node))
+        return [Delivery(watchers, Presence(node, online))] if watchers else []
+
+    def _send(self, node: str, message: Send, now: float) -> list[Delivery]:
+        key = (message.to, node, message.id)
+        if key in self._recent:
+            self._metrics.count("messages_duplicate_total")
+            return [Delivery((node,), Delivered(message.ref))]
+        if message.to in self.online:
+            self._recent.add(key, now)
+            self._metrics.count("messages_delivered_total")
+            return [
+                Delivery((message.to,), Incoming(node, message.payload, message.id)),
+                Delivery((node,), Delivered(message.ref)),
+            ]
+        if not message.ttl:
+            self._metrics.count("messages_offline_total")
+            return [Delivery((node,), Error("offline", "the receiver is away", message.ref))]
+        return [Delivery((node,), self._store(node, message, now))]
+
+    def _store(self, node: str, message: Send, now: float) -> ServerMessage:
+        result = self.mailboxes.put(message.to, node, message.id, message.payload, message.ttl, now)
+        self._metrics.count(f"messages_{result.value}_total")
+        if result is Put.FULL:
+            return Error("full", "the receiver's mailbox is full", message.ref)
+        return Queued(message.ref)
+
+    def _publish(self, node: str, message: Publish, now: float) -> list[Delivery]:
+        receivers = tuple(self.topics.receivers(message.topic, node))
+        answer = Delivery((node,), Delivered(message.ref, len(receivers)))
+        if not receivers:
+            return [answer]
+        if not self._recent.add(("", message.topic, node, message.id), now):
+            self._metrics.count("messages_duplicate_total")
+            return [answer]
+        self._metrics.count("messages_delivered_total", len(receivers))
+        return [Delivery(receivers, Incoming(node, message.payload, message.id, message.topic)), answer]
+
+    def _subscribe(self, node: str, message: Subscribe, now: float) -> list[Delivery]:
+        if not self.topics.subscribe(node, message.topic):
+            return self._over_limit(node, "too many topics, or too many subscribers to this one", message.ref)
+        return [Delivery((node,), Done(message.ref))]
+
+    def _unsubscribe(self, node: str, message: Unsubscribe, now: float) -> list[Delivery]:
+        self.topics.unsubscribe(node, message.topic)
+        return [Delivery((node,), Done(message.ref))]
+
+    def _watch(self, node: str, message: Watch, now: float) -> list[Delivery]:
+        if not self.watchers.watch(node, message.ids):
+            return self._over_limit(node, "too many watched ids", message.ref)
+        told = [Delivery((node,), Presence(watched, watched in self.online)) for watched in dict.fromkeys(message.ids)]
+        return [*told, Delivery((node,), Done(message.ref))]
+
+    def _over_limit(self, node: str, text: str, ref: int) -> list[Delivery]:
+        self._metrics.count("limits_refused_total")
+        return [Delivery((node,), Error("limit", text, ref))]
+
+    _HANDLERS: dict[type, Callable[..., list[Delivery]]] = {  # noqa: RUF012 (a table, never changed)
+        Send: _send,
+        Publish: _publish,
+        Subscribe: _subscribe,
+        Unsubscribe: _unsubscribe,
+        Watch: _watch,
+    }

@@ -1,0 +1,107 @@
+"""Token buckets and counts that keep one client, one address and everybody together within bounds (pure)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+
+
+class TokenBucket:
+    """Lets `rate` things a second pass on average and `burst` at once."""
+
+    __slots__ = ("_at", "_tokens", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def available(self, now: float) -> float:
+        """The tokens there are now; negative while a charge is being paid off."""
+        self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
+        self._at = now
+        return self._tokens
+
+    def take(self, now: float, cost: float = 1.0) -> bool:
+        """Take `cost` tokens, or none when there are not so many."""
+        if self.available(now) < cost:
+            return False
+        self._tokens -= cost
+        return True
+
+    def charge(self, now: float, cost: float = 1.0) -> float:
+        """Take `cost` tokens even if there are fewer; the seconds to wait until the debt is paid, 0 without one."""
+        self._tokens = self.available(now) - cost
+        return max(0.0, -self._tokens / self.rate)
+
+
+class KeyedBuckets:
+    """A token bucket for each key; at most `max_keys`, the longest unused is forgotten first."""
+
+    def __init__(self, rate: float, burst: float, max_keys: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._max_keys = max_keys
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: str, now: float) -> bool:
+        """Take a token of this key, or say that there is none."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, now)
+            if len(self._buckets) > self._max_keys:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        return bucket.take(now)
+
+    def forget_full(self, now: float) -> None:
+        """Drop the longest unused buckets that are full again: they say no more than a new one would."""
+        while self._buckets:
+            key, bucket = next(iter(self._buckets.items()))
+            if bucket.available(now) < bucket.burst:
+                return
+            del self._buckets[key]
+
+
+class Seats:
+    """Counts connections, in all and by key, up to a maximum of each."""
+
+    def __init__(self, in_all: int, per_key: int) -> None:
+        self._in_all = in_all
+        self._per_key = per_key
+        self._taken: dict[str, int] = {}
+        self.total = 0
+
+    def take(self, key: str) -> str | None:
+        """Sit down (None), or why not: "total" or "address"."""
+        if self.total >= self._in_all:
+            return "total"
+        if self._taken.get(key, 0) >= self._per_key:
+            return "address"
+        self._taken[key] = self._taken.get(key, 0) + 1
+        self.total += 1
+        return None
+
+    def leave(self, key: str) -> None:
+        """Stand up; only after a `take` that gave a seat."""
+        self.total -= 1
+        self._taken[key] -= 1
+        if not self._taken[key]:
+            del self._taken[key]
+
+
+def address_key(host: str) -> str:
+    """What one customer of a provider cannot change at will: an IPv4 address, an IPv6 /64; other text as it is."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address), 64), strict=False))

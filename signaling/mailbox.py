@@ -1,0 +1,157 @@
+"""Messages for nodes that are away, kept for a short while (pure).
+
+Bounded in every direction: messages and bytes for one receiver, messages of one sender for one receiver, bytes in all,
+seconds. A full mailbox refuses the new message and never drops an old one, whose sender was told that it is queued.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+
+from signaling.settings import Settings
+
+OVERHEAD = 512
+"""What a stored message costs beside its payload, in bytes (objects, dictionary entries), measured generously."""
+
+
+class Put(Enum):
+    """What became of a message."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message that waits."""
+
+    sender: str
+    id: str
+    payload: str
+    expires_at: float
+
+    @property
+    def size(self) -> int:
+        """Bytes that it is counted with against the total."""
+        return len(self.payload) + OVERHEAD
+
+
+@dataclass(slots=True)
+class _Box:
+    messages: OrderedDict[tuple[str, str], Stored] = field(default_factory=OrderedDict)
+    payload_bytes: int = 0
+
+    def of_sender(self, sender: str) -> int:
+        return sum(1 for stored in self.messages.values() if stored.sender == sender)
+
+
+class Mailboxes:
+    """The messages of all who are away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._boxes: dict[str, _Box] = {}
+        self._expiries: list[tuple[float, str, str, str]] = []
+        self.messages = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def put(self, to: str, sender: str, message_id: str, payload: str, ttl: float, now: float) -> Put:
+        """Keep a message for `to` until `ttl` seconds (at most `max_ttl`) are over."""
+        self.expire(now)
+        stored = Stored(sender, message_id, payload, now + min(ttl, self._settings.max_ttl))
+        box = self._boxes.get(to)
+        if box is not None and (sender, message_id) in box.messages:
+            return Put.DUPLICATE
+        if not self._fits(box or _Box(), stored):
+            return Put.FULL
+        box = self._boxes.setdefault(to, _Box())
+        box.messages[sender, message_id] = stored
+        box.payload_bytes += len(payload)
+        self.messages += 1
+        self.bytes += stored.size
+        heapq.heappush(self._expiries, (stored.expires_at, to, sender, message_id))
+        return Put.QUEUED
+
+    def take(self, to: str, now: float) -> list[Stored]:
+        """Everything that waits for `to`, oldest first; it is gone from here."""
+        self.expire(now)
+        box = self._boxes.pop(to, None)
+        if box is None:
+            return []
+        taken = list(box.messages.values())
+        self.messages -= len(taken)
+        self.bytes -= sum(stored.size for stored in taken)
+        return taken
+
+    def expire(self, now: float) -> int:
+        """Forget what is too old; how many messages that were."""
+        forgotten = 0
+        while self._expiries and self._expiries[0][0] <= now:
+            expires_at, to, sender, message_id = heapq.heappop(self._expiries)
+            forgotten += self._forget(to, (sender, message_id), expires_at)
+        if len(self._expiries) > 2 * self.messages + 64:
+            # Messages that were taken leave their entry behind; without this the heap would grow with every delivery.
+            self._expiries = [
+                (stored.expires_at, to, *key) for to, box in self._boxes.items() for key, stored in box.messages.items()
+            ]
+            heapq.heapify(self._expiries)
+        return forgotten
+
+    def _fits(self, box: _Box, stored: Stored) -> bool:
+        settings = self._settings
+        return (
+            len(box.messages) < settings.mailbox_messages
+            and box.payload_bytes + len(stored.payload) <= settings.mailbox_bytes
+            and box.of_sender(stored.sender) < settings.mailbox_messages_per_sender
+            and self.bytes + stored.size <= settings.mailboxes_bytes
+        )
+
+    def _forget(self, to: str, key: tuple[str, str], expires_at: float) -> int:
+        box = self._boxes.get(to)
+        stored = box.messages.get(key) if box else None
+        if box is None or stored is None or stored.expires_at != expires_at:
+            return 0  # it was taken, and perhaps another came under the same id
+        del box.messages[key]
+        box.payload_bytes -= len(stored.payload)
+        self.messages -= 1
+        self.bytes -= stored.size
+        if not box.messages:
+            del self._boxes[to]
+        return 1
+
+
+class RecentIds:
+    """Remembers which messages went through, up to `maximum` of them and for `lifetime` seconds."""
+
+    def __init__(self, maximum: int, lifetime: float) -> None:
+        self._maximum = maximum
+        self._lifetime = lifetime
+        self._seen: OrderedDict[tuple[str, ...], float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def __contains__(self, key: tuple[str, ...]) -> bool:
+        return key in self._seen
+
+    def add(self, key: tuple[str, ...], now: float) -> bool:
+        """Remember `key`; False when it was known already."""
+        self.expire(now)
+        if key in self._seen:
+            return False
+        self._seen[key] = now
+        if len(self._seen) > self._maximum:
+            self._seen.popitem(last=False)
+        return True
+
+    def expire(self, now: float) -> None:
+        """Forget what was added longer ago than the lifetime."""
+        while self._seen and next(iter(self._seen.values())) <= now - self._lifetime:
+            self._seen.popitem(last=False)

@@ -1,0 +1,75 @@
+"""What a server counts, as a dict for /stats and as Prometheus text for /metrics (text format 0.0.4).
+
+Written without prometheus-client: two dozen plain counters and gauges need no registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+COUNTERS: Final = {
+    "connections_total": "TCP connections accepted",
+    "connections_refused_total": "connections refused because of a limit on them",
+    "http_requests_total": "plain HTTP requests answered",
+    "handshakes_total": "clients that proved their id",
+    "handshakes_failed_total": "clients that did not: no hello in time, unreadable, wrong signature",
+    "frames_received_total": "frames received from clients",
+    "frames_sent_total": "frames sent to clients",
+    "frames_malformed_total": "frames that were no message of the protocol",
+    "messages_delivered_total": "messages written to a receiver's connection",
+    "messages_queued_total": "messages put into a mailbox",
+    "messages_duplicate_total": "messages that had come before under the same id",
+    "messages_offline_total": "messages refused because the receiver was away",
+    "messages_full_total": "messages refused because a mailbox was full",
+    "messages_expired_total": "messages that nobody fetched from a mailbox in time",
+    "messages_busy_total": "messages refused because of a rate",
+    "messages_delayed_total": "messages read later because their connection was over its rate",
+    "limits_refused_total": "subscriptions and watches refused because of a limit",
+    "replaced_total": "connections replaced by a newer one of the same id",
+    "slow_cut_total": "connections cut because they did not read",
+    "silent_cut_total": "connections cut because they did not answer pings",
+}
+
+GAUGES: Final = {
+    "up_seconds": "seconds since the start",
+    "draining": "1 while the server is going",
+    "connections": "TCP connections now",
+    "nodes": "nodes connected now",
+    "mailboxes": "mailboxes that hold something",
+    "mailbox_messages": "messages in mailboxes",
+    "mailbox_bytes": "bytes in mailboxes",
+    "topics": "topics with a subscriber",
+    "watching_nodes": "nodes that watch others",
+    "readers_behind": "connections with something unsent",
+    "tracked_addresses": "addresses with a rate of their own",
+}
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        self._counters = dict.fromkeys(COUNTERS, 0)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter named in COUNTERS."""
+        self._counters[name] += by
+
+    def __getitem__(self, name: str) -> int:
+        return self._counters[name]
+
+    def as_dict(self, gauges: Mapping[str, float]) -> dict[str, float]:
+        """All numbers by name."""
+        return {**gauges, **self._counters}
+
+    def as_prometheus(self, gauges: Mapping[str, float]) -> str:
+        """The text of /metrics."""
+        lines: list[str] = []
+        for kind, texts, values in (("gauge", GAUGES, gauges), ("counter", COUNTERS, self._counters)):
+            for name, value in values.items():
+                full = f"signaling_{name}"
+                lines += [f"# HELP {full} {texts[name]}", f"# TYPE {full} {kind}", f"{full} {value}"]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,195 @@
+"""Several signaling servers as one: what is sent goes to all that are connected, what comes twice is seen once.
+
+Messages are the same when sender, id *and* payload are: a hostile server that delivers other bytes under a message's id
+cannot make the true copy from another server look like a repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from signaling.auth import Signer, id_of
+from signaling.client import Health, Message, SignalingClient, State, new_message_id
+from signaling.errors import SignalingError
+from signaling.mailbox import RecentIds
+from signaling.turn_credentials import TurnServer
+from signaling.url import normalize
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 4096
+REMEMBERED_SECONDS = 300.0
+MAX_SENDING = 256
+
+
+class SignalingPool:
+    """A node's connections to all its servers; assign the callbacks, `add` servers, `close` it.
+
+    `on_message(Message)`, `on_turn(list of TurnServer)` with the credentials of all servers, `on_state(url, state)`.
+    """
+
+    def __init__(self, signer: Signer, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        self.id = id_of(signer.public_key)
+        self.on_message: Callable[[Message], None] = _ignore
+        self.on_turn: Callable[[list[TurnServer]], None] = _ignore
+        self.on_state: Callable[[str, State], None] = _ignore
+        self._signer = signer
+        self._ssl_context = ssl_context
+        self._clients: dict[str, SignalingClient] = {}
+        self._topics: dict[str, None] = {}
+        self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
+        self._working: set[asyncio.Task[bool]] = set()
+
+    # Servers
+
+    @property
+    def urls(self) -> list[str]:
+        """The servers in use, in the order in which they were added."""
+        return list(self._clients)
+
+    @property
+    def connected(self) -> list[str]:
+        """Those of them that are connected now."""
+        return [url for url, client in self._clients.items() if client.state == "connected"]
+
+    @property
+    def turn(self) -> list[TurnServer]:
+        """The TURN servers that the connected servers offer, each once."""
+        offered: list[TurnServer] = []
+        for client in self._clients.values():
+            offered += [server for server in client.turn if server not in offered]
+        return offered
+
+    @property
+    def health(self) -> list[Health]:
+        """How each server is doing."""
+        return [client.health for client in self._clients.values()]
+
+    def add(self, url: str) -> str:
+        """Use one more server, from now on; its URL in its one form. Raises InvalidURL."""
+        name = normalize(url)
+        if name not in self._clients:
+            client = SignalingClient(name, self._signer, ssl_context=self._ssl_context)
+            client.on_message = self._take_message
+            client.on_turn = lambda _: self.on_turn(self.turn)
+            client.on_state = lambda state: self.on_state(name, state)
+            client.start()
+            self._clients[name] = client
+            for topic in self._topics:
+                self._work(client.subscribe(topic), "subscribe")
+        return name
+
+    async def remove(self, url: str) -> None:
+        """Leave a server; nothing happens when it is not in use."""
+        client = self._clients.pop(normalize(url), None)
+        if client is not None:
+            await client.close()
+
+    async def close(self) -> None:
+        """Leave all servers."""
+        for task in self._working:
+            task.cancel()
+        clients = list(self._clients.values())
+        self._clients.clear()
+        await asyncio.gather(*(client.close() for client in clients), *self._working, return_exceptions=True)
+
+    async def wait_connected(self, timeout: float) -> bool:
+        """Whether at least one server is connected within `timeout` seconds."""
+        return await self._any(
+            [self._work(client.wait_connected(timeout), "wait") for client in self._clients.values()]
+        )
+
+    # Messages
+
+    async def send(
+        self, to: str, payload: bytes, *, ttl: float = 30.0, message_id: str | None = None, timeout: float = 10.0
+    ) -> bool:
+        """Send to one node through every server; True as soon as one has delivered or queued it, False when none did.
+
+        While no server is connected it waits for one, up to `timeout` seconds.
+        """
+        name = message_id or new_message_id()
+        return await self._any(
+            [
+                self._work(client.send(to, payload, ttl=ttl, message_id=name, timeout=timeout), "send")
+                for client in self._targets()
+            ]
+        )
+
+    async def publish(
+        self, topic: str, payload: bytes, *, message_id: str | None = None, timeout: float = 10.0
+    ) -> bool:
+        """Publish through every server; True as soon as one has done so."""
+        name = message_id or new_message_id()
+        return await self._any(
+            [
+                self._work(client.publish(topic, payload, message_id=name, timeout=timeout), "publish")
+                for client in self._targets()
+            ]
+        )
+
+    async def subscribe(self, topic: str, *, timeout: float = 10.0) -> bool:
+        """Get what is published to `topic` on any server, also on those added later; True once one has agreed."""
+        self._topics[topic] = None
+        return await self._any(
+            [self._work(client.subscribe(topic, timeout=timeout), "subscribe") for client in self._clients.values()]
+        )
+
+    async def unsubscribe(self, topic: str) -> None:
+        """Get no more of `topic`."""
+        self._topics.pop(topic, None)
+        await self._any([self._work(client.unsubscribe(topic), "unsubscribe") for client in self._clients.values()])
+
+    def _targets(self) -> Iterable[SignalingClient]:
+        clients = list(self._clients.values())
+        return [client for client in clients if client.state == "connected"] or clients
+
+    def _take_message(self, message: Message) -> None:
+        digest = hashlib.sha256(message.payload).hexdigest()
+        key = (message.sender, message.id, message.topic or "", digest)
+        if self._seen.add(key, asyncio.get_running_loop().time()):
+            self.on_message(message)
+
+    # Work that goes on at several servers at once
+
+    def _work(self, request: Awaitable[Any], what: str) -> asyncio.Task[bool] | None:
+        if len(self._working) >= MAX_SENDING:
+            _discard(request)
+            return None
+        task = asyncio.get_running_loop().create_task(self._accepted(request, what), name=f"signaling pool: {what}")
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return task
+
+    @staticmethod
+    async def _accepted(request: Awaitable[Any], what: str) -> bool:
+        try:
+            await request
+        except SignalingError as error:
+            logger.info("%s: %s", what, error)
+            return False
+        return True
+
+    @staticmethod
+    async def _any(tasks: Iterable[asyncio.Task[bool] | None]) -> bool:
+        """Whether one of the tasks succeeds; the others go on, each has its own end."""
+        pending = {task for task in tasks if task is not None}
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if any(not task.cancelled() and task.result() for task in done):
+                return True
+        return False
+
+
+def _discard(request: Awaitable[Any]) -> None:
+    if asyncio.iscoroutine(request):
+        request.close()
+
+
+def _ignore(*_: object) -> None:
+    """Stand in for a callback that nobody assigned."""

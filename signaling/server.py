@@ -1,0 +1,347 @@
+"""The signaling server: sockets around the hub.
+
+A connection goes through: the door (limits), HTTP (http.py), the challenge (auth.py), then message after message into
+the hub (hub.py), which says who is to be sent what. Messages wait in their connection while it is over its rate, so its
+sender is slowed down by TCP; over the rate of an address or of the server they are refused with the error `busy`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from signaling import http
+from signaling.auth import check, new_nonce
+from signaling.connection import CLOSE_TIMEOUT, REPLACED, NodeConnection
+from signaling.door import ServerDoor
+from signaling.errors import AuthError, DecodeError
+from signaling.hub import Delivery, Hub
+from signaling.limits import TokenBucket
+from signaling.listen import BACKLOG, listening_sockets
+from signaling.messages import (
+    MAX_PAYLOAD,
+    PROTOCOL,
+    Challenge,
+    ClientMessage,
+    Drain,
+    Error,
+    Hello,
+    Limits,
+    Turn,
+    Welcome,
+    decode_client,
+    encode,
+)
+from signaling.metrics import Metrics
+from signaling.settings import Settings
+from signaling.turn_credentials import TurnCredentialSource, TurnServer
+
+logger = logging.getLogger(__name__)
+_quiet = logging.getLogger("signaling.websocket")
+_quiet.setLevel(logging.WARNING)
+
+POLICY_VIOLATION = 1008
+UNSUPPORTED_DATA = 1003
+PINGS_MISSED = 2.5
+"""Keepalive intervals of silence after which a connection is taken for dead."""
+
+FAN_OUT_SHARE = 8
+"""Messages sent for one received count as this fraction of a message received."""
+
+
+class SignalingServer:
+    """A server for one port; `start` it, `stop` it, once each."""
+
+    def __init__(self, settings: Settings | None = None, *, turn: TurnCredentialSource | None = None) -> None:
+        self.settings = settings or Settings()
+        self._turn = turn
+        self._metrics = Metrics()
+        self._hub = Hub(self.settings, self._metrics)
+        self._nodes: dict[str, NodeConnection] = {}
+        self._empty = asyncio.Event()
+        self._servers: list[Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._draining = False
+        self._started_at = 0.0
+        self._door = ServerDoor(self.settings, self._metrics, 0.0)
+        self.port = 0
+        self.addresses: list[tuple[str, int]] = []
+
+    # Life
+
+    async def start(
+        self, host: str | Sequence[str] | None = None, port: int = 0, *, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen on a TCP port; `host` None means every IPv4 and IPv6 address. Raises OSError."""
+        self._started_at = self._now()
+        sockets = await listening_sockets(host, port)
+        self.addresses = [sock.getsockname()[:2] for sock in sockets]
+        self.port = self.addresses[0][1]
+        for sock in sockets:
+            self._servers.append(await self._serve(sock, ssl_context))
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever(), name="signaling: sweep")
+        logger.info("listening on %s", ", ".join(f"{address} port {port}" for address, port in self.addresses))
+
+    async def _serve(self, sock: Any, ssl_context: ssl.SSLContext | None) -> Server:
+        settings = self.settings
+        return await serve(
+            self._handle,
+            sock=sock,
+            ssl=ssl_context,
+            backlog=BACKLOG,
+            create_connection=cast("type[ServerConnection]", functools.partial(NodeConnection, self._door)),
+            process_request=self._process_request,
+            server_header=None,
+            compression=None,
+            open_timeout=settings.handshake_timeout,
+            ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT,
+            max_size=settings.max_message,
+            max_queue=4,
+            write_limit=settings.outgoing_bytes,
+            logger=_quiet,
+        )
+
+    async def stop(self, drain: float = 0.0) -> None:
+        """Ask all clients to go elsewhere, wait up to `drain` seconds until they did, then close everything (1001)."""
+        self._draining = True
+        if drain > 0 and self._nodes:
+            logger.info("draining %d nodes", len(self._nodes))
+            self._tell_all(Drain(min(self.settings.drain_within, drain)))
+            self._empty.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(drain):
+                    await self._empty.wait()
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._door.inside):
+            if not connection.is_open:
+                connection.transport.abort()
+        for server in self._servers:
+            await server.wait_closed()
+        if self._sweeper:
+            self._sweeper.cancel()
+            await asyncio.wait([self._sweeper])
+        logger.info("stopped")
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    # What it knows of itself
+
+    def stats(self) -> dict[str, float]:
+        """Every gauge and counter by its name in metrics.py."""
+        return self._metrics.as_dict(self._gauges())
+
+    def _gauges(self) -> dict[str, float]:
+        mailboxes = self._hub.mailboxes
+        return {
+            "up_seconds": round(self._now() - self._started_at, 3),
+            "draining": int(self._draining),
+            "connections": len(self._door.inside),
+            "nodes": len(self._nodes),
+            "mailboxes": len(mailboxes),
+            "mailbox_messages": mailboxes.messages,
+            "mailbox_bytes": mailboxes.bytes,
+            "topics": len(self._hub.topics),
+            "watching_nodes": len(self._hub.watchers),
+            "readers_behind": len(self._door.lagging),
+            "tracked_addresses": self._door.tracked_addresses,
+        }
+
+    # Coming in
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Plain HTTP is answered here; None lets the WebSocket open."""
+        assert isinstance(connection, NodeConnection)  # noqa: S101 (made by `_serve`)
+        refused = self._refuse(connection, request)
+        if refused:
+            self._metrics.count("connections_refused_total")
+            return http.reply(connection, *refused)
+        path = http.path_of(request)
+        if path in http.WEBSOCKET_PATHS and http.wants_websocket(request):
+            return None
+        self._metrics.count("http_requests_total")
+        gauges = self._gauges()
+        prometheus = self._metrics.as_prometheus(gauges)
+        return http.answer(connection, path, self._metrics.as_dict(gauges), prometheus, draining=self._draining)
+
+    def _refuse(self, connection: NodeConnection, request: Request) -> tuple[HTTPStatus, str] | None:
+        now = self._now()
+        if connection.refusal == "total":
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.\n"
+        if connection.refusal == "address":
+            return HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address.\n"
+        if not self._door.may_request(connection.address, now):
+            return HTTPStatus.TOO_MANY_REQUESTS, "Too many requests from your address.\n"
+        if not http.wants_websocket(request):
+            return None
+        if self._draining:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is going.\n"
+        if not http.host_is_known(request, self.settings.hosts):
+            return HTTPStatus.MISDIRECTED_REQUEST, "This server has another name.\n"
+        if not self._door.may_handshake(now):
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is busy.\n"
+        return None
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        """One WebSocket from its opening to its end."""
+        assert isinstance(connection, NodeConnection)  # noqa: S101 (made by `_serve`)
+        with contextlib.suppress(ConnectionClosed):
+            node = await self._authenticate(connection)
+            if node is None:
+                return
+            self._welcome(node, connection)
+            try:
+                await self._read(node, connection)
+            finally:
+                self._gone(node, connection)
+
+    async def _authenticate(self, connection: NodeConnection) -> str | None:
+        """The id that the client proves, or None after telling it what was wrong."""
+        host, nonce = connection.take_host(), new_nonce()
+        connection.tell(Challenge(PROTOCOL, nonce))
+        try:
+            async with asyncio.timeout(self.settings.handshake_timeout):
+                frame = await connection.recv()
+            hello = _decode_text(frame)
+            if not isinstance(hello, Hello):
+                raise DecodeError("the first frame must be a hello")
+            node = check(hello, host, nonce)
+        except TimeoutError:
+            self._turn_away(connection, "timeout", "no hello came in time")
+        except DecodeError as error:
+            self._turn_away(connection, "malformed", str(error))
+        except AuthError as error:
+            self._turn_away(connection, "unauthorized", str(error))
+        else:
+            self._metrics.count("handshakes_total")
+            return node
+        return None
+
+    def _turn_away(self, connection: NodeConnection, code: str, text: str) -> None:
+        self._metrics.count("handshakes_failed_total")
+        logger.info("a client at %s was turned away: %s", connection.address, text)
+        connection.tell(Error(code, text[:200]))
+        connection.end(POLICY_VIOLATION, code)
+
+    def _welcome(self, node: str, connection: NodeConnection) -> None:
+        settings, now = self.settings, self._now()
+        former = self._nodes.get(node)
+        self._nodes[node] = connection
+        connection.bucket = TokenBucket(settings.messages_per_connection, settings.messages_per_connection_burst, now)
+        connection.turn_at = now
+        limits = Limits(
+            settings.max_message,
+            MAX_PAYLOAD,
+            settings.topics_per_connection,
+            settings.watched_per_connection,
+            settings.max_ttl,
+        )
+        connection.tell(Welcome(node, limits, settings.keepalive, self._mint(node)))
+        if former is not None:
+            self._metrics.count("replaced_total")
+            former.tell(Error("replaced", "this id connected again"))
+            former.end(REPLACED, "replaced")
+        logger.info("%s connected from %s", node, connection.address)
+        self._deliver(self._hub.connect(node, now))
+
+    def _mint(self, node: str) -> list[TurnServer]:
+        return [self._turn.mint(node, time.time())] if self._turn else []
+
+    def _gone(self, node: str, connection: NodeConnection) -> None:
+        if self._nodes.get(node) is not connection:
+            return  # a newer connection has taken its place
+        del self._nodes[node]
+        logger.info("%s disconnected", node)
+        self._deliver(self._hub.disconnect(node))
+        if not self._nodes:
+            self._empty.set()
+
+    # Messages
+
+    async def _read(self, node: str, connection: NodeConnection) -> None:
+        malformed = 0
+        while self._nodes.get(node) is connection and connection.is_open:
+            frame = await connection.recv()
+            self._metrics.count("frames_received_total")
+            delay = connection.bucket.charge(self._now())
+            if delay:
+                self._metrics.count("messages_delayed_total")
+                await asyncio.sleep(delay)
+            try:
+                message = _decode_text(frame)
+            except DecodeError as error:
+                self._metrics.count("frames_malformed_total")
+                connection.tell(Error("malformed", str(error)[:200]))
+                malformed += 1
+                if malformed >= self.settings.malformed_per_connection:
+                    connection.end(POLICY_VIOLATION, "malformed")
+                continue
+            self._receive(node, connection, message)
+
+    def _receive(self, node: str, connection: NodeConnection, message: ClientMessage) -> None:
+        now = self._now()
+        if not self._door.may_message(connection.address, now):
+            self._metrics.count("messages_busy_total")
+            connection.tell(Error("busy", "too many messages, try again later", getattr(message, "ref", None)))
+            return
+        deliveries = self._hub.receive(node, message, now)
+        connection.bucket.charge(now, sum(len(delivery.to) for delivery in deliveries) // FAN_OUT_SHARE)
+        self._deliver(deliveries)
+
+    def _deliver(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            frame = encode(delivery.message)
+            for node in delivery.to:
+                connection = self._nodes.get(node)
+                if connection is not None:
+                    connection.write(frame)
+
+    def _tell_all(self, message: Drain) -> None:
+        self._deliver([Delivery(tuple(self._nodes), message)])
+
+    # Time
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.sweep_interval)
+            try:
+                self._sweep(self._now())
+            except Exception:  # the sweep must go on, whatever one connection did
+                logger.exception("the sweep failed")
+
+    def _sweep(self, now: float) -> None:
+        self._hub.expire(now)
+        self._door.sweep(now)
+        for node, connection in tuple(self._nodes.items()):
+            self._look_after(node, connection, now)
+
+    def _look_after(self, node: str, connection: NodeConnection, now: float) -> None:
+        keepalive = self.settings.keepalive
+        if now - connection.seen > PINGS_MISSED * keepalive:
+            self._metrics.count("silent_cut_total")
+            connection.transport.abort()
+        elif now - max(connection.seen, connection.pinged) >= keepalive:
+            connection.ping_now(now)
+        if self._turn and now - connection.turn_at > self._turn.ttl / 2:
+            connection.turn_at = now
+            connection.tell(Turn(self._mint(node)))
+
+
+def _decode_text(frame: str | bytes) -> ClientMessage:
+    if isinstance(frame, bytes):
+        raise DecodeError("a binary frame; messages are text")
+    return decode_client(frame)

@@ -1,0 +1,126 @@
+"""Opening one connection to a server: TCP or TLS, WebSocket, challenge, proof, welcome."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from typing import Any, TypeVar
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from signaling.auth import Signer, id_of, prove
+from signaling.errors import DecodeError, Rejected, SignalingError
+from signaling.messages import (
+    MAX_MESSAGE,
+    PROTOCOL,
+    Challenge,
+    Error,
+    ServerMessage,
+    Welcome,
+    decode_server,
+    encode,
+)
+
+M = TypeVar("M", Challenge, Welcome)
+
+_quiet = logging.getLogger("signaling.websocket")
+
+OPEN_TIMEOUT = 8.0
+"""Seconds for everything from the name's resolution to the welcome."""
+
+PING_INTERVAL = 15.0
+PING_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
+MAX_UNSENT = 2 * 1024 * 1024
+
+
+class _Connect(connect):
+    """A connection to the server that was named, and to no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow no redirect: the host is part of what is signed, and a server must not send us elsewhere."""
+        return exc
+
+
+async def open_session(
+    url: str, signer: Signer, ssl_context: ssl.SSLContext | None
+) -> tuple[ClientConnection, Welcome]:
+    """A connection that is welcome, and its welcome; raises SignalingError whatever goes wrong."""
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            websocket = await _connect(url, ssl_context)
+            try:
+                return websocket, await _introduce(websocket, signer)
+            except BaseException:
+                websocket.transport.abort()
+                raise
+    except SignalingError:
+        raise
+    except Exception as error:
+        # Names, proxies, TLS and HTTP fail in many types; to the caller all are the same: no use of this server.
+        raise SignalingError(describe(error)) from error
+
+
+async def _connect(url: str, ssl_context: ssl.SSLContext | None) -> ClientConnection:
+    options: dict[str, Any] = {"ssl": ssl_context} if ssl_context and url.startswith("wss:") else {}
+    return await _Connect(
+        url,
+        compression=None,
+        user_agent_header="atmosphere-signaling",
+        open_timeout=None,
+        ping_interval=PING_INTERVAL,
+        ping_timeout=PING_TIMEOUT,
+        close_timeout=CLOSE_TIMEOUT,
+        max_size=2 * MAX_MESSAGE,
+        write_limit=2 * MAX_UNSENT,  # so that no write ever waits; `MAX_UNSENT` ends the connection before
+        logger=_quiet,
+        **options,
+    )
+
+
+async def _introduce(websocket: ClientConnection, signer: Signer) -> Welcome:
+    challenge = await _expect(websocket, Challenge)
+    if challenge.protocol != PROTOCOL:
+        raise SignalingError(f"the server speaks protocol {challenge.protocol}, this program {PROTOCOL}")
+    assert websocket.request is not None  # noqa: S101 (it is what opened the connection)
+    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce)
+    await websocket.send(encode(hello), text=True)
+    welcome = await _expect(websocket, Welcome)
+    if welcome.id != id_of(signer.public_key):
+        raise SignalingError("the server took us for somebody else")
+    return welcome
+
+
+async def _expect(websocket: ClientConnection, kind: type[M]) -> M:
+    message = decode_frame(await websocket.recv())
+    if isinstance(message, Error):
+        raise Rejected(message.code, message.text)
+    if not isinstance(message, kind):
+        raise SignalingError(f"the server sent {type(message).__name__.lower()} instead of {kind.__name__.lower()}")
+    return message
+
+
+def decode_frame(frame: str | bytes) -> ServerMessage:
+    """The message in a frame; raises DecodeError."""
+    if isinstance(frame, bytes):
+        raise DecodeError("a binary frame; messages are text")
+    return decode_server(frame)
+
+
+def describe(error: BaseException) -> str:
+    """One line on why a server cannot be used."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {OPEN_TIMEOUT:.0f} s"
+    if isinstance(error, InvalidStatus):
+        return f"the server answered HTTP {error.response.status_code}"
+    if isinstance(error, ConnectionClosed):
+        closed = error.rcvd
+        return f"the server closed the connection ({closed.code} {closed.reason})" if closed else "the connection broke"
+    if isinstance(error, socket.gaierror):
+        return "the server's name does not resolve"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,61 @@
+"""Every limit of a signaling server, with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from signaling.messages import MAX_MESSAGE, MAX_WATCHED
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much a server gives to whom; times in seconds, sizes in bytes.
+
+    Rates are token buckets: so many a second on average, `…_burst` at once. An address is an IPv4 address or a /64.
+    """
+
+    hosts: tuple[str, ...] = ()
+    """The names this server is dialed by (`example.org`, `example.org:8080`); others are refused. Empty: any."""
+
+    handshake_timeout: float = 5.0
+    max_message: int = MAX_MESSAGE
+    keepalive: float = 20.0
+    sweep_interval: float = 1.0
+    """Seconds between two passes over all connections for pings, dead ones, expired mailboxes and fresh credentials."""
+
+    max_connections: int = 20_000
+    max_connections_per_address: int = 256
+    handshakes_per_address: float = 20.0
+    handshakes_per_address_burst: float = 300.0
+    handshakes: float = 500.0
+    handshakes_burst: float = 2_000.0
+
+    messages_per_connection: float = 50.0
+    messages_per_connection_burst: float = 200.0
+    messages_per_address: float = 500.0
+    messages_per_address_burst: float = 2_000.0
+    messages: float = 5_000.0
+    messages_burst: float = 20_000.0
+    malformed_per_connection: int = 16
+    """A connection that sends this many unreadable frames is closed."""
+
+    mailbox_messages: int = 64
+    mailbox_bytes: int = 64 * 1024
+    mailbox_messages_per_sender: int = 32
+    mailboxes_bytes: int = 32 * 1024 * 1024
+    max_ttl: float = 120.0
+    remembered_ids: int = 16_384
+    """How many delivered messages are remembered, so that a resend is not delivered again."""
+
+    topics_per_connection: int = 32
+    subscribers_per_topic: int = 256
+    watched_per_connection: int = MAX_WATCHED
+
+    outgoing_bytes: int = 256 * 1024
+    """What may wait for one reader; it is cut when it gets further behind."""
+
+    outgoing_bytes_in_all: int = 64 * 1024 * 1024
+    """What may wait for all readers that are behind: each may have its share of it."""
+
+    tracked_addresses: int = 10_000
+    drain_within: float = 2.0
