@@ -16,7 +16,7 @@ SOURCES = sorted(path for package in ("atmosphere", "signaling") for path in (RO
 LONGEST_FILE = 400
 """Lines; a file of source is split well before."""
 
-ONLY_IN = {"aioice": "atmosphere/stun/library.py", "aiortc": "atmosphere/sctp/association.py"}
+ONLY_IN = {"aioice": "atmosphere/stun/library.py", "aiortc": "atmosphere/sctp/library.py"}
 """Libraries whose private names we use, and the one file that may."""
 
 TASK_OWNERS = {"atmosphere/tasks.py", "signaling/tasks.py"}
