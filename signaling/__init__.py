@@ -6,8 +6,9 @@ messages.py lists every message of the protocol, auth.py what a client signs, ht
 from __future__ import annotations
 
 from signaling.auth import KeySigner, Signer, id_of
-from signaling.client import MAX_PAYLOAD_BYTES, Health, Message, SignalingClient, State, new_message_id
+from signaling.client import SignalingClient
 from signaling.errors import AuthError, DecodeError, InvalidURL, NotConnected, Rejected, SignalingError
+from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, State, new_message_id
 from signaling.pool import SignalingPool
 from signaling.server import SignalingServer
 from signaling.settings import Settings

@@ -12,16 +12,13 @@ import base64
 import binascii
 import logging
 import random
-import secrets
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed
-from websockets.protocol import State as WebSocketState
 
 from signaling import messages as wire
 from signaling.auth import Signer, id_of
@@ -29,18 +26,13 @@ from signaling.backoff import Backoff
 from signaling.connection import REPLACED
 from signaling.errors import DecodeError, NotConnected, Rejected, SignalingError
 from signaling.limits import TokenBucket
+from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, Receipt, State, new_message_id
 from signaling.outbox import Outbox
-from signaling.session import MAX_UNSENT, decode_frame, describe, open_session
+from signaling.session import MAX_UNSENT, decode_frame, describe, leave, open_session
 from signaling.turn_credentials import TurnServer
 from signaling.url import normalize
 
 logger = logging.getLogger(__name__)
-
-State = Literal["new", "connecting", "connected", "waiting", "closed"]
-Receipt = Literal["delivered", "queued"]
-
-MAX_PAYLOAD_BYTES = wire.MAX_PAYLOAD // 4 * 3
-"""The largest payload that one message carries."""
 
 MAX_UNANSWERED = 64
 STABLE = 5.0
@@ -48,31 +40,6 @@ STABLE = 5.0
 
 RECEIVE_RATE, RECEIVE_BURST = 200.0, 1_000.0
 """Messages a second and at once that are read from a server; more wait in its own buffers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What another node sent; `id` is its sender's name for it, `topic` None unless it was published."""
-
-    sender: str
-    payload: bytes
-    id: str
-    topic: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How a server is doing: `rtt_ms` and `error` are None where there is none."""
-
-    uri: str
-    ok: bool
-    rtt_ms: float | None
-    error: str | None
-
-
-def new_message_id() -> str:
-    """A name for a message that no other message has."""
-    return secrets.token_hex(8)
 
 
 class SignalingClient:
@@ -321,7 +288,7 @@ class SignalingClient:
     def _take_drain(self, websocket: ClientConnection, drain: wire.Drain) -> None:
         logger.info("%s is going", self.url)
         delay = random.SystemRandom().uniform(0, drain.within)
-        asyncio.get_running_loop().call_later(delay, _leave, websocket)
+        asyncio.get_running_loop().call_later(delay, leave, websocket)
 
     # What its owner sees
 
@@ -341,14 +308,6 @@ class SignalingClient:
             callback(*arguments)
         except Exception:  # the owner's mistake must not end the connection
             logger.exception("a callback of %s failed", self.url)
-
-
-def _leave(websocket: ClientConnection) -> None:
-    """Begin to close; the reader sees the end of it."""
-    if websocket.protocol.state is WebSocketState.OPEN:
-        websocket.protocol.send_close(1001, "drained")
-        websocket.send_data()
-        asyncio.get_running_loop().call_later(1.0, websocket.transport.abort)
 
 
 def _encode_payload(payload: bytes) -> str:

@@ -19,6 +19,7 @@ from signaling.limits import TokenBucket, address_key
 from signaling.messages import ServerMessage, encode
 
 CLOSE_TIMEOUT = 2.0
+POLICY_VIOLATION = 1008
 REPLACED = 4001
 """The close code for a connection whose id connected again."""
 

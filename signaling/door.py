@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
+from websockets.http11 import Request
+
+from signaling import http
 from signaling.connection import NodeConnection
 from signaling.limits import KeyedBuckets, Seats, TokenBucket
 from signaling.metrics import Metrics
@@ -68,13 +73,26 @@ class ServerDoor:
         """A frame was written."""
         self._metrics.count("frames_sent_total")
 
-    def may_request(self, address: str, now: float) -> bool:
-        """Whether this address may make one more HTTP request or handshake."""
-        return self._address_handshakes.take(address, now)
+    def refuse(
+        self, connection: NodeConnection, request: Request, now: float, *, draining: bool
+    ) -> tuple[HTTPStatus, str] | None:
+        """Why a request is not answered: an HTTP status and a line of text; None when it is."""
+        if connection.refusal == "total":
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.\n"
+        if connection.refusal == "address":
+            return HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address.\n"
+        if not self._address_handshakes.take(connection.address, now):
+            return HTTPStatus.TOO_MANY_REQUESTS, "Too many requests from your address.\n"
+        return self._refuse_websocket(request, now, draining) if http.wants_websocket(request) else None
 
-    def may_handshake(self, now: float) -> bool:
-        """Whether the server takes one more handshake from anybody."""
-        return self._handshakes.take(now)
+    def _refuse_websocket(self, request: Request, now: float, draining: bool) -> tuple[HTTPStatus, str] | None:
+        if draining:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is going.\n"
+        if not http.host_is_known(request, self._settings.hosts):
+            return HTTPStatus.MISDIRECTED_REQUEST, "This server has another name.\n"
+        if not self._handshakes.take(now):
+            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is busy.\n"
+        return None
 
     def may_message(self, address: str, now: float) -> bool:
         """Whether the server takes one more message from this address, and at all."""

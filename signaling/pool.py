@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from signaling.auth import Signer, id_of
-from signaling.client import Health, Message, SignalingClient, State, new_message_id
+from signaling.client import SignalingClient
 from signaling.errors import SignalingError
 from signaling.mailbox import RecentIds
+from signaling.model import Health, Message, State, new_message_id
 from signaling.turn_credentials import TurnServer
 from signaling.url import normalize
 

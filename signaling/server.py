@@ -14,7 +14,6 @@ import logging
 import ssl
 import time
 from collections.abc import Iterable, Sequence
-from http import HTTPStatus
 from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -22,25 +21,21 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from signaling import http
-from signaling.auth import check, new_nonce
-from signaling.connection import CLOSE_TIMEOUT, REPLACED, NodeConnection
+from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, NodeConnection
 from signaling.door import ServerDoor
-from signaling.errors import AuthError, DecodeError
+from signaling.errors import DecodeError
+from signaling.handshake import authenticate, decode_frame
 from signaling.hub import Delivery, Hub
 from signaling.limits import TokenBucket
 from signaling.listen import BACKLOG, listening_sockets
 from signaling.messages import (
     MAX_PAYLOAD,
-    PROTOCOL,
-    Challenge,
     ClientMessage,
     Drain,
     Error,
-    Hello,
     Limits,
     Turn,
     Welcome,
-    decode_client,
     encode,
 )
 from signaling.metrics import Metrics
@@ -51,8 +46,6 @@ logger = logging.getLogger(__name__)
 _quiet = logging.getLogger("signaling.websocket")
 _quiet.setLevel(logging.WARNING)
 
-POLICY_VIOLATION = 1008
-UNSUPPORTED_DATA = 1003
 PINGS_MISSED = 2.5
 """Keepalive intervals of silence after which a connection is taken for dead."""
 
@@ -166,7 +159,7 @@ class SignalingServer:
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Plain HTTP is answered here; None lets the WebSocket open."""
         assert isinstance(connection, NodeConnection)  # noqa: S101 (made by `_serve`)
-        refused = self._refuse(connection, request)
+        refused = self._door.refuse(connection, request, self._now(), draining=self._draining)
         if refused:
             self._metrics.count("connections_refused_total")
             return http.reply(connection, *refused)
@@ -178,29 +171,12 @@ class SignalingServer:
         prometheus = self._metrics.as_prometheus(gauges)
         return http.answer(connection, path, self._metrics.as_dict(gauges), prometheus, draining=self._draining)
 
-    def _refuse(self, connection: NodeConnection, request: Request) -> tuple[HTTPStatus, str] | None:
-        now = self._now()
-        if connection.refusal == "total":
-            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.\n"
-        if connection.refusal == "address":
-            return HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address.\n"
-        if not self._door.may_request(connection.address, now):
-            return HTTPStatus.TOO_MANY_REQUESTS, "Too many requests from your address.\n"
-        if not http.wants_websocket(request):
-            return None
-        if self._draining:
-            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is going.\n"
-        if not http.host_is_known(request, self.settings.hosts):
-            return HTTPStatus.MISDIRECTED_REQUEST, "This server has another name.\n"
-        if not self._door.may_handshake(now):
-            return HTTPStatus.SERVICE_UNAVAILABLE, "The server is busy.\n"
-        return None
-
     async def _handle(self, connection: ServerConnection) -> None:
         """One WebSocket from its opening to its end."""
         assert isinstance(connection, NodeConnection)  # noqa: S101 (made by `_serve`)
         with contextlib.suppress(ConnectionClosed):
-            node = await self._authenticate(connection)
+            node = await authenticate(connection, self.settings.handshake_timeout)
+            self._metrics.count("handshakes_failed_total" if node is None else "handshakes_total")
             if node is None:
                 return
             self._welcome(node, connection)
@@ -208,34 +184,6 @@ class SignalingServer:
                 await self._read(node, connection)
             finally:
                 self._gone(node, connection)
-
-    async def _authenticate(self, connection: NodeConnection) -> str | None:
-        """The id that the client proves, or None after telling it what was wrong."""
-        host, nonce = connection.take_host(), new_nonce()
-        connection.tell(Challenge(PROTOCOL, nonce))
-        try:
-            async with asyncio.timeout(self.settings.handshake_timeout):
-                frame = await connection.recv()
-            hello = _decode_text(frame)
-            if not isinstance(hello, Hello):
-                raise DecodeError("the first frame must be a hello")
-            node = check(hello, host, nonce)
-        except TimeoutError:
-            self._turn_away(connection, "timeout", "no hello came in time")
-        except DecodeError as error:
-            self._turn_away(connection, "malformed", str(error))
-        except AuthError as error:
-            self._turn_away(connection, "unauthorized", str(error))
-        else:
-            self._metrics.count("handshakes_total")
-            return node
-        return None
-
-    def _turn_away(self, connection: NodeConnection, code: str, text: str) -> None:
-        self._metrics.count("handshakes_failed_total")
-        logger.info("a client at %s was turned away: %s", connection.address, text)
-        connection.tell(Error(code, text[:200]))
-        connection.end(POLICY_VIOLATION, code)
 
     def _welcome(self, node: str, connection: NodeConnection) -> None:
         settings, now = self.settings, self._now()
@@ -282,7 +230,7 @@ class SignalingServer:
                 self._metrics.count("messages_delayed_total")
                 await asyncio.sleep(delay)
             try:
-                message = _decode_text(frame)
+                message = decode_frame(frame)
             except DecodeError as error:
                 self._metrics.count("frames_malformed_total")
                 connection.tell(Error("malformed", str(error)[:200]))
@@ -339,9 +287,3 @@ class SignalingServer:
         if self._turn and now - connection.turn_at > self._turn.ttl / 2:
             connection.turn_at = now
             connection.tell(Turn(self._mint(node)))
-
-
-def _decode_text(frame: str | bytes) -> ClientMessage:
-    if isinstance(frame, bytes):
-        raise DecodeError("a binary frame; messages are text")
-    return decode_client(frame)

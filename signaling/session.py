@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.protocol import State
 
 from signaling.auth import Signer, id_of, prove
 from signaling.errors import DecodeError, Rejected, SignalingError
@@ -108,6 +109,14 @@ def decode_frame(frame: str | bytes) -> ServerMessage:
     if isinstance(frame, bytes):
         raise DecodeError("a binary frame; messages are text")
     return decode_server(frame)
+
+
+def leave(websocket: ClientConnection) -> None:
+    """Begin to close; the reader sees the end of it. Nothing happens when it has ended already."""
+    if websocket.protocol.state is State.OPEN:
+        websocket.protocol.send_close(1001, "leaving")
+        websocket.send_data()
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, websocket.transport.abort)
 
 
 def describe(error: BaseException) -> str:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-TurnUri = Annotated[str, Meta(max_length=256, pattern="^turns?:[^\\s/@]+$")]
+_URI = "^turns?:[^\\s/@]+$"
+TurnUri = Annotated[str, Meta(max_length=256, pattern=_URI)]
 
 
 class TurnServer(Struct, frozen=True):
@@ -51,3 +53,8 @@ def password_of(secret: str, username: str) -> str:
     """The one password that belongs to a username under a secret."""
     digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode("ascii")
+
+
+def is_turn_uri(text: str) -> bool:
+    """Whether the text looks like a TURN URI (RFC 7065) that fits into a message."""
+    return len(text) <= 256 and re.search(_URI, text) is not None
