@@ -1,0 +1,212 @@
+"""The check list: which pairs there are, and which is checked next (RFC 8445 §6.1.2, §6.1.4; RFC 8838).
+
+Pairs form whenever either side gains a candidate, in any order. Each has a `due_at`; checks that answer one of the
+remote's (triggered) go before those that are merely due.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from atmosphere.ice.candidate import Candidate, foundation, peer_reflexive_priority
+from atmosphere.ice.events import PairReport
+from atmosphere.ice.pair import CandidatePair, PairState, can_pair
+
+__all__ = ["CheckList", "PathPolicy"]
+
+PathPolicy = Literal["any", "direct", "relay"]
+
+MAX_PAIRS = 100
+MAX_REMOTES = 100
+MAX_PEER_REFLEXIVE = 32
+MAX_ENDED = 50
+SPARES = 3
+
+
+class CheckList:
+    """Bases, remote candidates, and the pairs between them; nothing here sends or measures."""
+
+    def __init__(self, policy: PathPolicy) -> None:
+        self.controlling = False
+        self.selected: CandidatePair | None = None
+        self.bases: dict[int, Candidate] = {}
+        self.remotes: dict[tuple[str, int], Candidate] = {}
+        self._policy = policy
+        self._mapped: dict[tuple[int, tuple[str, int]], Candidate] = {}
+        self._pairs: dict[tuple[int, tuple[str, int]], CandidatePair] = {}
+        self._triggered: deque[CandidatePair] = deque()
+        self._ended: deque[PairReport] = deque(maxlen=MAX_ENDED)
+
+    def __iter__(self) -> Iterator[CandidatePair]:
+        return iter(list(self._pairs.values()))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def find(self, base: int, endpoint: tuple[str, int]) -> CandidatePair | None:
+        """The pair of that base and remote address."""
+        return self._pairs.get((base, endpoint))
+
+    def add_local(self, candidate: Candidate, base: int, now: float) -> None:
+        """Take a local candidate: a host or relay is a base and is paired, a mapped one is only remembered."""
+        if candidate.type in ("srflx", "prflx"):
+            self._mapped[base, candidate.endpoint] = candidate
+            pairs = [pair for pair in self if pair.base == base and pair.local.endpoint == candidate.endpoint]
+            for pair in pairs:
+                pair.local = candidate
+            return
+        if base in self.bases or not self._allows(candidate, local=True):
+            return
+        self.bases[base] = candidate
+        for remote in list(self.remotes.values()):
+            self._pair(base, remote, now)
+
+    def remove_base(self, base: int) -> None:
+        """Drop a base with its pairs, which stay in the report as failed."""
+        self.bases.pop(base, None)
+        self._mapped = {key: value for key, value in self._mapped.items() if key[0] != base}
+        for pair in self:
+            if pair.base == base:
+                self._drop(pair, "the local address went away")
+
+    def add_remote(self, candidate: Candidate, now: float) -> bool:
+        """Take a remote candidate and pair it; True when it is news.
+
+        One that was discovered by its checks is replaced by the remote's own word for it (RFC 8445 §7.3.1.3).
+        """
+        known = self.remotes.get(candidate.endpoint)
+        if not candidate.is_usable or not self._allows(candidate, local=False):
+            return False
+        if known is not None and (known.type != "prflx" or known == candidate):
+            return False
+        if known is None and len(self.remotes) >= MAX_REMOTES:
+            return False
+        self.remotes[candidate.endpoint] = candidate
+        for pair in self:
+            if pair.remote.endpoint == candidate.endpoint:
+                pair.remote = candidate
+        for base in self.bases:
+            self._pair(base, candidate, now)
+        return True
+
+    def discover(self, base: int, source: tuple[str, int], priority: int, now: float) -> CandidatePair | None:
+        """The pair that an authentic check came over, with a new peer-reflexive remote if need be (RFC 8445 §7.3.1.3).
+
+        None where the policy forbids the path.
+        """
+        remote = self.remotes.get(source)
+        if remote is None:
+            remote = Candidate(foundation("prflx", source[0]), 1, "udp", priority, *source, "prflx")
+            if not remote.is_usable or not self._allows(remote, local=False):
+                return None
+            self._make_room()
+            self.remotes[source] = remote
+        return self._pair(base, remote, now)
+
+    def trigger(self, pair: CandidatePair) -> None:
+        """Let `pair` be checked before all that are merely due."""
+        if pair not in self._triggered:
+            self._triggered.append(pair)
+
+    def next_pair(self, now: float) -> CandidatePair | None:
+        """The pair to check now: triggered, then new, then answered before (best first), then retried."""
+        if self._triggered:
+            return self._triggered.popleft()
+        due = [pair for pair in self._pairs.values() if pair.due_at <= now]
+        return max(due, key=self._urgency, default=None)
+
+    def next_due(self) -> float:
+        """When `next_pair` next has one; infinite when nothing is planned."""
+        if self._triggered:
+            return -math.inf
+        return min((pair.due_at for pair in self._pairs.values()), default=math.inf)
+
+    def rank(self, pair: CandidatePair) -> tuple[bool, int]:
+        """How good a pair is in the role that we have."""
+        return pair.rank(self.controlling)
+
+    def best_valid(self, *, besides: CandidatePair | None = None) -> CandidatePair | None:
+        """The best pair that the remote answered over."""
+        return max((p for p in self._pairs.values() if p.is_valid and p is not besides), key=self.rank, default=None)
+
+    def is_spare(self, pair: CandidatePair) -> bool:
+        """Whether an answered pair is among the few worth keeping warm: the three best, and the best relayed one."""
+        rank = self.rank(pair)
+        better = [p for p in self._pairs.values() if p.is_valid and p is not self.selected and self.rank(p) > rank]
+        return len(better) < SPARES or (pair.is_relayed and not any(p.is_relayed for p in better))
+
+    def set_mapped(self, pair: CandidatePair, endpoint: tuple[str, int]) -> None:
+        """Note the address the remote saw: the pair's true local candidate (RFC 8445 §7.2.5.3.1)."""
+        if endpoint == pair.local.endpoint:
+            return
+        known = self._mapped.get((pair.base, endpoint))
+        base = pair.base_candidate
+        if endpoint == base.endpoint:
+            known = base
+        pair.local = known or replace(
+            base,
+            foundation=foundation("prflx", base.address),
+            priority=peer_reflexive_priority(base),
+            address=endpoint[0],
+            port=endpoint[1],
+            type="prflx",
+            related_address=base.address,
+            related_port=base.port,
+        )
+
+    def report(self) -> list[PairReport]:
+        """Every pair there is, best first, then those that ended."""
+        pairs = sorted(self._pairs.values(), key=self.rank, reverse=True)
+        return [pair.report(selected=pair is self.selected) for pair in pairs] + list(self._ended)
+
+    def _allows(self, candidate: Candidate, *, local: bool) -> bool:
+        if self._policy == "direct":
+            return not candidate.is_relayed
+        return self._policy != "relay" or not local or candidate.type == "relay"
+
+    def _pair(self, base: int, remote: Candidate, now: float) -> CandidatePair | None:
+        found = self._pairs.get((base, remote.endpoint))
+        local = self.bases.get(base)
+        if found is not None or local is None or not can_pair(local, remote):
+            return found
+        pair = CandidatePair(base=base, base_candidate=local, remote=remote, local=local, due_at=now)
+        self._pairs[pair.key] = pair
+        self._prune()
+        return self._pairs.get(pair.key)
+
+    def _prune(self) -> None:
+        """Drop the worst pair beyond the limit: unanswered before answered, then by rank (RFC 8445 §6.1.2.5)."""
+        if len(self._pairs) > MAX_PAIRS:
+            worst = min(self._pairs.values(), key=lambda p: (p is self.selected, p.is_valid, self.rank(p)))
+            self._drop(worst, "more pairs than are checked")
+
+    def _make_room(self) -> None:
+        """Forget the discovered remote that was heard from longest ago, when there are too many (a roaming peer)."""
+        discovered = [remote for remote in self.remotes.values() if remote.type == "prflx"]
+        if len(discovered) < MAX_PEER_REFLEXIVE:
+            return
+        oldest = min(discovered, key=self._last_life)
+        del self.remotes[oldest.endpoint]
+        for pair in self:
+            if pair.remote is oldest:
+                self._drop(pair, "the remote was heard from other addresses since")
+
+    def _last_life(self, remote: Candidate) -> float:
+        return max((pair.answered_at for pair in self._pairs.values() if pair.remote is remote), default=-math.inf)
+
+    def _drop(self, pair: CandidatePair, why: str) -> None:
+        pair.state = PairState.FAILED
+        pair.why = why
+        pair.due_at = math.inf
+        del self._pairs[pair.key]
+        if pair in self._triggered:
+            self._triggered.remove(pair)
+        self._ended.append(pair.report(selected=False))
+
+    def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int], float]:
+        failed = pair.state is PairState.FAILED
+        return (pair.state is PairState.WAITING, not failed, (False, 0) if failed else self.rank(pair), -pair.due_at)

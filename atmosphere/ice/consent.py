@@ -1,0 +1,150 @@
+"""Is the selected path alive? Liveness within 3 s and consent within 30 are two timers (RFC 7675).
+
+Both count the time since the last valid answer, not the checks that got none, so a path with a long round trip or much
+loss is not taken for a dead one. Data that arrives shows life, but is no consent to go on sending.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["Consent", "Health"]
+
+INTERVAL = 1.0
+LOSSY_INTERVAL = 0.5
+HASTE = 0.25
+HASTY_FOR = 6.0
+SUSPECT_AFTER = 2.5
+LOST_AFTER = 3.0
+EXPIRES_AFTER = 30.0
+ORDINARY_RTT = 0.5
+MOST_ALLOWANCE = 2.0
+STALL_GRACE = 0.6
+WINDOW = 20
+_GOLDEN = 0.6180339887498949
+
+
+class Health(IntEnum):
+    """How long the path has been quiet: not at all, long enough to try others, lost, and out of consent."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    LOST = 2
+    EXPIRED = 3
+
+
+@dataclass(slots=True)
+class _Probe:
+    sent_at: float
+    answered: bool = False
+
+
+class Consent:
+    """The two timers and the measurements of one path. Times are monotonic seconds.
+
+    `seed` spreads the checks of many links: intervals vary by ±20 % (RFC 7675 §5.1), evenly, from a start of its own.
+    """
+
+    def __init__(self, now: float, rtt: float | None = None, seed: int = 0) -> None:
+        self.answered_at = now
+        self.rtt = rtt
+        self.jitter = 0.0 if rtt is None else rtt / 4
+        self._heard_at = now
+        self._sent_at = now
+        self._phase = (seed % 997) / 997
+        self._probes: deque[_Probe] = deque(maxlen=WINDOW)
+        self._gap = self._next_gap()
+
+    def heard(self, now: float) -> None:
+        """Data came over the path."""
+        self._heard_at = now
+
+    def stalled(self, now: float) -> None:
+        """The caller itself slept: give answers that may be waiting in a socket a moment before judging."""
+        self._heard_at = max(self._heard_at, now - SUSPECT_AFTER + STALL_GRACE)
+
+    def sent(self, now: float) -> None:
+        """A check went over the path."""
+        self._probes.append(_Probe(now))
+        self._sent_at = now
+        self._gap = self._next_gap()
+
+    def answered(self, sent_at: float, rtt: float | None, now: float) -> None:
+        """A valid answer came to a check sent at `sent_at`, however late; `rtt` where it is known for certain."""
+        self.answered_at = now
+        for probe in self._probes:
+            if probe.sent_at == sent_at:
+                probe.answered = True
+        if rtt is None:
+            return
+        if self.rtt is None:
+            self.rtt, self.jitter = rtt, rtt / 2
+            return
+        self.jitter += (abs(rtt - self.rtt) - self.jitter) / 4
+        self.rtt += (rtt - self.rtt) / 8
+
+    @property
+    def loss(self) -> float:
+        """The share of recent checks without an answer, 0 to 1.
+
+        Only those sent before the last answered one count, so that an answer still on its way is not a loss, and a path
+        that dies does not look lossy.
+        """
+        answers = [index for index, probe in enumerate(self._probes) if probe.answered]
+        return 1 - len(answers) / (answers[-1] + 1) if answers else 0.0
+
+    @property
+    def allowance(self) -> float:
+        """Seconds added to both liveness limits on a path with a long round trip."""
+        return min(max(0.0, self._answer_time() - ORDINARY_RTT), MOST_ALLOWANCE)
+
+    def quiet(self, now: float) -> float:
+        """Seconds since the remote last showed life."""
+        return now - max(self.answered_at, self._heard_at)
+
+    def health(self, now: float) -> Health:
+        """What the two timers say."""
+        if now >= self.answered_at + EXPIRES_AFTER:
+            return Health.EXPIRED
+        shown = max(self.answered_at, self._heard_at)
+        if now >= shown + LOST_AFTER + self.allowance:
+            return Health.LOST
+        return Health.SUSPECT if now >= shown + SUSPECT_AFTER + self.allowance else Health.ALIVE
+
+    def next_check_at(self) -> float:
+        """When the path wants its next check: about every second; every quarter, for a while, once one is missing."""
+        regular = self._sent_at + self._gap
+        missing = self._missing_since()
+        if missing is None:
+            return regular
+        pause = HASTE if self._sent_at < self.answered_at + HASTY_FOR else INTERVAL
+        return max(min(regular, missing), self._sent_at + pause)
+
+    def deadline(self, now: float) -> float:
+        """When `health` changes next, if nothing comes."""
+        shown = max(self.answered_at, self._heard_at)
+        limits = (
+            shown + SUSPECT_AFTER + self.allowance,
+            shown + LOST_AFTER + self.allowance,
+            self.answered_at + EXPIRES_AFTER,
+        )
+        return min(limit for limit in (*limits, float("inf")) if limit > now)
+
+    def _missing_since(self) -> float | None:
+        """When the oldest check after the last answered one was overdue."""
+        missing = None
+        for probe in reversed(self._probes):
+            if probe.answered:
+                break
+            missing = probe.sent_at + max(HASTE, self._answer_time())
+        return missing
+
+    def _answer_time(self) -> float:
+        return 0.0 if self.rtt is None else self.rtt + 4 * self.jitter
+
+    def _next_gap(self) -> float:
+        self._phase = (self._phase + _GOLDEN) % 1
+        interval = LOSSY_INTERVAL if self.loss > 0.05 else INTERVAL
+        return interval * (0.8 + 0.4 * self._phase)

@@ -1,0 +1,107 @@
+"""Which pair carries the data: the controlling side's choice, and the controlled side's obedience (RFC 8445 §8).
+
+The controlling side nominates once, a short settle after the first success; after that a pair that is clearly better
+takes over (relay to direct above all), by a nomination with a higher counter.
+"""
+
+from __future__ import annotations
+
+import math
+
+from atmosphere.ice.checklist import CheckList
+from atmosphere.ice.pair import CandidatePair, PairState
+
+__all__ = ["Nominations", "Nominator"]
+
+RELAY_PATIENCE = 0.2
+DIRECT_HOPE = 0.5
+RTT_SLACK = 0.02
+
+
+class Nominator:
+    """The controlling side: decides when to nominate what. Seconds throughout."""
+
+    def __init__(self, settle: float) -> None:
+        self.counter = 0
+        self._settle = settle
+        self._first_valid_at = math.inf
+
+    def succeeded(self, now: float) -> None:
+        """A pair became valid: the settle starts with the first."""
+        self._first_valid_at = min(self._first_valid_at, now)
+
+    def choose(self, pairs: CheckList, now: float) -> tuple[CandidatePair | None, float]:
+        """The pair to nominate first, or None and the time to ask again.
+
+        A direct pair waits for the settle, and only while a better one is being checked. A relayed one waits a little
+        longer for direct ones that were started lately: most links that can be direct show it within that time.
+        """
+        best = pairs.best_valid()
+        if best is None:
+            return None, math.inf
+        hopes = [pair for pair in pairs if _is_open(pair) and pairs.rank(pair) > pairs.rank(best)]
+        if best.is_relayed:
+            until = max((_hoped_until(pair, best, now) for pair in hopes if not pair.is_relayed), default=-math.inf)
+            until = min(until, self._first_valid_at + self._settle + RELAY_PATIENCE)
+        else:
+            until = self._first_valid_at + self._settle if hopes else -math.inf
+        return (best, math.inf) if now >= until else (None, until)
+
+    def is_upgrade(self, pairs: CheckList, pair: CandidatePair, now: float) -> bool:
+        """Whether to move from the selected pair to `pair`, which has just answered.
+
+        Direct always beats relayed. Within a class a better rank does, unless the round trip is clearly longer. A pair
+        that died under us lately has to wait.
+        """
+        selected = pairs.selected
+        if selected is None or pair is selected or not pair.is_valid or now < pair.distrusted_until:
+            return False
+        if pair.is_relayed != selected.is_relayed:
+            return selected.is_relayed
+        if pair.rtt is not None and selected.rtt is not None and pair.rtt > 1.5 * selected.rtt + RTT_SLACK:
+            return False
+        return pairs.rank(pair) > pairs.rank(selected)
+
+
+class Nominations:
+    """The controlled side: remembers what the remote nominated.
+
+    With counters the highest wins. Without (aioice, libwebrtc, libjuice) the best nominated valid pair does, as it
+    stands now: an aggressive nominator nominates every pair, and both ends must still come to the same one.
+    """
+
+    def __init__(self) -> None:
+        self._counter = 0
+        self._chosen: CandidatePair | None = None
+
+    def heard(self, pair: CandidatePair, counter: int | None, *, steady: bool) -> None:
+        """A check with USE-CANDIDATE came over `pair`; `steady` says that the selected pair is well.
+
+        The current counter over another pair means that the remote's address changed on the way (a NAT rebound). It
+        counts once the selected pair has fallen quiet: a replayed check may look the same.
+        """
+        if counter is None:
+            pair.nominated = pair.nominated or self._counter == 0
+        elif counter > self._counter or (counter == self._counter and not steady):
+            self._counter, self._chosen = counter, pair
+
+    def prefer(self, pair: CandidatePair) -> None:
+        """Use `pair` until the remote nominates anew (our end of the nominated one went away)."""
+        pair.nominated = True
+        if self._chosen is not None:
+            self._chosen = pair
+
+    def current(self, pairs: CheckList) -> CandidatePair | None:
+        """The pair to use now, or None while the nominated one is still being checked."""
+        if self._chosen is not None:
+            return self._chosen if self._chosen.is_valid else None
+        return max((pair for pair in pairs if pair.nominated and pair.is_valid), key=pairs.rank, default=None)
+
+
+def _is_open(pair: CandidatePair) -> bool:
+    """Whether its first round of checks is not over."""
+    return pair.failures == 0 and pair.state in (PairState.WAITING, PairState.IN_PROGRESS)
+
+
+def _hoped_until(pair: CandidatePair, relayed: CandidatePair, now: float) -> float:
+    return min(pair.first_sent_at, now) + DIRECT_HOPE + (relayed.rtt or 0.0)

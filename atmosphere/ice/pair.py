@@ -1,0 +1,109 @@
+"""Candidate pairs: what a check list is made of (RFC 8445 §6.1.2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.events import PairReport
+
+__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority"]
+
+_RTT_GAIN = 1 / 8
+
+
+class PairState(StrEnum):
+    """Where a pair stands. RFC 8445's Frozen is left out: with one component in one stream it only delays checks."""
+
+    WAITING = "waiting"
+    IN_PROGRESS = "in progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+def pair_priority(controlling: int, controlled: int) -> int:
+    """The pair's priority from those of the controlling and the controlled side's candidates (RFC 8445 §6.1.2.3)."""
+    return (min(controlling, controlled) << 32) + 2 * max(controlling, controlled) + (controlling > controlled)
+
+
+def can_pair(local: Candidate, remote: Candidate) -> bool:
+    """Whether a packet can get from one to the other: same family, and neither loopback nor link-local alone."""
+    return local.family == remote.family and _reach(local.address) == _reach(remote.address)
+
+
+def _reach(address: str) -> str:
+    if address.startswith("127.") or address == "::1":
+        return "loopback"
+    # IPv4 link-local is left alone: where it is all that there is, routers do pass it on to the local network.
+    return "link" if address.startswith(("fe8", "fe9", "fea", "feb")) and ":" in address else ""
+
+
+@dataclass(slots=True, eq=False)
+class CandidatePair:
+    """A base of ours and an address of the remote's.
+
+    `local` is the true local candidate: the base's own at first, and once the remote has said what it sees, the server-
+    or peer-reflexive one. Times are monotonic seconds; `due_at` is when a round of checks may start by itself,
+    `in_round` whether one is on; `failures` counts the rounds in a row that nobody answered, `deaths` how often it fell
+    silent while selected; until `distrusted_until` no better rank makes us return to it.
+    """
+
+    base: int
+    base_candidate: Candidate
+    remote: Candidate
+    local: Candidate
+    due_at: float
+    state: PairState = PairState.WAITING
+    in_round: bool = False
+    authenticated: bool = False
+    nominated: bool = False
+    rtt: float | None = None
+    checks_sent: int = 0
+    first_sent_at: float = math.inf
+    last_sent_at: float = -math.inf
+    failures: int = 0
+    answered_at: float = -math.inf
+    deaths: int = 0
+    distrusted_until: float = -math.inf
+    why: str = ""
+
+    @property
+    def key(self) -> tuple[int, tuple[str, int]]:
+        """What makes a pair one of its kind: the base, and the remote's address and port."""
+        return (self.base, self.remote.endpoint)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the remote answered over it (and did not fall silent since)."""
+        return self.state is PairState.SUCCEEDED
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether either end is a relay."""
+        return self.base_candidate.is_relayed or self.remote.is_relayed
+
+    def rank(self, controlling: bool) -> tuple[bool, int]:
+        """How good it is, to compare: direct before relayed, then by priority, seen from that role."""
+        ours, theirs = self.local.priority, self.remote.priority
+        priority = pair_priority(ours, theirs) if controlling else pair_priority(theirs, ours)
+        return (not self.is_relayed, priority)
+
+    def sample_rtt(self, seconds: float) -> None:
+        """Take a measured round trip into the smoothed one."""
+        self.rtt = seconds if self.rtt is None else self.rtt + _RTT_GAIN * (seconds - self.rtt)
+
+    def report(self, *, selected: bool) -> PairReport:
+        """The pair as it stands, for people."""
+        return PairReport(
+            local=self.local,
+            remote=self.remote,
+            base=self.base,
+            state=self.state.value,
+            selected=selected,
+            relayed=self.is_relayed,
+            rtt=self.rtt,
+            checks_sent=self.checks_sent,
+            why=self.why,
+        )

@@ -1,0 +1,56 @@
+"""When a pair is checked again: patience while connecting, back-off once connected (seconds throughout)."""
+
+from __future__ import annotations
+
+import math
+
+from atmosphere.ice.checklist import CheckList
+from atmosphere.ice.pair import CandidatePair
+
+__all__ = ["PACE", "next_round", "round_lifetime", "rush"]
+
+PACE = 0.01
+"""Between two new checks (Ta, RFC 8445 §14.2, which allows 5 ms)."""
+CONNECTING_LIFETIME = 5.0
+CONNECTED_LIFETIME = 1.75
+KEEP_WARM = 15.0
+RETRY_FIRST, RETRY_MOST = 0.5, 4.0
+BACK_OFF = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+WORSE_TRIES = 2
+
+
+def round_lifetime(pairs: CheckList) -> float:
+    """How long one check is repeated: 5 sends while nothing works yet, 3 when it is only about something better."""
+    return CONNECTING_LIFETIME if pairs.selected is None else CONNECTED_LIFETIME
+
+
+def next_round(pairs: CheckList, pair: CandidatePair, now: float) -> float:
+    """When `pair`'s next round starts by itself; infinite for never.
+
+    Without a path every pair is tried again and again, since the other side may start late and a NAT lets it in only
+    while we send. With one, better pairs are retried: for ever while the path is relayed, so that no link stays relayed
+    longer than it must; else until the back-off is used up. Answered ones are kept warm as spares, NAT mappings
+    and all.
+    """
+    selected = pairs.selected
+    if pair is selected:
+        return math.inf
+    if pair.is_valid:
+        if now < pair.distrusted_until:
+            return max(now + 1.0, pair.distrusted_until)
+        return now + KEEP_WARM if pairs.is_spare(pair) else math.inf
+    tries = max(pair.failures, 1)
+    if selected is None:
+        return now + min(RETRY_FIRST * (1 << min(tries - 1, 8)), RETRY_MOST)
+    better = pairs.rank(pair) > pairs.rank(selected)
+    limit = (math.inf if selected.is_relayed else len(BACK_OFF) + 1) if better else WORSE_TRIES
+    return now + BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries <= limit else math.inf
+
+
+def rush(pairs: CheckList, now: float, *, only_valid: bool) -> None:
+    """Let every pair that is not being checked be due now: the path is in doubt, or gone."""
+    for pair in pairs:
+        if pair.in_round or pair is pairs.selected or (only_valid and not pair.is_valid):
+            continue
+        pair.failures = 0
+        pair.due_at = now
