@@ -1,0 +1,85 @@
+"""Bases: what candidates stand on and datagrams leave from. A socket of ours, or a relayed address (RFC 8445 §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from atmosphere.ice.candidate import Candidate, candidate_priority, foundation
+from atmosphere.turn.client import Allocation
+from atmosphere.turn.uri import Transport
+from atmosphere.udp.socket import UdpSocket
+
+__all__ = ["Base", "reflexive", "relay_base", "socket_base"]
+
+Address = tuple[str, int]
+
+_RELAY_RANK: dict[Transport, int] = {"udp": 3, "tcp": 2, "tls": 1}
+
+
+class Base:
+    """One base: its number (for the agent), its own candidate, and how a datagram leaves."""
+
+    def __init__(self, number: int, candidate: Candidate, send: Callable[[bytes, Address], None]) -> None:
+        self.id = number
+        self.candidate = candidate
+        self.send = send
+        self.reflexive: dict[Address, Candidate] = {}
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Its own candidate and the server-reflexive ones seen from it, the newest last."""
+        return [self.candidate, *self.reflexive.values()]
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether datagrams go through a TURN server."""
+        return self.candidate.type == "relay"
+
+
+def socket_base(number: int, sock: UdpSocket, preference: int) -> Base:
+    """The base of a socket; `preference` (0–65535) is unique among the node's sockets."""
+    candidate = Candidate(
+        foundation=foundation("host", sock.address),
+        component=1,
+        transport="udp",
+        priority=candidate_priority("host", preference),
+        address=sock.address,
+        port=sock.port,
+        type="host",
+    )
+    return Base(number, candidate, sock.send)
+
+
+def relay_base(number: int, allocation: Allocation) -> Base:
+    """The base of a relayed address: over UDP before TCP before TLS, else the older first."""
+    address, port = allocation.relayed
+    transport = allocation.endpoint.transport
+    candidate = Candidate(
+        foundation=foundation("relay", address, allocation.endpoint.address[0], transport),
+        component=1,
+        transport="udp",
+        priority=candidate_priority("relay", (_RELAY_RANK[transport] << 14) - number % (1 << 14)),
+        address=address,
+        port=port,
+        type="relay",
+        related_address=allocation.mapped[0],
+        related_port=allocation.mapped[1],
+        relay_protocol=transport,
+    )
+    return Base(number, candidate, allocation.send)
+
+
+def reflexive(base: Base, mapped: Address, server: Address) -> Candidate:
+    """The server-reflexive candidate of `base`, seen as `mapped` by `server`."""
+    host = base.candidate
+    return replace(
+        host,
+        foundation=foundation("srflx", host.address, server[0]),
+        priority=candidate_priority("srflx", (host.priority >> 8) & 0xFFFF),
+        address=mapped[0],
+        port=mapped[1],
+        type="srflx",
+        related_address=host.address,
+        related_port=host.port,
+    )

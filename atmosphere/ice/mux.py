@@ -1,0 +1,293 @@
+"""Who gets which datagram: every session of a node shares its sockets and its relayed addresses.
+
+    STUN request    by USERNAME "local:remote": the session, else the listener of that ufrag once the check is
+                    authenticated; without USERNAME it is a question to the node's STUN server
+    STUN response   by transaction id: the gatherer's, or the session's that asked
+    anything else   by the address it comes from, once a session's remote has proved that address to be its own
+
+All else is dropped without a word and counted. Nothing is remembered of a stranger before it is authenticated.
+
+Two sessions with one remote endpoint (both sides dialed at once) would share an address, and DTLS has nothing to tell
+them apart. As soon as both are seen to be alive, the one whose dialer has the smaller ufrag stays, which both ends
+judge alike; the other fails as superseded. While only one is alive (the remote was restarted) that one has the address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+from atmosphere.errors import DecodeError
+from atmosphere.ice.base import Base
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.events import Transmit
+from atmosphere.ice.gather import Gatherer
+from atmosphere.ice.listener import Listener
+from atmosphere.ice.session import IceSession, SessionKey
+from atmosphere.ice.settings import (
+    HALF_OPEN,
+    HALF_OPEN_SECONDS,
+    NEW_BURST,
+    NEW_BURST_OF_SOURCE,
+    NEW_PER_SECOND,
+    NEW_PER_SECOND_OF_SOURCE,
+    PathPolicy,
+)
+from atmosphere.stun.limits import SourceLimiter
+from atmosphere.stun.message import Class, Message, Method, decode
+from atmosphere.stun.server import BindingServer
+
+__all__ = ["SUPERSEDED", "Mux"]
+
+logger = logging.getLogger(__name__)
+
+SUPERSEDED = "superseded: both sides dialed, the other session stays"
+GENERATION = 60.0
+"""Seconds after which transaction ids and ended sessions start to be forgotten; they are gone after twice that."""
+MAX_ENDED = 4096
+
+Address = tuple[str, int]
+
+
+class Mux:
+    """The tables of one endpoint. Sockets call `receive`; sessions use it as their `Router`."""
+
+    def __init__(self, policy: PathPolicy, gatherer: Gatherer) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._policy = policy
+        self._gatherer = gatherer
+        self._bases: dict[int, Base] = {}
+        self._sessions: dict[SessionKey, IceSession] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._routes: dict[tuple[int, Address], IceSession] = {}
+        self._half_open: dict[IceSession, asyncio.TimerHandle] = {}
+        self._asked: tuple[dict[bytes, IceSession], dict[bytes, IceSession]] = ({}, {})
+        self._ended: tuple[set[SessionKey], set[SessionKey]] = (set(), set())
+        self._turned = self._loop.time()
+        self._everybody = SourceLimiter(rate=NEW_PER_SECOND, burst=NEW_BURST, size=1)
+        self._each = SourceLimiter(rate=NEW_PER_SECOND_OF_SOURCE, burst=NEW_BURST_OF_SOURCE)
+        self.stun_server = BindingServer()
+        self.dropped: Counter[str] = Counter()
+
+    # tables
+
+    @property
+    def sessions(self) -> list[IceSession]:
+        """Those that are not over."""
+        return list(self._sessions.values())
+
+    @property
+    def size(self) -> int:
+        """Entries in all tables that strangers could hope to fill."""
+        asked, ended = self._asked, self._ended
+        return len(self._sessions) + len(self._routes) + sum(map(len, (*asked, *ended)))
+
+    def dial(self, local: IceCredentials, remote: IceCredentials, *, controlling: bool) -> IceSession:
+        """A new session; raises ValueError when these two fragments have one."""
+        if (local.ufrag, remote.ufrag) in self._sessions:
+            raise ValueError("a session with these username fragments exists")
+        return self._add(IceSession(self, local, remote, controlling=controlling, policy=self._policy))
+
+    def _add(self, session: IceSession) -> IceSession:
+        self._sessions[session.key] = session
+        for base in self._bases.values():
+            for candidate in self.useful(base.candidates):
+                session.add_local(candidate, base.id)
+        return session
+
+    def useful(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Those that the policy lets anybody use or hear of."""
+        return [one for one in candidates if self._policy != "relay" or one.type == "relay"]
+
+    def add_base(self, base: Base) -> None:
+        """Datagrams come and go there from now on; its candidates trickle into every session."""
+        self._bases[base.id] = base
+        for candidate in base.candidates:
+            self.add_candidate(candidate, base)
+
+    def add_candidate(self, candidate: Candidate, base: Base) -> None:
+        """A further candidate of a base trickles into every session."""
+        for useful in self.useful([candidate]):
+            for session in self.sessions:
+                session.add_local(useful, base.id)
+
+    def remove_base(self, number: int) -> None:
+        """The base is gone."""
+        self._bases.pop(number, None)
+        for key in [key for key in self._routes if key[0] == number]:
+            del self._routes[key]
+        for session in self.sessions:
+            session.remove_base(number)
+
+    def listen(self, listener: Listener) -> None:
+        """Sessions may begin by a check; raises ValueError when that ufrag is listened on already."""
+        if listener.ufrag in self._listeners:
+            raise ValueError("this username fragment is listened on already")
+        self._listeners[listener.ufrag] = listener
+
+    def forget_listener(self, listener: Listener) -> None:
+        """No new sessions for it."""
+        if self._listeners.get(listener.ufrag) is listener:
+            del self._listeners[listener.ufrag]
+
+    def close(self) -> None:
+        """End every session."""
+        self._listeners.clear()
+        for session in self.sessions:
+            session.close()
+
+    # what sessions ask for (Router)
+
+    def transmit(self, session: IceSession, transmit: Transmit) -> None:
+        """Send a datagram of the session's agent, and remember whose its answer is."""
+        base = self._bases.get(transmit.base)
+        if base is None:
+            return
+        if transmit.data[:2] == b"\x00\x01":
+            self._turn(self._loop.time())
+            self._asked[0][transmit.data[8:20]] = session
+        base.send(transmit.data, transmit.destination)
+
+    def base(self, number: int) -> Base | None:
+        """The base with that number, while it exists."""
+        return self._bases.get(number)
+
+    def claim(self, session: IceSession, base: int, source: Address) -> None:
+        """The remote proved itself to `session` from `source`; settles who of two sessions has that address."""
+        key = (base, source)
+        owner = self._routes.get(key)
+        if owner is session or session.is_over:
+            return
+        first = key not in session.claims
+        session.claims.add(key)
+        if owner is None or first:
+            # New here: perhaps the remote was restarted and the owner is dead. If not, the owner will show.
+            self._routes[key] = session
+            return
+        stays, goes = sorted((owner, session), key=lambda one: one.dialer_ufrag)
+        self._routes[key] = stays
+        goes.fail(SUPERSEDED)
+
+    def connected(self, session: IceSession) -> None:
+        """The session has a path."""
+        self._no_longer_half_open(session)
+
+    def release(self, session: IceSession) -> None:
+        """The session is over: forget all about it, but that its checks must not start it anew."""
+        self._no_longer_half_open(session)
+        if self._sessions.get(session.key) is session:
+            del self._sessions[session.key]
+        for key in session.claims:
+            if self._routes.get(key) is session:
+                del self._routes[key]
+        for generation in self._asked:
+            for transaction in [one for one, owner in generation.items() if owner is session]:
+                del generation[transaction]
+        self._turn(self._loop.time())
+        if len(self._ended[0]) < MAX_ENDED:
+            self._ended[0].add(session.key)
+
+    def _no_longer_half_open(self, session: IceSession) -> None:
+        timer = self._half_open.pop(session, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _turn(self, now: float) -> None:
+        """Forget by generations: the older of two is dropped whole."""
+        if now - self._turned >= GENERATION:
+            self._turned = now
+            self._asked = ({}, self._asked[0])
+            self._ended = (set(), self._ended[0])
+
+    # sessions that others start
+
+    def session_of(self, listener: Listener, remote_ufrag: str, origin: str | None) -> IceSession | None:
+        """The session of that dialer, made when there is none; None when it may not be."""
+        key = (listener.ufrag, remote_ufrag)
+        session = self._sessions.get(key)
+        if session is not None:
+            return session
+        self._turn(self._loop.time())
+        if self._listeners.get(listener.ufrag) is not listener or key in self._ended[0] or key in self._ended[1]:
+            return None
+        remote = listener.remote_credentials(remote_ufrag)
+        if remote is None or len(self._half_open) >= HALF_OPEN:
+            self.dropped["refused"] += 1
+            return None
+        session = IceSession(self, listener.local, remote, controlling=False, policy=self._policy, origin=origin)
+        timer = self._loop.call_later(HALF_OPEN_SECONDS, session.fail, f"not connected within {HALF_OPEN_SECONDS:g} s")
+        self._half_open[session] = timer
+        self._add(session)
+        listener.announce(session)
+        return session if not session.is_over else None
+
+    # datagrams
+
+    def receive(self, base: Base, data: bytes, source: Address) -> bool:
+        """A datagram from the network, by a socket or a relayed address; True when it was an answer to the gatherer."""
+        if not data:
+            self.dropped["empty"] += 1
+        elif data[0] < 4:
+            return self._stun(base, data, source)
+        elif (session := self._routes.get((base.id, source))) is not None:
+            session.receive_datagram(data, base.id, source)
+        else:
+            self.dropped["stranger"] += 1
+        return False
+
+    def _stun(self, base: Base, data: bytes, source: Address) -> bool:
+        try:
+            message = decode(data)
+        except DecodeError:
+            self.dropped["malformed"] += 1
+            return False
+        if message.message_class == Class.REQUEST and message.message_method == Method.BINDING:
+            self._request(base, message, data, source)
+        elif message.message_class in (Class.RESPONSE, Class.ERROR):
+            return self._response(base, message, data, source)
+        elif message.message_class != Class.INDICATION:
+            self.dropped["method"] += 1
+        return False
+
+    def _request(self, base: Base, message: Message, data: bytes, source: Address) -> None:
+        username = message.attributes.get("USERNAME")
+        if username is None:
+            answer = self.stun_server.answer(message, source, self._loop.time())
+            if answer is not None:
+                base.send(answer, source)
+            return
+        if self._policy == "relay" and not base.is_relay:
+            self.dropped["policy"] += 1
+            return
+        local, _, remote = username.partition(":")
+        session = self._sessions.get((local, remote)) or self._first_check(local, remote, message, source)
+        if session is not None:
+            session.receive_stun(message, data, base.id, source)
+
+    def _first_check(self, local: str, remote: str, message: Message, source: Address) -> IceSession | None:
+        listener = self._listeners.get(local)
+        if listener is None:
+            self.dropped["unknown"] += 1
+        elif not message.check_message_integrity(listener.local.key):
+            self.dropped["unauthenticated"] += 1
+        elif not self._admits(source[0]):
+            self.dropped["rate"] += 1
+        else:
+            return self.session_of(listener, remote, source[0])
+        return None
+
+    def _admits(self, host: str) -> bool:
+        now = self._loop.time()
+        return self._each.allow(host, now) and self._everybody.allow("", now)
+
+    def _response(self, base: Base, message: Message, data: bytes, source: Address) -> bool:
+        session = self._asked[0].get(message.transaction_id) or self._asked[1].get(message.transaction_id)
+        if session is not None:
+            session.receive_stun(message, data, base.id, source)
+            return False
+        gathered = self._gatherer.receive(message, base.id, source, self._loop.time())
+        self.dropped["unasked"] += not gathered
+        return gathered

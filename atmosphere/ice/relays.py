@@ -1,0 +1,198 @@
+"""Relayed addresses: one allocation on each TURN server, shared by all sessions, made again when it is lost.
+
+Where a URI leaves the transport open, UDP starts and TCP follows `STAGGER` later, each on both families; the first to
+succeed stays. A lost or refused allocation is tried again after a jittered pause that doubles up to `PAUSE_LAST`.
+Credentials may be replaced at any time: an allocation lives on with those it was made with, and moves to the new ones
+before the old expire (REST credentials say when), the new allocation standing before the old one goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+
+from atmosphere.errors import AtmosphereError, Refused
+from atmosphere.ice.race import race
+from atmosphere.ice.resolve import resolve
+from atmosphere.tasks import Tasks
+from atmosphere.turn.client import Allocation, TurnEndpoint
+from atmosphere.turn.uri import Transport, TurnServer
+
+__all__ = ["Relay", "Relays"]
+
+logger = logging.getLogger(__name__)
+
+STAGGER = 0.3
+PAUSE_FIRST, PAUSE_LAST = 2.0, 120.0
+PAUSE_REFUSED = 30.0
+RENEW_BEFORE = 90.0
+"""Seconds before credentials expire that the allocation moves to newer ones."""
+OVERLAP = 5.0
+"""Seconds that the old allocation stays after the new one stands, for what is still under way."""
+MAX_SERVERS = 16
+
+Opened = Callable[[Allocation], None]
+Closed = Callable[[Allocation], None]
+
+
+class Relay:
+    """Keeps an allocation on one server. `opened` and `closed` tell the endpoint, `failed` says why there is none."""
+
+    def __init__(
+        self, server: TurnServer, opened: Opened, closed: Closed, failed: Callable[[TurnServer, str], None]
+    ) -> None:
+        self.server = server
+        self._opened, self._closed, self._failed = opened, closed, failed
+        self._wake = asyncio.Event()
+        self._tasks = Tasks(f"relay {server}")
+        self._tasks.spawn(self._keep(), "keep")
+        self._pause = PAUSE_FIRST
+
+    def update(self, server: TurnServer) -> None:
+        """Newer credentials: used for the next allocation, which is at once if there is none."""
+        if server != self.server:
+            self.server = server
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Something changed: a pause between attempts ends."""
+        self._pause = PAUSE_FIRST
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Give the allocation back."""
+        await self._tasks.close()
+
+    async def _keep(self) -> None:
+        allocation: Allocation | None = None
+        try:
+            while True:
+                following = await self._allocate()
+                if following is None:
+                    await self._rest(allocation)
+                else:
+                    self._retire(allocation)
+                    allocation, made_with = following, self.server
+                    await self._until_needed(allocation, made_with)
+                if allocation is not None and not allocation.is_open:
+                    self._retire(allocation)
+                    allocation = None
+        finally:
+            if allocation is not None:
+                self._closed(allocation)
+                await asyncio.shield(allocation.close())
+
+    async def _allocate(self) -> Allocation | None:
+        """A new allocation, announced; None after saying why there is none."""
+        try:
+            allocation = await self._open_first()
+        except AtmosphereError as error:
+            logger.info("TURN server %s: %s", self.server, error)
+            self._failed(self.server, str(error))
+            if isinstance(error, Refused):
+                self._pause = max(self._pause, PAUSE_REFUSED)
+            return None
+        self._pause = PAUSE_FIRST
+        self._opened(allocation)
+        return allocation
+
+    async def _open_first(self) -> Allocation:
+        server = self.server
+        addresses = await resolve(server.uri.host, server.uri.port)
+        transports: tuple[Transport, ...] = (server.uri.transport,) if server.uri.transport else ("udp", "tcp")
+        ends = [
+            TurnEndpoint(address, transport, server.username, server.password, host=server.uri.host)
+            for transport in transports
+            for address in addresses
+        ]
+        return await race([partial(_open, end) for end in ends], STAGGER)
+
+    async def _rest(self, current: Allocation | None) -> None:
+        """Wait before the next attempt; a refusal with the old allocation still up is no hurry."""
+        self._wake.clear()
+        pause = self._pause * random.uniform(0.7, 1.3)  # noqa: S311 - only spreads load
+        self._pause = min(2 * self._pause, PAUSE_LAST)
+        await self._sleep(pause if current is None else max(pause, PAUSE_REFUSED))
+
+    async def _until_needed(self, allocation: Allocation, made_with: TurnServer) -> None:
+        """Wait until the allocation is lost, or its credentials end and newer ones are there."""
+        allocation.on_lost = lambda reason: self._lost(allocation, reason)
+        while allocation.is_open:
+            self._wake.clear()
+            expires_at = made_with.expires_at
+            if expires_at is None:
+                await self._sleep(None)
+                continue
+            left = expires_at - RENEW_BEFORE - time.time()
+            if left <= 0 and self.server != made_with:
+                return
+            await self._sleep(left if left > 0 else None)
+
+    async def _sleep(self, seconds: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _lost(self, allocation: Allocation, reason: str) -> None:
+        self._closed(allocation)
+        self._failed(self.server, reason)
+        self._wake.set()
+
+    def _retire(self, allocation: Allocation | None) -> None:
+        if allocation is not None:
+            self._tasks.spawn(self._close_later(allocation), "retire")
+
+    async def _close_later(self, allocation: Allocation) -> None:
+        try:
+            if allocation.is_open:
+                await asyncio.sleep(OVERLAP)
+                self._closed(allocation)
+        finally:
+            await asyncio.shield(allocation.close())
+
+
+async def _open(end: TurnEndpoint) -> Allocation:
+    allocation = Allocation(end)
+    await allocation.open()
+    return allocation
+
+
+class Relays:
+    """The relays of an endpoint, by URI."""
+
+    def __init__(
+        self, opened: Callable[[str, Allocation], None], closed: Closed, failed: Callable[[str, str], None]
+    ) -> None:
+        self._opened, self._closed, self._failed = opened, closed, failed
+        self._relays: dict[str, Relay] = {}
+        self._tasks = Tasks("relays")
+
+    def set_servers(self, servers: tuple[TurnServer, ...]) -> None:
+        """Use these from now on; those that stay keep their allocation."""
+        wanted = {str(server): server for server in servers[:MAX_SERVERS]}
+        for uri in [uri for uri in self._relays if uri not in wanted]:
+            self._tasks.spawn(self._relays.pop(uri).close(), f"close {uri}")
+        for uri, server in wanted.items():
+            if uri in self._relays:
+                self._relays[uri].update(server)
+            else:
+                self._relays[uri] = Relay(server, partial(self._opened, uri), self._closed, self._tell_failure)
+
+    def _tell_failure(self, server: TurnServer, error: str) -> None:
+        self._failed(str(server), error)
+
+    def hurry(self) -> None:
+        """The network changed: whoever pauses tries at once."""
+        for relay in self._relays.values():
+            relay.hurry()
+
+    async def close(self) -> None:
+        """Give every relayed address back, all at once."""
+        relays, self._relays = list(self._relays.values()), {}
+        await asyncio.gather(*(relay.close() for relay in relays))
+        await self._tasks.close()

@@ -1,0 +1,347 @@
+"""One session of ICE with one remote agent: the pure agent, its timer, and the way its datagrams go in and out.
+
+A session closes itself when its agent fails; `on_event` has said why by then. Nothing here raises into a caller or the
+loop: what an assigned callback raises is logged and forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from atmosphere.errors import Unreachable
+from atmosphere.ice.agent import Agent
+from atmosphere.ice.base import Base
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.events import (
+    AgentState,
+    ConsentExpired,
+    IceEvent,
+    IceFailed,
+    PairReport,
+    PathSelected,
+    Transmit,
+)
+from atmosphere.ice.settings import PathPolicy
+from atmosphere.stun.message import Message
+
+__all__ = ["IceSession", "Path", "PathEnd", "Router"]
+
+logger = logging.getLogger(__name__)
+
+MAX_EARLY_IN = 64
+MAX_EARLY_OUT = 8
+
+Address = tuple[str, int]
+SessionKey = tuple[str, str]
+OnDatagram = Callable[[bytes], None]
+OnEvent = Callable[[IceEvent], None]
+
+
+@dataclass(frozen=True)
+class PathEnd:
+    """One end of a path."""
+
+    type: Literal["host", "srflx", "prflx", "relay"]
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way data goes: direct or by relay, how the relay is reached, the IP version, and both ends."""
+
+    kind: Literal["direct", "relay"]
+    protocol: Literal["udp", "tcp", "ws"]
+    family: Literal[4, 6]
+    local: PathEnd
+    remote: PathEnd
+
+
+class Router(Protocol):
+    """What a session needs of the endpoint it belongs to."""
+
+    def transmit(self, session: IceSession, transmit: Transmit) -> None:
+        """Send a datagram of the session's agent, and remember whose its answer is."""
+
+    def base(self, number: int) -> Base | None:
+        """The base with that number, while it exists."""
+
+    def claim(self, session: IceSession, base: int, source: Address) -> None:
+        """The remote proved itself to `session` from `source`: data that comes from there is the session's."""
+
+    def connected(self, session: IceSession) -> None:
+        """The session has a path."""
+
+    def release(self, session: IceSession) -> None:
+        """The session is over: forget all about it."""
+
+
+class IceSession:
+    """A session; made by `IceEndpoint.dial` or a `Listener`.
+
+    Assign `on_datagram(datagram)` and `on_event(event)`; give remote candidates by `add_remote`; `send` datagrams.
+    Datagrams that come before `on_datagram` is assigned are kept, 64 at most; sent before there is a path, 8 at most.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        local: IceCredentials,
+        remote: IceCredentials,
+        *,
+        controlling: bool,
+        policy: PathPolicy = "any",
+        origin: str | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._router = router
+        self._agent = Agent(controlling=controlling, local=local, remote=remote, now=self._loop.time(), policy=policy)
+        self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
+        self.dialer_ufrag = local.ufrag if controlling else remote.ufrag
+        self.origin = origin
+        self.claims: set[tuple[int, Address]] = set()
+        self.on_event: OnEvent | None = None
+        self.bytes_sent = self.bytes_received = self.dropped = 0
+        self._on_datagram: OnDatagram | None = None
+        self._early_in: deque[bytes] = deque(maxlen=MAX_EARLY_IN)
+        self._early_out: deque[bytes] = deque(maxlen=MAX_EARLY_OUT)
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended: Literal["failed", "closed"] | None = None
+        self._reason = ""
+        self._settled: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"IceSession({self.local_ufrag}:{self.remote_ufrag}, {self.state})"
+
+    # what it is
+
+    @property
+    def key(self) -> SessionKey:
+        """The local and the remote username fragment."""
+        return (self.local_ufrag, self.remote_ufrag)
+
+    @property
+    def state(self) -> AgentState:
+        """checking, connected, disconnected (silent for seconds), failed or closed."""
+        return self._ended or self._agent.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it failed or was closed."""
+        return self._ended is not None
+
+    @property
+    def path(self) -> Path | None:
+        """The way data goes now, or None while there is none."""
+        pair = self._agent.selected if self._ended is None else None
+        if pair is None:
+            return None
+        local, remote, via = pair.local, pair.remote, pair.base_candidate.relay_protocol
+        return Path(
+            kind="relay" if pair.is_relayed else "direct",
+            protocol="udp" if via in (None, "udp") else ("ws" if via == "ws" else "tcp"),
+            family=remote.family,
+            local=PathEnd(local.type, local.address, local.port),
+            remote=PathEnd(remote.type, remote.address, remote.port),
+        )
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """Round trip of the path in milliseconds, smoothed."""
+        return _ms(self._agent.rtt)
+
+    @property
+    def jitter_ms(self) -> float | None:
+        """How much the round trip varies, in milliseconds."""
+        return _ms(self._agent.jitter)
+
+    @property
+    def loss(self) -> float | None:
+        """The part of recent checks that got no answer, 0 to 1."""
+        return self._agent.loss
+
+    def report(self) -> list[PairReport]:
+        """Every pair tried and how it ended; also of a session that is over."""
+        return list(self._agent.report())
+
+    async def connected(self, timeout: float = 30.0) -> None:
+        """Wait until there is a path; raises Unreachable with one line when it fails, ends, or `timeout` passes."""
+        if self.state == "connected":
+            return
+        if self._ended is None:
+            if self._settled is None:
+                self._settled = self._loop.create_future()
+            try:
+                await asyncio.wait_for(asyncio.shield(self._settled), timeout)
+            except TimeoutError:
+                raise Unreachable(f"no path within {timeout:g} s") from None
+        if self._ended is not None:
+            raise Unreachable(self._reason or "the session was closed")
+
+    # candidates
+
+    def add_remote(self, candidate: Candidate) -> None:
+        """Try this address of the remote too; one known already changes nothing."""
+        if self._ended is None:
+            self._agent.add_remote(candidate, self._loop.time())
+            self._flush()
+
+    def end_of_remote(self) -> None:
+        """The remote has no further candidates, so running out of pairs may count as failure."""
+        if self._ended is None:
+            self._agent.end_of_remote_candidates(self._loop.time())
+            self._flush()
+
+    def add_local(self, candidate: Candidate, base: int) -> None:
+        """The endpoint found a candidate."""
+        if self._ended is None:
+            self._agent.add_local(candidate, base, self._loop.time())
+            self._flush()
+
+    def remove_base(self, base: int) -> None:
+        """The endpoint lost a base."""
+        if self._ended is None:
+            self._agent.remove_base(base, self._loop.time())
+            self.claims = {claim for claim in self.claims if claim[0] != base}
+            self._flush()
+
+    # datagrams
+
+    @property
+    def on_datagram(self) -> OnDatagram | None:
+        """Takes each datagram from the remote; assigning it delivers those that waited."""
+        return self._on_datagram
+
+    @on_datagram.setter
+    def on_datagram(self, receiver: OnDatagram | None) -> None:
+        self._on_datagram = receiver
+        while self._on_datagram is not None and self._early_in:
+            self._deliver(self._early_in.popleft())
+
+    def send(self, datagram: bytes) -> None:
+        """Send one datagram to the remote by the present path. Never raises and never waits; may be lost like any."""
+        pair = self._agent.selected
+        base = self._router.base(pair.base) if pair is not None else None
+        if pair is None or base is None or self._ended is not None:
+            self.dropped += self._ended is not None or len(self._early_out) == MAX_EARLY_OUT
+            if self._ended is None:
+                self._early_out.append(datagram)
+            return
+        base.send(datagram, pair.remote.endpoint)
+        self.bytes_sent += len(datagram)
+
+    def receive_stun(self, message: Message, raw: bytes, base: int, source: Address) -> None:
+        """A STUN message that is meant for this session; the agent authenticates it."""
+        if self._ended is not None:
+            return
+        self._agent.receive(message, raw, base, source, self._loop.time())
+        if self._agent.is_valid_source(base, source):
+            self._router.claim(self, base, source)
+        self._flush()
+
+    def receive_datagram(self, data: bytes, base: int, source: Address) -> None:
+        """A datagram from an address that the remote proved to be its own."""
+        if self._ended is not None:
+            return
+        self._agent.received_data(base, source, self._loop.time())
+        self.bytes_received += len(data)
+        if self._agent.state != "connected":
+            self._flush()
+        self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        if self._on_datagram is None:
+            self.dropped += len(self._early_in) == MAX_EARLY_IN
+            self._early_in.append(data)
+            return
+        try:
+            self._on_datagram(data)
+        except Exception:
+            # One datagram must not end the session, whatever its receiver makes of it.
+            logger.exception("%r: a receiver failed", self)
+
+    # the agent's wishes
+
+    def _flush(self) -> None:
+        """Send what the agent wants sent, tell what it tells, arm its timer."""
+        for transmit in self._agent.transmits():
+            self._router.transmit(self, transmit)
+        for event in self._agent.events():
+            self._tell(event)
+        self._arm()
+
+    def _tell(self, event: IceEvent) -> None:
+        logger.debug("%r: %s", self, event)
+        if isinstance(event, PathSelected):
+            self._router.connected(self)
+            self._settle()
+            while self._early_out:
+                self.send(self._early_out.popleft())
+        if self.on_event is not None and self._ended != "closed":
+            try:
+                self.on_event(event)
+            except Exception:
+                # The listener's fault is the listener's; the session goes on.
+                logger.exception("%r: an event's receiver failed", self)
+        if isinstance(event, IceFailed):
+            self._end("failed", event.reason)
+        elif isinstance(event, ConsentExpired):
+            self._end("failed", "the peer has not answered for 30 s")
+
+    def _arm(self) -> None:
+        deadline = self._agent.deadline() if self._ended is None else None
+        if deadline is None:
+            self._disarm()
+        elif self._timer is None or deadline < self._timer.when():
+            self._disarm()
+            self._timer = self._loop.call_at(deadline, self._timeout, deadline)
+        # A later deadline lets the armed timer fire early and find nothing to do: cheaper than re-arming each time.
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _timeout(self, armed: float) -> None:
+        self._timer = None
+        now = max(self._loop.time(), armed)
+        deadline = self._agent.deadline()
+        if deadline is not None and deadline <= now:
+            self._agent.handle_timer(now)
+        self._flush()
+
+    # its end
+
+    def fail(self, reason: str) -> None:
+        """The endpoint gives the session up: `on_event` hears IceFailed."""
+        if self._ended is None:
+            self._tell(IceFailed(reason))
+
+    def close(self) -> None:
+        """Leave the endpoint; no callback is called any more. Twice is fine."""
+        if self._ended is None:
+            self._end("closed", "the session was closed")
+
+    def _end(self, how: Literal["failed", "closed"], reason: str) -> None:
+        if self._ended is not None:
+            return
+        self._ended, self._reason = how, reason
+        self._disarm()
+        self._agent.close()
+        self._early_out.clear()
+        self._router.release(self)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000

@@ -1,0 +1,271 @@
+"""One relayed address on one TURN server (RFC 8656), over UDP, TCP or TLS: open it, send, receive, keep it alive.
+
+An allocation does its own keeping: it refreshes itself, its permissions and channels (also when only receiving), asks
+the server every `KEEPALIVE` seconds whether it is still there (which keeps a NAT's mapping open too), and says
+`on_lost` once when it is gone. It is not opened again: that, with back-off, is its owner's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from atmosphere.errors import AtmosphereError, Refused, Unreachable
+from atmosphere.stun.library import stun
+from atmosphere.tasks import Tasks
+from atmosphere.turn.channels import Binding, Channels
+from atmosphere.turn.protocol import StreamTurnProtocol, UdpTurnProtocol
+from atmosphere.turn.uri import Transport
+
+logger = logging.getLogger(__name__)
+
+OPEN_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 1.0
+KEEPALIVE = 15.0
+
+Address = tuple[str, int]
+
+_REASONS = {
+    401: "wrong user name or password",
+    403: "the server forbids it",
+    437: "the allocation is gone",
+    440: "the server has no relay of this address family",
+    441: "wrong credentials",
+    442: "the server relays no UDP",
+    486: "the user's quota of allocations is used up",
+    508: "the server is full",
+}
+
+
+@dataclass(frozen=True)
+class TurnEndpoint:
+    """Where and how an allocation is made: one resolved `address`, `transport`, credentials.
+
+    `family` is the relayed address's (4, 6, None: the server's choice; RFC 8656 §18.6). `host` is the
+    name that a TLS certificate must carry; `tls` overrides the default context.
+    """
+
+    address: Address
+    transport: Transport = "udp"
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    family: int | None = None
+    host: str | None = None
+    tls: ssl.SSLContext | None = None
+
+
+def _ignore(data: bytes, source: Address) -> None:
+    pass
+
+
+def _ignore_loss(reason: str) -> None:
+    pass
+
+
+class Allocation:
+    """A relayed address: set `on_datagram(data, source)` and `on_lost(reason)`, await `open`, then `send`."""
+
+    def __init__(self, endpoint: TurnEndpoint) -> None:
+        self.endpoint = endpoint
+        self.on_datagram: Callable[[bytes, Address], None] = _ignore
+        self.on_lost: Callable[[str], None] = _ignore_loss
+        self.relayed: Address = ("", 0)
+        self.mapped: Address = ("", 0)
+        self.rtt: float | None = None
+        self._channels = Channels()
+        self._protocol: UdpTurnProtocol | StreamTurnProtocol | None = None
+        self._tasks = Tasks(f"turn {endpoint.address[0]}")
+        self._wake = asyncio.Event()
+        self._state = "new"
+        self._opening: asyncio.Timeout | None = None
+        self._trouble: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether datagrams pass."""
+        return self._state == "open"
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that could not be sent: waiting for a binding too long, or the connection was full."""
+        return self._channels.dropped
+
+    async def open(self, timeout: float = OPEN_TIMEOUT) -> None:
+        """Get the relayed address within `timeout` seconds; raises Unreachable or Refused with one line saying why."""
+        self._state = "opening"
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout) as self._opening:
+                protocol = self._protocol = await self._connect()
+                self.relayed = await protocol.connect()
+        except (OSError, TimeoutError, stun.TransactionError) as error:
+            self._abandon()
+            raise _explain(error, self._trouble, timeout) from error
+        except BaseException:
+            self._abandon()
+            raise
+        if self._state != "opening":
+            raise Unreachable(self._trouble or "the server closed the connection")
+        self.mapped = protocol.mapped_address or ("", 0)
+        self.rtt = time.monotonic() - started
+        self._state = "open"
+        self._tasks.spawn(self._maintain(), "maintain")
+        logger.info("allocated %s on %s over %s", self.relayed, self.endpoint.address, self.endpoint.transport)
+
+    async def _connect(self) -> UdpTurnProtocol | StreamTurnProtocol:
+        end = self.endpoint
+        loop = asyncio.get_running_loop()
+        arguments = (self, end.address, end.username, end.password, end.family)
+        if end.transport == "udp":
+            _, udp = await loop.create_datagram_endpoint(lambda: UdpTurnProtocol(*arguments), remote_addr=end.address)
+            return udp
+        context = (end.tls or ssl.create_default_context()) if end.transport == "tls" else None
+        _, stream = await loop.create_connection(
+            lambda: StreamTurnProtocol(*arguments),
+            *end.address,
+            ssl=context,
+            server_hostname=(end.host or end.address[0]) if context else None,
+        )
+        return stream
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Send one datagram from the relayed address to (IP, port); never raises, drops what cannot go."""
+        if self._state != "open" or self._protocol is None:
+            return
+        frame = self._channels.frame(data, destination, time.monotonic())
+        if frame is None:
+            self._wake.set()
+        elif not self._protocol.put(frame):
+            self._channels.dropped += 1
+
+    async def close(self) -> None:
+        """Give the relayed address back, waiting a second at most for the server. Twice is fine."""
+        state, self._state = self._state, "closed"
+        await self._tasks.close()
+        if self._protocol is not None and state == "open":
+            try:
+                await asyncio.wait_for(self._protocol.delete(), CLOSE_TIMEOUT)
+            except (TimeoutError, OSError, stun.TransactionError) as error:
+                logger.debug("TURN server %s did not confirm the end: %s", self.endpoint.address[0], error)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        self._state = "closed"
+        if self._protocol is not None:
+            self._protocol.stop_refreshing()
+            self._protocol.transport.close()
+
+    # what the protocol tells
+
+    def channel_data(self, number: int, payload: bytes) -> None:
+        """Data from the peer that has this channel; unknown numbers are dropped."""
+        source = self._channels.source(number, time.monotonic())
+        if source is not None and self._state == "open":
+            self.on_datagram(payload, source)
+
+    def indication(self, source: Address, payload: bytes) -> None:
+        """Data from a peer without a channel yet, which is taken when its host has a permission."""
+        if self._state == "open" and self._channels.permits(source[0]):
+            self.on_datagram(payload, source)
+
+    def trouble(self, error: Exception) -> None:
+        """The system says that the server is unreachable: while opening that decides, later it is asked at once."""
+        self._trouble = "connection refused" if isinstance(error, ConnectionRefusedError) else str(error)
+        self._give_up_opening()
+        self._wake.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection ended; by us, by the server, or because the allocation was not refreshed."""
+        self._trouble = self._trouble or (str(error) if error else "the server closed the connection")
+        self._give_up_opening()
+        self._lose(self._trouble)
+
+    def _give_up_opening(self) -> None:
+        if self._state == "opening" and self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(0)
+
+    def _lose(self, reason: str) -> None:
+        if self._state != "open":
+            return
+        self._state = "lost"
+        logger.info("lost %s on %s: %s", self.relayed, self.endpoint.address, reason)
+        self._wake.set()
+        self.on_lost(reason)
+
+    # keeping it alive
+
+    async def _maintain(self) -> None:
+        """Bind and renew channels when asked, and ask the server every `KEEPALIVE` seconds whether it lives."""
+        alive_at = time.monotonic()
+        while self._state == "open":
+            self._wake.clear()
+            for binding in self._channels.wanted(time.monotonic()):
+                self._tasks.spawn(self._bind(binding), "bind")
+            now = time.monotonic()
+            if self._trouble or now - alive_at >= KEEPALIVE:
+                self._trouble, alive_at = None, now
+                self._tasks.spawn(self._check(), "check")
+            due = min(alive_at + KEEPALIVE, self._channels.deadline() or now + KEEPALIVE)
+            try:
+                await asyncio.wait_for(self._wake.wait(), max(0.05, due - now))
+            except TimeoutError:
+                continue
+
+    async def _check(self) -> None:
+        """One keepalive; a server that answers neither Binding nor Refresh is lost."""
+        protocol = self._protocol
+        if protocol is None:
+            return
+        started = time.monotonic()
+        try:
+            await protocol.ping()
+            self.rtt = time.monotonic() - started
+        except stun.TransactionFailed:
+            return
+        except stun.TransactionError:
+            await self._last_question(protocol)
+
+    async def _last_question(self, protocol: UdpTurnProtocol | StreamTurnProtocol) -> None:
+        # A server may answer no Binding at all (coturn's no-stun): only the allocation's own refresh decides.
+        try:
+            await asyncio.wait_for(protocol.renew(), OPEN_TIMEOUT)
+        except (TimeoutError, OSError, stun.TransactionError):
+            self._lose("no answer")
+            protocol.transport.close()
+
+    async def _bind(self, binding: Binding) -> None:
+        protocol = self._protocol
+        if protocol is None:
+            return
+        try:
+            await asyncio.wait_for(protocol.channel_bind(binding.number, binding.address), OPEN_TIMEOUT)
+        except (TimeoutError, OSError, ValueError, stun.TransactionError) as error:
+            logger.debug("TURN server %s: no channel to %s: %s", self.endpoint.address[0], binding.address, error)
+            self._channels.failed(binding, time.monotonic())
+            return
+        for frame in self._channels.bound(binding, time.monotonic()):
+            protocol.put(frame)
+
+
+def _explain(error: BaseException, trouble: str | None, timeout: float) -> AtmosphereError:
+    """The one line a person gets for a failed allocation."""
+    if isinstance(error, stun.TransactionFailed):
+        code = error.response.error_code
+        reason = _REASONS.get(code or 0)
+        if reason is None:
+            _, text = error.response.attributes.get("ERROR-CODE", (0, "no reason given"))
+            reason = f"the server refused: {text[:80]} ({code})"
+        return Refused(reason)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Unreachable(f"the server's certificate is not valid: {error.verify_message}")
+    if trouble:
+        return Unreachable(trouble)
+    if isinstance(error, ConnectionRefusedError):
+        return Unreachable("connection refused")
+    if isinstance(error, (TimeoutError, stun.TransactionTimeout)):
+        return Unreachable(f"no answer within {timeout:g} s")
+    return Unreachable(str(error) or type(error).__name__)

@@ -1,0 +1,160 @@
+"""STUN and TURN servers as text: `stun:host[:port]` (RFC 7064), `turn:host[:port][?transport=udp|tcp]` (RFC 7065).
+
+On the command line a TURN server carries its credentials: `turn:user:password@host`. The password is what follows the
+*last* colon before the last `@`, because user names of the REST form contain one (`1767225600:alice`); `%3A` and `%40`
+stand for a colon or an `@` that would be mistaken. Credentials appear in no text, repr or error that this module makes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import Literal, cast
+from urllib.parse import unquote
+
+from atmosphere.errors import DecodeError
+
+Transport = Literal["udp", "tcp", "tls"]
+
+DEFAULT_PORT = 3478
+TLS_PORT = 5349
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_PORT = re.compile(r"[0-9]{1,5}")
+_HINT = "write it as stun:host:port, or turn:user:password@host:port?transport=tcp"
+
+
+@dataclass(frozen=True)
+class ServerUri:
+    """One STUN or TURN server: `scheme` stun, turn or turns; `host` a name or an address without brackets; `port`.
+
+    `transport` is None where the URI does not say: UDP first, then TCP.
+    """
+
+    scheme: Literal["stun", "turn", "turns"]
+    host: str
+    port: int
+    transport: Transport | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == default_port(self.scheme) else f":{self.port}"
+        query = f"?transport={self.transport}" if self.transport in ("udp", "tcp") else ""
+        return f"{self.scheme}:{host}{port}{query}"
+
+
+@dataclass(frozen=True)
+class TurnServer:
+    """A TURN server and the long-term credentials to use there; None where it asks for none."""
+
+    uri: ServerUri
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When REST credentials (user name `expiry[:id]`) end, unix seconds; None for others."""
+        head = (self.username or "").partition(":")[0]
+        return float(head) if re.fullmatch(r"[0-9]{10}", head) else None
+
+    def __str__(self) -> str:
+        return str(self.uri)
+
+
+def default_port(scheme: str) -> int:
+    """The port a URI without one means."""
+    return TLS_PORT if scheme == "turns" else DEFAULT_PORT
+
+
+def parse_stun(text: str) -> ServerUri:
+    """The STUN server that `text` names, `stun:` being optional; raises DecodeError with one line for a person."""
+    if not text.startswith(("stun:", "stuns:", "turn:", "turns:")):
+        text = f"stun:{text}"
+    scheme, rest = _split(text)
+    if scheme != "stun":
+        raise DecodeError(f"{scheme}: is not a STUN server of the kind we can ask", hint="write it as stun:host:port")
+    if "@" in rest or "?" in rest:
+        raise DecodeError("a STUN server has no user name and no transport", hint="write it as stun:host:port")
+    host, port = _host_port(rest, scheme)
+    return ServerUri("stun", host, port)
+
+
+def parse_turn(text: str, *, username: str | None = None, password: str | None = None) -> TurnServer:
+    """The TURN server that `text` names, with the credentials in it or those given; raises DecodeError."""
+    scheme, rest = _split(text)
+    if scheme not in ("turn", "turns"):
+        raise DecodeError(f"{scheme}: is not a TURN server", hint=_HINT)
+    credentials, _, rest = rest.rpartition("@")
+    place, _, query = rest.partition("?")
+    host, port = _host_port(place, scheme)
+    uri = ServerUri(cast("Literal['turn', 'turns']", scheme), host, port, _transport(scheme, query))
+    if credentials:
+        username, password = _credentials(credentials)
+    return TurnServer(uri, username, password)
+
+
+def _split(text: str) -> tuple[str, str]:
+    text = text.strip()
+    scheme, colon, rest = text.partition(":")
+    scheme = scheme.lower()
+    if len(text) > 1024 or not colon or scheme not in ("stun", "stuns", "turn", "turns"):
+        raise DecodeError("not the address of a STUN or TURN server", hint=_HINT)
+    return scheme, rest.removeprefix("//")
+
+
+def _credentials(text: str) -> tuple[str, str]:
+    user, colon, password = text.rpartition(":")
+    if not colon or not user or not password:
+        raise DecodeError("a TURN server's credentials are user:password before the @", hint=_HINT)
+    return unquote(user), unquote(password)
+
+
+def _transport(scheme: str, query: str) -> Transport | None:
+    if not query:
+        return "tls" if scheme == "turns" else None
+    name, _, value = query.partition("=")
+    if name != "transport" or value.lower() not in ("udp", "tcp"):
+        raise DecodeError("a TURN server's transport is udp or tcp", hint=_HINT)
+    if scheme == "turns":
+        if value.lower() == "udp":
+            raise DecodeError("turns: over UDP (DTLS) is not supported", hint="use turns:host?transport=tcp")
+        return "tls"
+    return cast("Transport", value.lower())
+
+
+def _host_port(text: str, scheme: str) -> tuple[str, int]:
+    if text.startswith("["):
+        host, bracket, tail = text[1:].partition("]")
+        if not bracket or (tail and not tail.startswith(":")) or not _is_address(host, 6):
+            raise DecodeError(f"not an IPv6 address in brackets: {text[:60]!r}", hint=_HINT)
+        port = tail[1:]
+    elif text.count(":") > 1:
+        raise DecodeError(f"not a host and port: {text[:60]!r}", hint="put an IPv6 address in brackets")
+    else:
+        host, colon, port = text.partition(":")
+        tail = colon
+        _check_host(host)
+    return host, _port(port, scheme) if tail else default_port(scheme)
+
+
+def _check_host(host: str) -> None:
+    if not host:
+        raise DecodeError("a server's host is missing", hint=_HINT)
+    numeric = re.fullmatch(r"[0-9.]+", host)
+    valid = _is_address(host, 4) if numeric else len(host) <= 253 and _NAME.fullmatch(host)
+    if not valid:
+        raise DecodeError(f"not a host: {host[:60]!r}", hint=_HINT)
+
+
+def _is_address(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == version and "%" not in text
+    except ValueError:
+        return False
+
+
+def _port(text: str, scheme: str) -> int:
+    port = int(text) if _PORT.fullmatch(text) else 0
+    if not 0 < port < 65536:
+        raise DecodeError(f"not a port: {text[:20]!r}", hint=f"1 to 65535; without one it is {default_port(scheme)}")
+    return port
