@@ -1,0 +1,380 @@
+"""A link: what connects two nodes. DTLS, SCTP and channels wired over a path that moves datagrams.
+
+Between our own nodes channels 0 (control), 1 (the mesh) and 2 (datagrams) exist from the start; with `plain=True` the
+peer is any other WebRTC stack: no channel is reserved, there is no credit, and receive queues are simply bounded.
+Liveness is ICE's: a link does not notice a silent path by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from atmosphere.channels import wire
+from atmosphere.channels.channel import Channel
+from atmosphere.channels.control import ControlSender
+from atmosphere.channels.inbound import Inbound
+from atmosphere.channels.stream import Stream
+from atmosphere.dtls.records import is_dtls
+from atmosphere.dtls.session import DtlsSession, Keys
+from atmosphere.errors import ChannelClosed, DecodeError, LinkError, Unreachable
+from atmosphere.sctp.association import LOW_MARK, SctpAssociation
+from atmosphere.sctp.interface import Association, ChannelOptions
+
+logger = logging.getLogger(__name__)
+
+MAX_DATAGRAM = 1150
+"""Bytes in one datagram, so that it is one packet on any path."""
+MAX_DATAGRAM_QUEUE = 64 * 1024
+FLUSH_TIME = 1.0
+"""Seconds that `close` waits for what is on its way."""
+
+
+class DatagramTransport(Protocol):
+    """A path: it moves whole datagrams and may lose, repeat and reorder them."""
+
+    on_datagram: Callable[[bytes], None]
+
+    def send(self, datagram: bytes, /) -> None:
+        """Send one datagram; never raises, and never answers before it returns."""
+        ...
+
+
+def _ignore(_datagram: bytes) -> None:
+    """Nobody listens."""
+
+
+class Link:
+    """An encrypted association with one peer. Make it as soon as there is a path, then `await start()`."""
+
+    def __init__(self, transport: DatagramTransport, identity: Keys, *, client: bool, plain: bool = False) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._plain = plain
+        self._session = DtlsSession(identity, client=client, now=self._loop.time())
+        self._channels: dict[int, Channel] = {}
+        self._streams: dict[int, Stream] = {}
+        self._inbound = Inbound()
+        self._timer: asyncio.TimerHandle | None = None
+        self._settled = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._end_reason: str | None = None
+        self._mesh_channel: Channel | None = None
+        self.on_datagram: Callable[[bytes], None] = _ignore
+        self.datagrams_dropped = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._association: Association = SctpAssociation(
+            client=client, send=self._protect, events=self, first_id=0 if plain else wire.FIRST_FREE_ID
+        )
+        self._control = ControlSender(self._send_control, lambda: self.has_room(wire.CONTROL_ID))
+        if not plain:
+            self._open_reserved()
+        transport.on_datagram = self._receive
+
+    # -- life
+
+    async def start(self, timeout: float = 15.0) -> None:
+        """Shake hands (DTLS, then SCTP). Unreachable if the peer says nothing for `timeout` seconds, LinkError if it fails."""
+        self._move()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._settled.wait()
+        if self._end_reason is not None:
+            raise LinkError(f"the link could not be made: {self._end_reason}")
+        if not self._settled.is_set():
+            layer = "the DTLS handshake" if self._session.state == "handshaking" else "the SCTP handshake"
+            self.abort("no answer in time")
+            raise Unreachable(f"the peer did not finish {layer} within {timeout:g} s")
+
+    async def close(self, reason: str = "") -> None:
+        """Send what is on its way (for at most a second), then end the link; the peer is told `reason`."""
+        if self._end_reason is None and self._association.established:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_TIME):
+                    await self._flushed()
+        self.abort(reason or "closed")
+
+    def abort(self, reason: str) -> None:
+        """End the link now; the peer is told `reason`."""
+        self._finish(reason)
+
+    async def wait_closed(self) -> str:
+        """Wait until the link has ended, and why it did."""
+        await self._closed.wait()
+        return self._end_reason or ""
+
+    @property
+    def established(self) -> bool:
+        """Whether the handshakes are complete and the link has not ended."""
+        return self._end_reason is None and self._association.established
+
+    @property
+    def closed(self) -> bool:
+        """Whether the link has ended."""
+        return self._end_reason is not None
+
+    @property
+    def peer_id(self) -> str:
+        """The peer's node id, proved by its handshake; empty before."""
+        return self._session.peer_node_id or ""
+
+    @property
+    def peer_public_key(self) -> bytes:
+        """The peer's SubjectPublicKeyInfo (DER), proved by its handshake; empty before."""
+        return self._session.peer_public_key or b""
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """The peer's certificate (DER); empty before the handshake."""
+        return self._session.peer_certificate or b""
+
+    def exporter(self, label: bytes, length: int) -> bytes:
+        """`length` secret bytes that only the two ends of this very handshake know (RFC 5705)."""
+        return self._session.exporter(label, length)
+
+    def path_changed(self) -> None:
+        """The path has just moved: send again at once what may have been lost on the old one."""
+        if self._end_reason is None:
+            self._association.kick()
+
+    # -- channels, streams, datagrams
+
+    @property
+    def on_channel(self) -> Callable[[Channel], None] | None:
+        """Called with each channel that the peer opens; those opened before it is set wait for it."""
+        return self._inbound.channels.handler
+
+    @on_channel.setter
+    def on_channel(self, handler: Callable[[Channel], None] | None) -> None:
+        self._inbound.channels.set_handler(handler)
+
+    @property
+    def on_stream(self) -> Callable[[Stream], None] | None:
+        """Called with each stream that the peer opens; those opened before it is set wait for it."""
+        return self._inbound.streams.handler
+
+    @on_stream.setter
+    def on_stream(self, handler: Callable[[Stream], None] | None) -> None:
+        self._inbound.streams.set_handler(handler)
+
+    async def open_channel(
+        self,
+        label: str,
+        *,
+        protocol: str = "",
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        max_lifetime_ms: int | None = None,
+        negotiated_id: int | None = None,
+    ) -> Channel:
+        """A new channel, usable at once; LinkError if the link has ended, ValueError for impossible options."""
+        if self._mesh_channel is not None and negotiated_id == wire.MESH_ID:
+            channel, self._mesh_channel = self._mesh_channel, None
+            return channel
+        return self._open(ChannelOptions(label, protocol, ordered, max_retransmits, max_lifetime_ms), negotiated_id)
+
+    async def open_stream(self, name: str) -> Stream:
+        """A new stream, usable at once; LinkError if the link has ended."""
+        channel = self._open(ChannelOptions(name, wire.STREAM_PROTOCOL), None)
+        return self._add_stream(channel)
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Send at most 1150 bytes that may get lost; False if they were dropped here because too much waits already."""
+        if len(data) > MAX_DATAGRAM:
+            raise ValueError(f"a datagram of {len(data)} bytes is too large; {MAX_DATAGRAM} are allowed")
+        if self._plain or not self.established or self._association.buffered(wire.DATAGRAM_ID) > MAX_DATAGRAM_QUEUE:
+            self.datagrams_dropped += 1
+            return False
+        self._association.send(wire.DATAGRAM_ID, data)
+        return True
+
+    # -- what channels ask for (channel.Carrier)
+
+    def send_message(self, handle: int, data: bytes | str) -> None:
+        """Queue one message of a channel."""
+        try:
+            self._association.send(handle, data)
+        except ValueError as error:
+            raise ChannelClosed(str(error)) from error
+
+    def has_room(self, handle: int) -> bool:
+        """Whether a channel's queue is short enough for one more message."""
+        return self._association.buffered(handle) <= LOW_MARK
+
+    def send_control(self, message: wire.Control) -> None:
+        """Tell the peer's end of the link something; a plain peer has no ear for it."""
+        if not self._plain and self._end_reason is None:
+            self._control.send(message)
+
+    def close_channel(self, handle: int, *, discard: bool) -> None:
+        """Close a channel, with or without sending what is queued."""
+        self._association.close(handle, discard=discard)
+
+    # -- what the association tells (sctp.interface.AssociationEvents)
+
+    def on_established(self) -> None:
+        """Both handshakes are complete."""
+        logger.info("link to %s is up", self.peer_id)
+        self._settled.set()
+
+    def on_channel_opened(self, handle: int, options: ChannelOptions) -> None:
+        """The peer opened a channel or a stream."""
+        if not self._inbound.admit(handle):
+            self._association.close(handle, discard=True)
+            return
+        channel = self._add(handle, options)
+        if options.protocol == wire.STREAM_PROTOCOL:
+            self._inbound.streams.offer(self._add_stream(channel))
+        else:
+            self._inbound.channels.offer(channel)
+
+    def on_open(self, handle: int) -> None:
+        """The peer knows our channel now; there is nothing to wait for, messages flow before that."""
+
+    def on_message(self, handle: int, data: bytes | str) -> None:
+        """A message came in."""
+        if handle == wire.CONTROL_ID and not self._plain:
+            self._receive_control(data)
+        elif handle == wire.DATAGRAM_ID and not self._plain:
+            if isinstance(data, bytes):
+                self.on_datagram(data)
+        elif (channel := self._channels.get(handle)) is not None:
+            channel.arrived(data)
+
+    def on_buffered_low(self, handle: int) -> None:
+        """There is room again in a channel's queue."""
+        if handle == wire.CONTROL_ID and not self._plain:
+            self._control.flush()
+        elif (channel := self._channels.get(handle)) is not None:
+            channel.changed()
+
+    def on_channel_closed(self, handle: int, reason: str) -> None:
+        """A channel is gone."""
+        self._control.forget(handle)
+        self._inbound.release(handle)
+        self._streams.pop(handle, None)
+        channel = self._channels.pop(handle, None)
+        if channel is not None:
+            channel.ended(reason, with_link=self._end_reason is not None)
+
+    def on_closed(self, reason: str) -> None:
+        """The association is gone."""
+        self._finish(reason)
+
+    # -- inside: channels
+
+    def _open_reserved(self) -> None:
+        self._association.open(ChannelOptions(wire.CONTROL_LABEL), wire.CONTROL_ID)
+        mesh = ChannelOptions(wire.MESH_LABEL)
+        self._mesh_channel = self._add(self._association.open(mesh, wire.MESH_ID), mesh)
+        datagrams = ChannelOptions(wire.DATAGRAM_LABEL, ordered=False, max_retransmits=0)
+        self._association.open(datagrams, wire.DATAGRAM_ID)
+
+    def _open(self, options: ChannelOptions, negotiated_id: int | None) -> Channel:
+        if self._end_reason is not None:
+            raise LinkError(f"the link has ended: {self._end_reason}")
+        return self._add(self._association.open(options, negotiated_id), options)
+
+    def _add(self, handle: int, options: ChannelOptions) -> Channel:
+        channel = self._channels[handle] = Channel(self, handle, options, credited=not self._plain)
+        return channel
+
+    def _add_stream(self, channel: Channel) -> Stream:
+        stream = self._streams[channel.id] = Stream(self, channel)
+        return stream
+
+    def _send_control(self, data: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            self._association.send(wire.CONTROL_ID, data)
+
+    def _receive_control(self, data: bytes | str) -> None:
+        try:
+            message = wire.decode(data if isinstance(data, bytes) else data.encode())
+        except DecodeError as error:
+            self.abort(f"the peer broke the link's protocol: {error}")
+            return
+        if message is None:
+            return
+        channel, stream = self._channels.get(message.channel), self._streams.get(message.channel)
+        match message:
+            case wire.Grant(_, limit) if channel is not None:
+                channel.granted(limit)
+            case wire.Blocked() if channel is not None:
+                channel.peer_blocked()
+            case wire.Reset(_, reason) if stream is not None:
+                stream.peer_reset(reason)
+            case wire.Stop() if stream is not None:
+                stream.peer_stopped()
+
+    # -- inside: datagrams and time
+
+    def _receive(self, datagram: bytes) -> None:
+        """A datagram came from the path."""
+        if self._end_reason is not None or not is_dtls(datagram):
+            return
+        self.bytes_received += len(datagram)
+        before = self._session.state
+        self._session.receive(datagram, self._loop.time())
+        data = self._session.data()
+        if before == "handshaking" and self._session.state == "connected":
+            self._association.start()
+        for packet in data:
+            self._association.receive(packet)
+        self._move()
+        self._progress.set()
+        self._progress.clear()
+
+    def _protect(self, packet: bytes) -> None:
+        """Send one SCTP packet."""
+        self._session.send(packet, self._loop.time())
+        self._send_datagrams()
+
+    def _send_datagrams(self) -> None:
+        for datagram in self._session.datagrams():
+            self.bytes_sent += len(datagram)
+            self._transport.send(datagram)
+
+    def _move(self) -> None:
+        """Send what the session has, notice its end, and set the timer for what it waits for."""
+        self._send_datagrams()
+        if self._session.state in ("closed", "failed"):
+            self._finish(self._session.reason)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._session.deadline()
+        if deadline is not None and self._end_reason is None:
+            self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._session.handle_timer(self._loop.time())
+        self._move()
+
+    async def _flushed(self) -> None:
+        """Wait until the peer has acknowledged everything."""
+        while self._end_reason is None and (
+            self._association.outstanding or any(stream.pending for stream in self._streams.values())
+        ):
+            await self._progress.wait()
+
+    def _finish(self, reason: str) -> None:
+        if self._end_reason is not None:
+            return
+        self._end_reason = reason
+        logger.info("link to %s ended: %s", self.peer_id or "a peer", reason)
+        self._association.abort(reason)
+        self._session.close()
+        self._send_datagrams()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.on_datagram = _ignore
+        self._settled.set()
+        self._closed.set()
+        self._progress.set()
