@@ -1,0 +1,97 @@
+"""`ping`, `explain`, `bench`: how a peer is reached, why, and how fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from atmosphere.cli import units
+from atmosphere.cli.base import Command
+from atmosphere.cli.params import DURATION, option
+from atmosphere.cli.state import State, pass_state
+from atmosphere.errors import Unreachable
+
+MAX_UNTIL_DIRECT = 60
+
+
+@click.command(cls=Command)
+@click.argument("peer")
+@option("-c", "--count", type=click.IntRange(0), default=None, help="How many times; 0: until Ctrl-C [default: 4].")
+@option("--until-direct", is_flag=True, help="Go on until the path is direct.")
+@option("--timeout", type=DURATION, default="5s", show_default=True, help="How long to wait for each pong.")
+@option("--interval", type=DURATION, default="1s", show_default=True, help="The time between two pings.")
+@pass_state
+def ping(state: State, *, peer: str, count: int | None, until_direct: bool, timeout: float, interval: float) -> None:
+    """Reach PEER: one line a pong, with its route and time."""
+    from atmosphere.cli.control import messages
+
+    if count is None:
+        count = MAX_UNTIL_DIRECT if until_direct else 4
+    request = messages.Ping(peer, count, timeout, interval, until_direct)
+    with state.control() as control:
+        result = control.call(request, lambda pong: _show_pong(state, peer, pong), timeout=timeout + interval + 10)
+    state.out.document(result)
+    _show_spread(state, result)
+    if not result["received"]:
+        raise Unreachable(f"{peer} did not answer", hint=f"atmosphere explain {peer}")
+    if until_direct and (result["path"] or {}).get("kind") != "direct":
+        raise Unreachable(f"{peer} answers, but not directly", hint=f"atmosphere explain {peer}")
+
+
+def _show_pong(state: State, peer: str, pong: Any) -> None:
+    if pong["rtt_ms"] is None:
+        state.out.data(f"no pong from {peer} ({pong['number']})")
+    else:
+        state.out.data(f"pong from {peer} {pong['route']} in {units.milliseconds(pong['rtt_ms'])}")
+
+
+def _show_spread(state: State, result: Any) -> None:
+    if state.json:
+        return
+    text = f"{result['sent']} sent, {result['received']} received"
+    if spread := result["rtt_ms"]:
+        text += ", " + ", ".join(f"{name} {units.milliseconds(spread[name])}" for name in ("min", "avg", "max"))
+    state.out.advise(text)
+
+
+@click.command(cls=Command)
+@click.argument("peer")
+@pass_state
+def explain(state: State, *, peer: str) -> None:
+    """Why this path to PEER and not a better one."""
+    from atmosphere.cli import explanation
+    from atmosphere.cli.control import client, messages
+
+    data = client.call(state.home, messages.Explain(peer))
+    state.out.document(data)
+    for line in explanation.lines(data):
+        state.out.data(line)
+
+
+@click.command(cls=Command)
+@click.argument("peer")
+@option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="How long to send.")
+@option("--reverse", is_flag=True, help="Let the peer send.")
+@option("--streams", type=click.IntRange(1, 64), default=1, show_default=True, help="Streams at once.")
+@pass_state
+def bench(state: State, *, peer: str, seconds: float, reverse: bool, streams: int) -> None:
+    """Measure the throughput to PEER over the mesh."""
+    import msgspec
+
+    from atmosphere.cli import render
+    from atmosphere.cli.control import client, messages
+    from atmosphere.cli.live import Meter
+    from atmosphere.mesh.info import PathInfo
+
+    with Meter(state.out, f"{'from' if reverse else 'to'} {peer}") as meter:
+        result = client.call(
+            state.home,
+            messages.Bench(peer, seconds, reverse, streams),
+            progress=lambda data: meter.update(data["bytes"], data["seconds"]),
+            timeout=seconds + 60,
+        )
+    path = msgspec.convert(result["path"], PathInfo | None)
+    moved = f"{units.size(result['bytes'])} in {result['seconds']:.1f} s"
+    state.out.document(result)
+    state.out.data(f"{units.rate(result['mb_per_s'] * 1e6)} ({moved}), {render.route(path)}")

@@ -1,0 +1,153 @@
+"""`init`, `status`, `config`, `stop`, `leave`: the node of this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from atmosphere.cli import failures
+from atmosphere.cli.base import Command
+from atmosphere.cli.params import option, server_options
+from atmosphere.cli.state import State, pass_state
+from atmosphere.errors import AtmosphereError
+
+
+@click.command(cls=Command)
+@click.argument("mesh", required=False)
+@option("--name", metavar="NODE", help="This node's name [default: the host's name].")
+@option("--force", is_flag=True, help="Replace the identity and mesh that this home has. They are lost.")
+@pass_state
+def init(state: State, *, mesh: str | None, name: str | None, force: bool) -> None:
+    """Make this machine's identity and a new mesh called MESH."""
+    from atmosphere.cli import homes
+
+    made = homes.create(state.home, mesh, name, force=force)
+    state.out.document(made)
+    state.out.data(f"mesh {made['mesh']['name']} ({made['mesh']['id'][:8]})")
+    state.out.data(f"node {made['node']['name']} ({made['node']['id'][:8]})")
+    state.out.advise("Next: atmosphere serve")
+
+
+@click.command(cls=Command)
+@option("--check", type=click.Choice(["live", "ready"]), help="Print nothing; only set the exit code.")
+@pass_state
+def status(state: State, *, check: str | None) -> int:
+    """This node, its mesh, where it listens, and the servers it uses."""
+    from atmosphere.cli.control import client, messages
+
+    if check:
+        return _check(state, check)
+    data = client.call(state.home, messages.Status())
+    state.out.document(data)
+    if not state.json:
+        _show_status(state, data)
+    return failures.DONE
+
+
+def _check(state: State, what: str) -> int:
+    from atmosphere.cli.control import client, messages
+
+    try:
+        data = client.call(state.home, messages.Status(), timeout=5.0)
+    except AtmosphereError as error:
+        return failures.exit_code(error)
+    return failures.DONE if what == "live" or data["ready"] else failures.FAILED
+
+
+def _show_status(state: State, data: Any) -> None:
+    from atmosphere.cli import units
+    from atmosphere.cli.output import printable
+
+    mesh, counts = data["mesh"], data["peers"]
+    lines = [
+        ("node", f"{data['node']['name']} ({data['node']['id'][:8]}), version {data['version']}"),
+        ("mesh", f"{mesh['name']} ({mesh['id'][:8]}), as {data['role']}" if mesh else "none: join one with a code"),
+        ("listening", ", ".join(data["addresses"]) or f"port {data['port']}"),
+        ("candidates", ", ".join(data["candidates"]) or "none"),
+        ("peers", ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"),
+        ("up for", units.duration(data["uptime"])),
+    ]
+    for name, text in lines:
+        state.out.data(f"{name + ':':<12}{printable(text)}")
+    for server in data["servers"]:
+        state.out.data(f"{'server:':<12}{printable(server_line(server))}")
+    if data.get("advice"):
+        state.out.advise(printable(data["advice"]))
+
+
+def server_line(server: Any) -> str:
+    """A server and how it does: `stun:198.51.100.7:3478 ok, 12 ms`."""
+    from atmosphere.cli import units
+
+    took = f", {units.milliseconds(server['rtt_ms'])}" if server.get("rtt_ms") is not None else ""
+    how = f"ok{took}" if server["ok"] else f"failed: {server.get('error') or 'no answer'}"
+    return f"{server['uri']} {how}"
+
+
+@click.command(cls=Command)
+@server_options
+@click.pass_context
+def config(ctx: click.Context, /, **_: Any) -> None:
+    """Every setting of the node and where its value came from.
+
+    Of the running node where there is one, else as `atmosphere serve` with the same options would start it now.
+    """
+    from atmosphere.cli.gather import node_options
+
+    state: State = ctx.obj
+    settings = _running_settings(state) or node_options(ctx).public()
+    state.out.document({"home": str(state.home), "settings": settings})
+    rows = [[name, _written(entry["value"]), entry["origin"]] for name, entry in settings.items()]
+    state.out.table(("Setting", "Value", "From"), [["home", str(state.home), ""], *rows])
+
+
+def _running_settings(state: State) -> Any:
+    from atmosphere.cli.control import client, messages
+    from atmosphere.errors import NotRunning
+
+    try:
+        return client.call(state.home, messages.Config())
+    except NotRunning:
+        return None
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
+
+
+@click.command(cls=Command)
+@pass_state
+def stop(state: State) -> None:
+    """End the background node; returns when it has ended."""
+    from atmosphere.cli.control import client, messages
+
+    result = client.call(state.home, messages.Stop())
+    state.out.document(result)
+    state.out.data(f"stopped {result['stopped']['name']}")
+
+
+@click.command(cls=Command)
+@option("--yes", is_flag=True, help="Do not ask.")
+@pass_state
+def leave(state: State, *, yes: bool) -> None:
+    """Leave the mesh and forget it; the node ends."""
+    from atmosphere.cli import homes
+    from atmosphere.cli.control import client, messages
+    from atmosphere.errors import NotRunning
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("leaving cannot be undone; say --yes")
+        click.confirm("Leave the mesh and forget it? This cannot be undone", abort=True, err=True)
+    try:
+        result = client.call(state.home, messages.Leave())
+    except NotRunning:
+        result = homes.leave(state.home)
+    state.out.document(result)
+    state.out.data(f"left {result['left']['name']}" if result["left"] else "this home is in no mesh")

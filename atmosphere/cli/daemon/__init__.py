@@ -1,0 +1,1 @@
+"""The running node: in the foreground, in the background, and what the control socket asks of it."""

@@ -1,0 +1,20 @@
+"""What a node of the command line does for its peers: it takes files, and it takes part in measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atmosphere.mesh import bench
+
+if TYPE_CHECKING:
+    from atmosphere.cli.daemon.faces import NodeFace
+
+FILES = "atmosphere.files"
+CONNECT_TIMEOUT = 15.0
+"""Seconds to wait for a link to a member that is not connected just now."""
+
+
+def register(node: NodeFace, inbox: Path) -> None:
+    """Let the members of the mesh send files into `inbox` and measure."""
+    node.on_stream(bench.STREAM, bench.serve)

@@ -1,0 +1,43 @@
+"""The options of a command as a node's settings, each with where its value came from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from atmosphere.cli.daemon.options import NodeOptions
+
+_WORDS = {
+    ParameterSource.COMMANDLINE: "command line",
+    ParameterSource.ENVIRONMENT: "environment",
+    ParameterSource.DEFAULT_MAP: "config.toml",
+}
+
+
+def node_options(ctx: click.Context) -> NodeOptions:
+    """The settings of a node out of the parameters of `ctx`'s command; the working directory goes into paths."""
+    import msgspec
+
+    from atmosphere.cli.daemon.options import NodeOptions
+
+    names = [name for name in NodeOptions.__struct_fields__ if name in ctx.params]
+    values: dict[str, Any] = {name: _plain(ctx.params[name]) for name in names}
+    if values.get("inbox"):
+        values["inbox"] = os.path.abspath(os.path.expanduser(values["inbox"]))
+    if ctx.obj.debug:
+        values["log_level"] = "debug"
+    return msgspec.convert(values | {"origins": {name: origin(ctx, name) for name in names}}, NodeOptions)
+
+
+def origin(ctx: click.Context, name: str) -> str:
+    """Where the value of the parameter `name` came from, in words."""
+    source = ctx.get_parameter_source(name)
+    return _WORDS.get(source, "default") if source is not None else "default"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
