@@ -1,0 +1,130 @@
+"""The messages of the mesh's control channel (data channel 1 of every link), MessagePack.
+
+Each message is a MessagePack array whose first element is the message's tag. Both sides open with `Hello`; a joiner opens with
+`Redeem` instead and gets `Granted` or `Denied`. Everything after that may come in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from atmosphere.errors import DecodeError
+
+PROTOCOL = 1
+"""The version of this protocol; a peer with another one is refused with a clear word."""
+
+CONTROL_CHANNEL = 1
+"""The negotiated data channel that carries these messages."""
+
+MAX_MESSAGE = 192 * 1024
+
+NodeIdText = Annotated[str, Meta(min_length=52, max_length=52)]
+NameText = Annotated[str, Meta(min_length=1, max_length=64)]
+FactBytes = Annotated[bytes, Meta(max_length=2048)]
+FactBatch = Annotated[list[FactBytes], Meta(max_length=64)]
+FactIds = Annotated[list[Annotated[bytes, Meta(max_length=32)]], Meta(max_length=4096)]
+ContactBytes = Annotated[bytes, Meta(max_length=4096)]
+
+
+class Hello(msgspec.Struct, tag=1, array_like=True, frozen=True):
+    """First word of a member: who it is; `chain` holds the facts that prove it."""
+
+    protocol: int
+    mesh_id: Annotated[str, Meta(max_length=64)]
+    boot: Annotated[bytes, Meta(min_length=8, max_length=8)]
+    version: Annotated[str, Meta(max_length=32)]
+    chain: FactBatch
+
+
+class Redeem(msgspec.Struct, tag=2, array_like=True, frozen=True):
+    """First word of a joiner: the proof of an invite's secret, bound to this DTLS handshake."""
+
+    protocol: int
+    invite_id: Annotated[str, Meta(max_length=64)]
+    proof: Annotated[bytes, Meta(max_length=64)]
+    name: NameText
+
+
+class Granted(msgspec.Struct, tag=3, array_like=True, frozen=True):
+    """The joiner is a member: the mesh and the facts that make it so; `Hello` follows from both."""
+
+    mesh_name: NameText
+    root_public_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    chain: FactBatch
+
+
+class Denied(msgspec.Struct, tag=4, array_like=True, frozen=True):
+    """No, and why: `reason` is one of CodeError's reasons, or "member" (not one, or no longer), "protocol", "mesh"."""
+
+    reason: Annotated[str, Meta(max_length=32)]
+    text: Annotated[str, Meta(max_length=256)]
+
+
+class Have(msgspec.Struct, tag=5, array_like=True, frozen=True):
+    """The facts its sender holds; the receiver answers with those that are missing."""
+
+    ids: FactIds
+
+
+class Facts(msgspec.Struct, tag=6, array_like=True, frozen=True):
+    """Memberships and revocations that the receiver may lack."""
+
+    facts: FactBatch
+
+
+class Contacts(msgspec.Struct, tag=7, array_like=True, frozen=True):
+    """Where members were last seen, each signed by the member itself."""
+
+    contacts: Annotated[list[ContactBytes], Meta(max_length=32)]
+
+
+class Signal(msgspec.Struct, tag=8, array_like=True, frozen=True):
+    """A sealed signaling payload, to be handed on to `destination` when that member is a neighbour."""
+
+    destination: NodeIdText
+    source: NodeIdText
+    payload: Annotated[bytes, Meta(max_length=12 * 1024)]
+
+
+class Ping(msgspec.Struct, tag=9, array_like=True, frozen=True):
+    """Answered at once by a Pong of the same number."""
+
+    number: int
+
+
+class Pong(msgspec.Struct, tag=10, array_like=True, frozen=True):
+    """The answer to a Ping."""
+
+    number: int
+
+
+class Bye(msgspec.Struct, tag=11, array_like=True, frozen=True):
+    """The sender goes on purpose: "stopped", "left", "duplicate", "removed"."""
+
+    reason: Annotated[str, Meta(max_length=64)]
+
+
+Message = Hello | Redeem | Granted | Denied | Have | Facts | Contacts | Signal | Ping | Pong | Bye
+
+_decoder = msgspec.msgpack.Decoder(Message)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of one control message."""
+    return _encoder.encode(message)
+
+
+def decode(data: bytes | str) -> Message:
+    """The control message in `data`; raises DecodeError for anything else."""
+    if isinstance(data, str):
+        raise DecodeError("a control message is binary")
+    if len(data) > MAX_MESSAGE:
+        raise DecodeError(f"a control message of {len(data)} bytes is too long")
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"not a control message: {error}") from error

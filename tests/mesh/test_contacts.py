@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atmosphere.errors import DecodeError
+from atmosphere.identity import Identity, verify
+from atmosphere.mesh.contacts import MAX_AHEAD, Contact, ContactBook, decode, sign
+
+ALICE, BOB, STRANGER = (Identity.generate() for _ in range(3))
+MEMBERS = {identity.node_id: identity.public_key for identity in (ALICE, BOB)}
+NOW = 1_000_000.0
+
+
+def is_signed_by_member(node_id: str, signature: bytes, data: bytes) -> bool:
+    return node_id in MEMBERS and verify(MEMBERS[node_id], signature, data)
+
+
+def book() -> ContactBook:
+    return ContactBook(is_signed_by_member)
+
+
+def contact(of: Identity = ALICE, stamp: float = NOW, by: Identity | None = None) -> bytes:
+    return sign(Contact(of.node_id, stamp, ["candidate line"], ["wss://example.org"]), (by or of).sign)
+
+
+def test_a_contact_is_news_once() -> None:
+    contacts = book()
+    added = contacts.add(contact(), NOW)
+    assert added is not None
+    assert added == contacts.get(ALICE.node_id)
+    assert contacts.add(contact(), NOW) is None
+
+
+def test_the_newest_contact_stays_in_any_order() -> None:
+    contacts = book()
+    contacts.add(contact(stamp=NOW + 2), NOW)
+    assert contacts.add(contact(stamp=NOW + 1), NOW) is None
+    known = contacts.get(ALICE.node_id)
+    assert known is not None
+    assert known.stamp == NOW + 2
+
+
+def test_nobody_speaks_for_another_member() -> None:
+    contacts = book()
+    assert contacts.add(contact(of=ALICE, by=BOB), NOW) is None
+    assert contacts.get(ALICE.node_id) is None
+
+
+def test_a_stranger_is_not_kept() -> None:
+    assert book().add(contact(of=STRANGER), NOW) is None
+
+
+@pytest.mark.parametrize("stamp", [NOW + MAX_AHEAD + 1, float("inf"), float("nan")])
+def test_a_stamp_of_the_far_future_is_refused(stamp: float) -> None:
+    assert book().add(contact(stamp=stamp), NOW) is None
+
+
+def test_former_members_are_forgotten() -> None:
+    contacts = book()
+    contacts.add(contact(of=ALICE), NOW)
+    contacts.add(contact(of=BOB), NOW)
+    contacts.keep_only([BOB.node_id])
+    assert contacts.encoded() == [contacts.encoded()[0]]
+    assert contacts.get(ALICE.node_id) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_contact_or_a_decode_error(data: bytes) -> None:
+    try:
+        decode(data)
+    except DecodeError:
+        pass
+
+
+def test_a_contact_beyond_the_limit_is_refused_unread() -> None:
+    with pytest.raises(DecodeError, match="too long"):
+        decode(bytes(5000))
