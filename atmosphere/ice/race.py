@@ -6,37 +6,43 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from atmosphere.errors import AtmosphereError
+from atmosphere.tasks import Tasks
+
 __all__ = ["race"]
 
 _T = TypeVar("_T")
 
 
 async def race(starts: Sequence[Callable[[], Awaitable[_T]]], stagger: float) -> _T:
-    """The result of the first to succeed; each is started `stagger` seconds after the one before, or when that failed.
+    """The result of the first to succeed; each is started `stagger` seconds after the one before, or when one failed.
 
-    Whoever is late is cancelled and awaited, and must clean up after itself. If all fail, the first one's error is
-    raised. `starts` must not be empty.
+    Whoever is late is cancelled and awaited, and must clean up after itself. When all raise AtmosphereError, the first
+    one's is raised. `starts` must not be empty.
     """
-    running: list[asyncio.Future[_T]] = []
-    errors: list[BaseException] = []
+    tasks = Tasks("race")
+    running: set[asyncio.Task[_T | AtmosphereError]] = set()
+    errors: list[AtmosphereError] = []
     waiting = list(starts)
     try:
-        while waiting or len(errors) < len(running):
-            if waiting:
-                running.append(asyncio.ensure_future(waiting.pop(0)()))
-            open_ones = [one for one in running if not one.done()]
-            await asyncio.wait(open_ones, timeout=stagger if waiting else None, return_when=asyncio.FIRST_COMPLETED)
-            finished = [one for one in running if one.done()]
-            for one in finished:
-                if _error(one) is None:
-                    return one.result()
-            errors = [error for one in finished if (error := _error(one)) is not None]
+        while waiting or running:
+            if waiting and (task := tasks.spawn(_attempt(waiting.pop(0)), "attempt")) is not None:
+                running.add(task)
+            done, running = await asyncio.wait(
+                running, timeout=stagger if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for one in done:
+                result = one.result()
+                if not isinstance(result, AtmosphereError):
+                    return result
+                errors.append(result)
         raise errors[0]
     finally:
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await tasks.close()
 
 
-def _error(finished: asyncio.Future[_T]) -> BaseException | None:
-    return asyncio.CancelledError() if finished.cancelled() else finished.exception()
+async def _attempt(start: Callable[[], Awaitable[_T]]) -> _T | AtmosphereError:
+    try:
+        return await start()
+    except AtmosphereError as error:
+        return error
