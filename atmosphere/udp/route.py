@@ -1,0 +1,53 @@
+"""Which way out the system would take: our address towards a destination, and the default gateway."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from pathlib import Path
+
+__all__ = ["default_gateway", "parse_routes", "source_for"]
+
+Address = tuple[str, int]
+
+_RTF_GATEWAY = 0x2
+
+
+def source_for(destination: Address) -> str | None:
+    """The local address that a datagram to `destination` (a literal) would leave from; None where there is no route.
+
+    Nothing is sent: connecting a UDP socket only asks the routing table.
+    """
+    family = socket.AF_INET6 if ":" in destination[0] else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.connect((destination[0], destination[1] or 9))
+            source: str = sock.getsockname()[0]
+    except OSError:
+        return None
+    return source if source not in ("0.0.0.0", "::") else None  # noqa: S104 - compared, not bound
+
+
+def default_gateway() -> str | None:
+    """The IPv4 default gateway; None where there is none, or where the system does not tell (other than Linux)."""
+    try:
+        return parse_routes(Path("/proc/net/route").read_text())
+    except OSError:
+        return None
+
+
+def parse_routes(table: str) -> str | None:
+    """The default gateway with the lowest metric in Linux's /proc/net/route; None when there is none."""
+    found: list[tuple[int, str]] = []
+    for line in table.splitlines()[1:]:
+        row = line.split()
+        try:
+            destination, gateway, flags, metric, mask = (row[1], int(row[2], 16), int(row[3], 16), int(row[6]), row[7])
+        except (IndexError, ValueError):
+            continue
+        if destination == mask == "00000000" and flags & _RTF_GATEWAY and 0 < gateway <= 0xFFFFFFFF:
+            order = "<I" if sys.byteorder == "little" else ">I"  # the kernel prints its own byte order
+            found.append((metric, socket.inet_ntoa(struct.pack(order, gateway))))
+    return min(found)[1] if found else None
