@@ -61,15 +61,15 @@ ERROR_CODES: Final = {
     "slow": "this connection does not read what it is sent; it ends",
 }
 
-NodeId = Annotated[str, Meta(pattern="^[a-z2-7]{52}$")]
+NodeId = Annotated[str, Meta(pattern="^[a-z2-7]{52}\\Z")]
 MessageId = Annotated[str, Meta(min_length=1, max_length=64)]
 Topic = Annotated[str, Meta(min_length=1, max_length=64)]
-Payload = Annotated[str, Meta(max_length=MAX_PAYLOAD, pattern="^[A-Za-z0-9+/=]*$")]
+Payload = Annotated[str, Meta(max_length=MAX_PAYLOAD, pattern="^[A-Za-z0-9+/=]*\\Z")]
 Ref = Annotated[int, Meta(ge=0, le=2**53)]
 Ttl = Annotated[float, Meta(ge=0, le=MAX_TTL)]
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 Text = Annotated[str, Meta(max_length=512)]
-Base64 = Annotated[str, Meta(max_length=512, pattern="^[A-Za-z0-9+/=]*$")]
+Base64 = Annotated[str, Meta(max_length=512, pattern="^[A-Za-z0-9+/=]*\\Z")]
 TurnList = Annotated[list[TurnServer], Meta(max_length=8)]
 
 
@@ -81,7 +81,7 @@ class Challenge(Message, frozen=True):
     """S→C, the first frame of a connection: prove who you are."""
 
     protocol: Annotated[int, Meta(ge=1, le=2**31)]
-    nonce: Annotated[str, Meta(min_length=16, max_length=128, pattern="^[A-Za-z0-9+/=]*$")]
+    nonce: Annotated[str, Meta(min_length=16, max_length=128, pattern="^[A-Za-z0-9+/=]*\\Z")]
 
 
 class Hello(Message, frozen=True):

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-_URI = "^turns?:[^\\s/@]+$"
+_URI = "^turns?:[^\\s/@]+\\Z"
 TurnUri = Annotated[str, Meta(max_length=256, pattern=_URI)]
 
 

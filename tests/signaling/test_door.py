@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from signaling import Settings, door
+from tests.signaling.tools import get, node, raw, serving, until
+
+
+async def test_connections_of_an_address_are_limited() -> None:
+    async with serving(Settings(max_connections_per_address=2)) as server, node(server), node(server) as last:
+        with pytest.raises(InvalidStatus, match="HTTP 429"):
+            async with raw(server):
+                pass
+        await last.websocket.close()
+        await until(lambda: server.stats()["connections"] == 1)
+        async with node(server):
+            pass
+
+
+async def test_connections_in_all_are_limited() -> None:
+    async with serving(Settings(max_connections=1)) as server, node(server):
+        with pytest.raises(InvalidStatus, match="HTTP 503"):
+            async with raw(server):
+                pass
+
+
+async def test_a_flood_of_refused_connections_is_cut_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "SPARE_SEATS", 1)
+    async with serving(Settings(max_connections=1)) as server:
+        opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        for _, each in (*opened, (reader, writer)):
+            each.close()
+        await until(lambda: server.stats()["connections"] == 0)
+
+
+async def test_requests_of_an_address_are_limited() -> None:
+    async with serving(Settings(handshakes_per_address=0.001, handshakes_per_address_burst=1)) as server:
+        assert (await get(server, "/health"))[0] == 200
+        assert (await get(server, "/health"))[0] == 429
+        assert server.stats()["tracked_addresses"] == 1
+
+
+async def test_handshakes_in_all_are_limited() -> None:
+    async with serving(Settings(handshakes=0.001, handshakes_burst=1)) as server, node(server):
+        with pytest.raises(InvalidStatus, match="HTTP 503"):
+            async with raw(server):
+                pass
+        assert (await get(server, "/health"))[0] == 200

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from signaling.outbox import Outbox
+
+
+def test_a_request_waits_until_it_is_answered() -> None:
+    outbox: Outbox[str] = Outbox(2)
+    first, second = outbox.new_ref(), outbox.new_ref()
+    outbox.add(first, b"1", "a")
+    outbox.add(second, b"2", "b")
+    full = outbox.is_full
+    assert full
+    assert list(outbox) == [b"1", b"2"]
+    assert outbox.pop(first) == "a"
+    assert outbox.pop(first) is None
+    assert outbox.pop(None) is None
+    assert outbox.pop(99) is None
+    assert len(outbox) == 1
+    assert outbox.pop_all() == ["b"]
+    assert len(outbox) == 0
