@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 PasswordFor = Callable[[str], str | None]
 """The password that belongs to a dialer's ufrag, or None to refuse that dialer."""
 
-_LONGEST_UFRAG = 64
+_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 
 
 class ListenerHome(Protocol):
@@ -63,8 +64,8 @@ class Listener:
         self._home.forget_listener(self)
 
     def remote_credentials(self, remote_ufrag: str) -> IceCredentials | None:
-        """What that dialer must know, or None: refused, or not a ufrag (RFC 8445 §5.3: 4 characters or more)."""
-        if not 4 <= len(remote_ufrag) <= _LONGEST_UFRAG or not remote_ufrag.isascii():
+        """What that dialer must know, or None: refused, or not a ufrag (RFC 8839 §5.4)."""
+        if not _UFRAG.fullmatch(remote_ufrag):
             return None
         try:
             password = self._password_for(remote_ufrag)

@@ -12,19 +12,19 @@ from atmosphere.ice.listener import Listener
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings
 
-HOST = IceCredentials("host-ufrag", "the-password-of-the-host-0")
+HOST = IceCredentials("HostUfrag", "ThePasswordOfTheHost0000")
 LOOPBACK = IceSettings(addresses=("127.0.0.1",))
 _numbers = itertools.count()
 
 
 def password_for(ufrag: str) -> str:
     """Each dialer's password, as a join code's secret would give it."""
-    return f"password-that-belongs-to-{ufrag}"
+    return f"PasswordThatBelongsTo{ufrag}"
 
 
 def dialer_credentials() -> IceCredentials:
     """Credentials nobody had before."""
-    ufrag = f"dialer-{next(_numbers)}"
+    ufrag = f"dialer{next(_numbers)}"
     return IceCredentials(ufrag, password_for(ufrag))
 
 
