@@ -63,6 +63,8 @@ class UdpSocket:
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_SIZE)
             sock.bind(socket.getaddrinfo(address, port, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)[0][4])
+            if family == socket.AF_INET:  # multicast leaves by this address's interface, not by the first one
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sock.getsockname()[0]))
             return cls(sock)
         except BaseException:
             sock.close()
