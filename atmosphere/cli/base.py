@@ -92,6 +92,13 @@ class LazyGroup(_Group):
         assert isinstance(command, click.Command)  # noqa: S101 - the table is ours
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C becomes an Abort, to which click adds nothing of its own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise click.Abort from error
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help without importing a single command."""
         self._drawing_help = True
@@ -135,6 +142,8 @@ def _report(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else failures.FAILED
     if isinstance(error, KeyboardInterrupt | click.Abort):
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # after the ^C that the terminal shows
         failures.show("interrupted")
         return failures.INTERRUPTED
     if isinstance(error, click.ClickException):

@@ -33,7 +33,7 @@ def peer_rows(peers: Iterable[PeerInfo], now_unix: float | None = None) -> list[
     short = short_ids([peer.id for peer in listed])
     return [
         [
-            peer.name + (" (admin)" if peer.role == "admin" else ""),
+            peer.name + (f" ({peer.role})" if peer.role in ("admin", "founder") else ""),
             short[peer.id],
             peer.state,
             route(peer.path) if peer.path else "-",

@@ -62,9 +62,9 @@ class FakePeer:
         )
 
     async def ping(self, timeout: float = 5.0) -> float:
-        answer = self.pongs.pop(0) if len(self.pongs) > 1 else self.pongs[0]
         if len(self.pongs) == 1:
             self.path = DIRECT
+        answer = self.pongs.pop(0) if len(self.pongs) > 1 else self.pongs[0]
         if answer is None:
             raise Unreachable("silence")
         return answer

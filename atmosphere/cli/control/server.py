@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 64
 REQUEST_TIMEOUT = 10.0
+LAST_WORDS = 0.5
+"""Seconds that requests get to end by themselves once the node has stopped."""
+
 SOON_LIMIT = 256 * 1024
 """Bytes waiting for a slow client above which `Report.soon` leaves a line out."""
 
@@ -53,7 +56,7 @@ class ControlServer:
         self._handler = handler
         self._tasks = Tasks("control")
         self._server: asyncio.Server | None = None
-        self._connections = 0
+        self._conversations: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Listen. The caller holds the home's lock, so an old socket is a dead node's."""
@@ -62,21 +65,26 @@ class ControlServer:
         logger.debug("control socket at %s", path)
 
     async def close(self) -> None:
-        """Stop listening, cancel what still runs, remove the socket."""
+        """Stop listening, let answers that are ready leave, cancel what still runs, remove the socket."""
         if self._server is None:
             return
         self._server.close()
         place.forget(self._home)
+        if self._conversations:
+            await asyncio.wait(self._conversations, timeout=LAST_WORDS)
         await self._tasks.close()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= MAX_CONNECTIONS or not _same_user(writer.get_extra_info("socket")):
+        if len(self._conversations) >= MAX_CONNECTIONS or not _same_user(writer.get_extra_info("socket")):
             logger.warning("a control connection was refused")
             writer.transport.abort()
             return
-        self._connections += 1
-        if self._tasks.spawn(self._converse(reader, writer), "connection") is None:
+        task = self._tasks.spawn(self._converse(reader, writer), "connection")
+        if task is None:
             writer.transport.abort()
+            return
+        self._conversations.add(task)
+        task.add_done_callback(self._conversations.discard)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -87,7 +95,6 @@ class ControlServer:
         except (OSError, TimeoutError) as error:
             logger.debug("a control connection ended: %s", error)
         finally:
-            self._connections -= 1
             writer.close()
 
     async def _answer_while_present(

@@ -34,6 +34,9 @@ class PeerFace(Protocol):
     def info(self) -> PeerInfo:
         """How it is reached now."""
 
+    async def wait_connected(self, timeout: float | None = None) -> None:
+        """Wait for a link; raises Unreachable."""
+
     async def ping(self, timeout: float = 5.0) -> float:
         """Milliseconds there and back; raises Unreachable."""
 
@@ -77,7 +80,8 @@ class NodeFace(Protocol):
         progress: Callable[[str], None] | None = None,
         timeout: float = 30.0,
     ) -> Any: ...
-    async def join_manual(self, code: Any) -> Any: ...  # noqa: D102
+    async def join_manual(self, code: Any, *, name: str | None = None) -> Any: ...  # noqa: D102
+    def explain(self, peer: Any) -> list[str]: ...  # noqa: D102
     async def accept(self, reply: str) -> Any: ...  # noqa: D102
     def peers(self) -> list[Any]: ...  # noqa: D102
     def peer(self, text: str) -> Any: ...  # noqa: D102

@@ -14,8 +14,11 @@ from atmosphere.errors import AtmosphereError, Unreachable
 from atmosphere.tasks import Tasks
 
 if TYPE_CHECKING:
-    from atmosphere.cli.daemon.faces import NodeFace
+    from atmosphere.cli.daemon.faces import NodeFace, PeerFace
     from atmosphere.cli.daemon.options import NodeOptions
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds to wait for a link to a member that is not connected just now."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +61,7 @@ class Handlers:
         if len(matching) != 1 or not request.id:
             what = "several join codes have" if len(matching) > 1 else "no outstanding join code has"
             raise AtmosphereError(f"{what} the id {request.id!r}", hint="atmosphere invites")
-        result = self._node.revoke_invite(matching[0])
-        if asyncio.iscoroutine(result):
-            await result
+        self._node.revoke_invite(matching[0])
         return {"revoked": matching[0]}
 
     async def _peers(self, request: m.Peers, report: Report) -> Any:
@@ -69,9 +70,9 @@ class Handlers:
     async def _watch(self, request: m.Watch, report: Report) -> Any:
         changed = asyncio.Event()
         tasks = Tasks("watch")
-        tasks.spawn(self._note_events(changed), "events")
+        listening = tasks.spawn(self._note_events(changed), "events")
         try:
-            while True:
+            while listening is not None and not listening.done():
                 changed.clear()
                 await report([peer.info() for peer in self._node.peers()])
                 with contextlib.suppress(TimeoutError):
@@ -80,8 +81,10 @@ class Handlers:
             await tasks.close()
 
     async def _note_events(self, changed: asyncio.Event) -> None:
+        """Set `changed` at every event, and once more when the node has stopped."""
         async for _ in self._node.events():
             changed.set()
+        changed.set()
 
     async def _status(self, request: m.Status, report: Report) -> Any:
         return self._node.status()
@@ -91,7 +94,7 @@ class Handlers:
 
     async def _join(self, request: m.Join, report: Report) -> Any:
         if request.manual:
-            manual = await self._node.join_manual(request.code)
+            manual = await self._node.join_manual(request.code, name=request.name)
             await report({"reply": manual.reply})
             peer = await manual.wait()
         else:
@@ -124,14 +127,12 @@ class Handlers:
 
     async def _explain(self, request: m.Explain, report: Report) -> Any:
         peer = self._node.peer(request.peer)
-        explain = getattr(self._node, "explain", None)
-        details = explain(peer) if explain is not None else None
-        return {"peer": peer.info(), "report": details}
+        return {"peer": peer.info(), "report": self._node.explain(peer)}
 
     async def _bench(self, request: m.Bench, report: Report) -> Any:
         from atmosphere.mesh import bench
 
-        peer = self._node.peer(request.peer)
+        peer = await self._connected(request.peer)
         measured = await bench.measure(
             peer, seconds=request.seconds, reverse=request.reverse, streams=request.streams, progress=report.soon
         )
@@ -143,10 +144,16 @@ class Handlers:
             "path": peer.info().path,
         }
 
+    async def _connected(self, text: str) -> PeerFace:
+        """The peer of that name, with a link; raises UnknownPeer or Unreachable."""
+        peer: PeerFace = self._node.peer(text)
+        await peer.wait_connected(CONNECT_TIMEOUT)
+        return peer
+
     async def _send(self, request: m.Send, report: Report) -> Any:
         from atmosphere.cli.daemon import services
 
-        return await services.send(self._node.peer(request.peer), request.paths, request.as_name, report)
+        return await services.send(await self._connected(request.peer), request.paths, request.as_name, report)
 
     async def _remove(self, request: m.Remove, report: Report) -> Any:
         peer = self._node.peer(request.peer)
@@ -173,10 +180,12 @@ class Handlers:
         return {"stopped": node}
 
 
-async def _pong(peer: Any, number: int, timeout: float) -> m.Pong:
+async def _pong(peer: PeerFace, number: int, timeout: float) -> m.Pong:
     """Ping once; a pong without a time when nothing came back."""
     try:
-        rtt: float | None = await peer.ping(timeout=timeout)
+        async with asyncio.timeout(timeout):
+            await peer.wait_connected(timeout)
+            rtt: float | None = await peer.ping(timeout=timeout)
     except (Unreachable, TimeoutError) as error:
         logger.debug("ping %d: %s", number, error)
         rtt = None

@@ -65,7 +65,6 @@ class Daemon:
             finally:
                 await _end(node)
                 self._stopped.set()
-                await asyncio.sleep(0)
                 await control.close()
 
     async def _started(self) -> NodeFace | None:

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from atmosphere.cli.daemon.faces import NodeFace
 
 FILES = "atmosphere.files"
-CONNECT_TIMEOUT = 15.0
-"""Seconds to wait for a link to a member that is not connected just now."""
 
 
 def register(node: NodeFace, inbox: Path) -> None:

@@ -1,0 +1,80 @@
+"""status, stop, leave, config."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Invoke
+from tests.cli.fake import FakeLife, FakeNode
+
+
+def test_status(invoke: Invoke, node: FakeNode) -> None:
+    text = invoke("status").stdout
+    assert "laptop (nnnnnnnn), version 0.1.0" in text
+    assert "stun:198.51.100.7:3478 ok, 12 ms" in text
+    assert "turn:example.org failed: silence" in text
+    assert "up for:     1 h 1 min" in text
+    assert json.loads(invoke("--json", "status").stdout)["port"] == 7777
+
+
+@pytest.mark.parametrize(("ready", "what", "code"), [(True, "ready", 0), (False, "ready", 1), (False, "live", 0)])
+def test_check(invoke: Invoke, node: FakeNode, ready: bool, what: str, code: int) -> None:
+    node.ready = ready
+    result = invoke("status", "--check", what)
+    assert (result.exit_code, result.output) == (code, "")
+
+
+def test_check_without_a_node(invoke: Invoke) -> None:
+    result = invoke("status", "--check", "live")
+    assert (result.exit_code, result.output) == (3, "")
+
+
+def test_stop(invoke: Invoke, node: FakeNode, life: FakeLife) -> None:
+    assert invoke("stop").stdout == "stopped laptop\n"
+    assert life.stopping.is_set()
+
+
+def test_leave_asks(invoke: Invoke, node: FakeNode) -> None:
+    result = invoke("leave")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert ("leave",) not in node.asked
+
+
+def test_leave(invoke: Invoke, node: FakeNode, life: FakeLife) -> None:
+    assert json.loads(invoke("--json", "leave", "--yes").stdout) == {"left": {"id": "ab" * 20, "name": "home"}}
+    assert ("leave",) in node.asked
+    assert life.stopping.is_set()
+
+
+def test_config_says_where_values_come_from(invoke: Invoke, home: Path) -> None:
+    (home / "config.toml").write_text('port = 9001\npath-policy = "direct"\nturn = ["turn:ann:hush@example.org"]\n')
+    result = invoke("--json", "config", "--host", "192.0.2.1", env={"ATMOSPHERE_PATH_POLICY": "relay"})
+    settings = json.loads(result.stdout)["settings"]
+    assert settings["port"] == {"value": 9001, "origin": "config.toml"}
+    assert settings["path_policy"] == {"value": "relay", "origin": "environment"}
+    assert settings["host"] == {"value": "192.0.2.1", "origin": "command line"}
+    assert settings["name"] == {"value": None, "origin": "default"}
+    assert settings["turn"]["value"] == ["turn:ann:***@example.org"]
+    assert "hush" not in invoke("config").output
+
+
+def test_config_of_the_running_node(invoke: Invoke, node: FakeNode) -> None:
+    assert json.loads(invoke("--json", "config", "--port", "1").stdout)["settings"]["port"]["value"] == 7777
+
+
+def test_config_that_is_not_toml(invoke: Invoke, home: Path) -> None:
+    (home / "config.toml").write_text("port = = 3\n")
+    result = invoke("status")
+    assert result.exit_code == 1
+    assert "config.toml is not TOML" in result.stderr
+
+
+def test_config_with_a_wrong_value(invoke: Invoke, home: Path) -> None:
+    (home / "config.toml").write_text('port = "high"\n')
+    result = invoke("config")
+    assert result.exit_code == 2
+    assert "high" in result.stderr
