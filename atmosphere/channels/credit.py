@@ -1,4 +1,4 @@
-"""Credit: how much one side of a channel may send before the other has read it (as MAX_STREAM_DATA in QUIC, RFC 9000 section 4).
+"""Credit: how much one side of a channel may send before the other has read it (as QUIC does, RFC 9000 section 4).
 
 Limits are cumulative, so a grant that comes late or twice changes nothing. Each message costs its length and a little
 more, so that a flood of empty ones is bounded too; the largest message costs the whole window, so it always fits.

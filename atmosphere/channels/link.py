@@ -36,7 +36,7 @@ FLUSH_TIME = 1.0
 class DatagramTransport(Protocol):
     """A path: it moves whole datagrams and may lose, repeat and reorder them."""
 
-    on_datagram: Callable[[bytes], None]
+    on_datagram: Callable[[bytes], None] | None
 
     def send(self, datagram: bytes, /) -> None:
         """Send one datagram; never raises, and never answers before it returns."""
@@ -79,7 +79,10 @@ class Link:
     # -- life
 
     async def start(self, timeout: float = 15.0) -> None:
-        """Shake hands (DTLS, then SCTP). Unreachable if the peer says nothing for `timeout` seconds, LinkError if it fails."""
+        """Shake hands, DTLS and then SCTP.
+
+        Unreachable if that is not done within `timeout` seconds, LinkError if it fails before.
+        """
         self._move()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):

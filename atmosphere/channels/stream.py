@@ -221,27 +221,24 @@ class Stream:
                 raise self._read_error or StreamReset(f"stream {self.name!r} was closed here")
             if self._take():
                 return True
-            if self._end_received:
-                break
             if self._read_error is not None:
                 raise self._read_error
             await self._changed.wait()
         return False
 
     def _take(self) -> bool:
-        """Take one message from the channel; whether it brought bytes."""
+        """Take one message from the channel, if there is one, and do what it says."""
         message = self._channel.take()
         if message is None:
             return False
         if isinstance(message, bytes) and message[:1] == wire.DATA:
             self._incoming += memoryview(message)[1:]
-            return True
-        if message == wire.FIN:
+        elif message == wire.FIN:
             self._end_received = True
             self._finish_if_done()
         else:
             self.reset("not a message of a stream")
-        return False
+        return True
 
     def _cut(self, n: int) -> bytes:
         taken = bytes(memoryview(self._incoming)[:n])

@@ -3,7 +3,7 @@
 Control channel: negotiated data channel 0, label "atmosphere.link", reliable and ordered; one message each:
 
 ```
-GRANT   1 | stream id (2) | limit (8)          the peer may send up to `limit` bytes, counted since the channel's beginning
+GRANT   1 | stream id (2) | limit (8)          you may send up to `limit` bytes, counted since the channel began
 BLOCKED 2 | stream id (2)                      I have more to send than I may
 RESET   3 | stream id (2) | reason (UTF-8)     I give this stream up in both directions
 STOP    4 | stream id (2)                      I read no more of this stream; what I sent still counts

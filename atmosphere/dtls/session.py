@@ -110,7 +110,7 @@ class DtlsSession:
     @property
     def peer_certificate(self) -> bytes | None:
         """The peer's certificate in DER once connected."""
-        return self._peer and self._peer.public_bytes(serialization.Encoding.DER)
+        return None if self._peer is None else self._peer.public_bytes(serialization.Encoding.DER)
 
     @property
     def peer_public_key(self) -> bytes | None:

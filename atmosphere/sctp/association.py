@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from atmosphere.errors import DecodeError
@@ -20,7 +21,7 @@ from atmosphere.sctp.fair import FairQueue
 from atmosphere.sctp.interface import MAX_MESSAGE, AssociationEvents, ChannelOptions
 
 if TYPE_CHECKING:
-    from atmosphere.sctp.library import SctpTransport
+    from atmosphere.sctp.transport import SctpTransport
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,7 @@ _EMPTY = b"\0"
 
 def preload() -> None:
     """Import aiortc now (a quarter of a second), so that the first link does not stop the loop for it."""
-    from atmosphere.sctp import library
-
-    assert library.PORT
+    import_module("atmosphere.sctp.transport")
 
 
 class _Channel:
@@ -58,7 +57,7 @@ class SctpAssociation:
     def __init__(
         self, *, client: bool, send: Callable[[bytes], None], events: AssociationEvents, first_id: int = 0
     ) -> None:
-        from atmosphere.sctp.library import SctpTransport
+        from atmosphere.sctp.transport import SctpTransport
 
         self._events = events
         self._transport: SctpTransport = SctpTransport(client=client, send=self._send_packet, owner=self)
@@ -312,7 +311,7 @@ class SctpAssociation:
     # -- the table of channels
 
     def _free_id(self) -> int:
-        """The id of our parity (RFC 8832 section 6) that was not in use for longest: late news of an old one harm nobody."""
+        """The id of our parity (RFC 8832 section 6) not used for longest: late news of an old one harms nobody."""
         count = self._transport.stream_count
         for _ in range(count // 2):
             candidate = self._next_id
@@ -345,6 +344,6 @@ class SctpAssociation:
         """Keep an error in one callback or one packet from everything else."""
         try:
             call(*arguments)
-        except Exception:  # noqa: BLE001 - a hostile packet or a faulty handler must not end the association
+        except Exception:  # a hostile packet or a faulty handler must not end the association
             self.contained += 1
             logger.warning("an error was contained", exc_info=True)

@@ -1,8 +1,8 @@
 """The Data Channel Establishment Protocol (RFC 8832): how one side tells the other what a new channel is.
 
 ```
-DATA_CHANNEL_OPEN: type 3 (1) | channel type (1) | priority (2) | reliability (4) | label length (2) | protocol length (2)
-                   | label (UTF-8) | protocol (UTF-8)
+DATA_CHANNEL_OPEN: type 3 (1) | channel type (1) | priority (2) | reliability (4)
+                   | label length (2) | protocol length (2) | label (UTF-8) | protocol (UTF-8)
 DATA_CHANNEL_ACK:  type 2 (1)
 ```
 """

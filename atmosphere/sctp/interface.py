@@ -1,6 +1,6 @@
 """What channels need of an SCTP association, whoever provides it: stream ids in, plain callbacks out (RFC 8831).
 
-A *handle* is the SCTP stream id of a data channel. It is valid from `open` or `on_channel_opened` until `on_channel_closed`.
+A *handle* is the SCTP stream id of a data channel, valid from `open` or `on_channel_opened` until `on_channel_closed`.
 """
 
 from __future__ import annotations

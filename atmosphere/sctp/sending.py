@@ -1,0 +1,117 @@
+"""The sending half of the hardened association: how much is in flight, and what the timers do.
+
+Contained here: timers without back-off and with tasks, a first retransmission after three seconds, a window without
+a bound, a peer's receive window that is ignored, jumps of the wall clock taken for round-trip times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from atmosphere.sctp.base import WINDOW_MOST, run
+from atmosphere.sctp.library import SackChunk
+from atmosphere.sctp.receiving import ReceivingTransport
+
+HANDSHAKE_RESEND, HANDSHAKE_RESEND_MOST, HANDSHAKE_TRIES = 0.4, 1.0, 30
+RTO_LEAST, RTO_MOST = 0.4, 3.0
+SEGMENT = 1160
+"""Bytes of a message in one packet."""
+
+
+class SendingTransport(ReceivingTransport):
+    """An association that sends with care."""
+
+    async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
+        if chunk.cumulative_tsn != self._last_sacked_tsn:
+            self._timeouts = 0
+        self._scan = self._scan or bool(chunk.gaps)
+        self._cwnd = min(self._cwnd, WINDOW_MOST, max(chunk.advertised_rwnd, 4096))
+        await super()._receive_sack_chunk(chunk)
+
+    async def _transmit(self) -> None:
+        """As aiortc's, which always looks through all that is in flight; that is needed only after a loss."""
+        if self._scan or self._forward_tsn_chunk is not None or self._fast_recovery_exit is not None:
+            self._scan = any(chunk._retransmit for chunk in self._sent_queue)
+            await super()._transmit()
+            return
+        in_flight, self._sent_queue = self._sent_queue, type(self._sent_queue)()
+        try:
+            await super()._transmit()
+        finally:
+            in_flight.extend(self._sent_queue)
+            self._sent_queue = in_flight
+
+    def kick(self) -> None:
+        """Send again at once what is unacknowledged, without taking it for congestion."""
+        self._timeouts = 0
+        if self._t1_handle is not None:
+            self._t1_handle.cancel()
+            self._t1_expired()
+        elif self._sent_queue and self.established:
+            window = self._cwnd
+            self._t3_cancel()
+            self._t3_expired()
+            self._cwnd = max(self._cwnd, window // 2)
+
+    def _later(self, delay: float, callback: Callable[[], None]) -> Any:
+        return self._loop.call_later(delay, callback)
+
+    def _t1_start(self, chunk: Any) -> None:
+        self._t1_cancel()
+        self._t1_chunk, self._t1_failures = chunk, 0
+        self._t1_handle = self._later(HANDSHAKE_RESEND, self._t1_expired)
+
+    def _t1_expired(self) -> None:
+        self._t1_handle = None
+        self._t1_failures += 1
+        if self._t1_failures > HANDSHAKE_TRIES:
+            self._end("the peer does not answer")
+            return
+        delay = min(HANDSHAKE_RESEND * 1.2**self._t1_failures, HANDSHAKE_RESEND_MOST)
+        self._t1_handle = self._later(delay, self._t1_expired)
+        if self._t1_chunk is not None:
+            run(self._send_chunk(self._t1_chunk))
+
+    def _t3_delay(self) -> float:
+        return float(min(self._rto * 2**self._timeouts, RTO_MOST))
+
+    def _t3_start(self) -> None:
+        self._t3_restart()
+
+    def _t3_restart(self) -> None:
+        self._t3_cancel()
+        self._t3_handle = self._later(self._t3_delay(), self._t3_expired)
+
+    def _t3_expired(self) -> None:
+        """As aiortc's, with back-off (RFC 9260 section 6.3.3, E2) and without a task."""
+        self._t3_handle = None
+        self._timeouts = min(self._timeouts + 1, 8)
+        for chunk in list(self._sent_queue):
+            if not self._maybe_abandon(chunk):
+                chunk._retransmit = not chunk._acked
+            self._flight_size_decrease(chunk)
+        self._update_advanced_peer_ack_point()
+        self._fast_recovery_exit = None
+        self._partial_bytes_acked = 0
+        self._ssthresh = max(self._cwnd // 2, 4 * 1160)
+        self._cwnd = 1160
+        self._scan = True
+        run(self._transmit())
+        if self._sent_queue and self._t3_handle is None:
+            self._t3_restart()
+
+    def _reconfig_timer_expired(self) -> None:
+        """As aiortc's, without a task and without an end: whether the peer lives is for ICE to say."""
+        self._reconfig_handle = None
+        if self._reconfig_request is None:
+            return
+        self._reconfig_failures = min(self._reconfig_failures + 1, 8)
+        delay = min(self._rto * 2**self._reconfig_failures, RTO_MOST)
+        self._reconfig_handle = self._later(delay, self._reconfig_timer_expired)
+        run(self._send_reconfig_param(self._reconfig_request))
+
+    def _update_rto(self, R: float) -> None:
+        """As aiortc's with a smaller least value, and deaf to jumps of the wall clock."""
+        super()._update_rto(min(max(R, 0.001), RTO_MOST))
+        self._rto = min(max((self._srtt or 0) + 4 * (self._rttvar or 0), RTO_LEAST), RTO_MOST)
