@@ -7,25 +7,18 @@ keeps it. After every call that takes `now`, drain `transmits()` and `events()` 
 
 from __future__ import annotations
 
-import math
 import secrets
 
-from atmosphere.ice.candidate import Candidate, peer_reflexive_priority
+from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.checklist import CheckList, PathPolicy
-from atmosphere.ice.checks import (
-    ROLE_CONFLICT,
-    Role,
-    build_answer,
-    build_check,
-    build_role_conflict,
-    is_authentic_check,
-)
+from atmosphere.ice.checks import ROLE_CONFLICT, Role, build_answer, build_role_conflict, is_authentic_check
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, RemoteSeen, Transmit
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.path import PathKeeper
-from atmosphere.ice.schedule import PACE, next_round, round_lifetime
-from atmosphere.ice.transactions import Check, Transactions
+from atmosphere.ice.rounds import Rounds
+from atmosphere.ice.schedule import next_round
+from atmosphere.ice.transactions import Check
 from atmosphere.stun.message import Class, Message, Method, encode
 
 __all__ = ["Agent"]
@@ -58,14 +51,11 @@ class Agent:
         policy: PathPolicy = "any",
     ) -> None:
         self.local = local
-        self.remote = remote
         self._role = Role(controlling, secrets.randbits(64) if tie_breaker is None else tie_breaker)
         self._pairs = CheckList(policy)
         self._pairs.controlling = controlling
-        self._path = PathKeeper(self._pairs, self._role, settle, self._start_round)
-        self._transactions = Transactions()
-        self._out: list[Transmit] = []
-        self._pace_at = now
+        self._rounds = Rounds(local, remote, self._role, self._pairs, now)
+        self._path = PathKeeper(self._pairs, self._role, settle, self._rounds.start)
         self._fails_at = now + PATIENCE
         self._fails_at_last = now + 2 * PATIENCE
         self._now = now
@@ -77,7 +67,7 @@ class Agent:
 
     def set_remote_credentials(self, remote: IceCredentials, now: float) -> None:
         """Let checks begin: until the remote's credentials are known its checks are answered, and ours wait."""
-        self.remote = remote
+        self._rounds.remote = remote
         self.handle_timer(now)
 
     def add_local(self, candidate: Candidate, base: int, now: float) -> None:
@@ -97,8 +87,7 @@ class Agent:
             return
         selected = self._pairs.selected
         self._pairs.remove_base(base)
-        self._transactions.drop_base(base)
-        self._out = [transmit for transmit in self._out if transmit.base != base]
+        self._rounds.drop_base(base)
         if selected is not None and selected.base == base:
             self._path.base_gone(now)
         self.handle_timer(now)
@@ -142,10 +131,10 @@ class Agent:
         if self._path.consent is not None and now > self._expected_at + STALL:
             self._path.consent.stalled(now)
         self._now = now
-        self._repeat(now)
+        self._rounds.repeat(now)
         self._path.run(now)
         self._watch(now)
-        self._check_next(now)
+        self._rounds.check_next(now)
         if self.state == "checking" and now >= self._fails_at:
             self._path.events.append(IceFailed(self._why_not()))
             self._path.state = "failed"
@@ -154,9 +143,14 @@ class Agent:
     def close(self) -> None:
         """End the session without a word to the remote; nothing is sent any more."""
         self._path.state = "closed"
-        self._out.clear()
+        self._rounds.out.clear()
 
     # What it says
+
+    @property
+    def remote(self) -> IceCredentials | None:
+        """The remote's credentials; None as long as they are unknown."""
+        return self._rounds.remote
 
     @property
     def state(self) -> AgentState:
@@ -190,7 +184,7 @@ class Agent:
 
     def transmits(self) -> list[Transmit]:
         """The datagrams to send, in order; taken once."""
-        out, self._out = self._out, []
+        out, self._rounds.out = self._rounds.out, []
         return out
 
     def events(self) -> list[IceEvent]:
@@ -203,18 +197,16 @@ class Agent:
         """When to call `handle_timer`, unless something else comes first; None when the session is over."""
         if self._is_over:
             return None
-        times = [self._transactions.deadline(), self._path.deadline(self._now)]
+        times = [self._rounds.deadline(), self._path.deadline(self._now)]
         if self.state == "checking":
             times.append(self._fails_at)
         if self._path.consent is not None and self.selected is not None:
             times.append(self._path.consent.next_check_at())
-        if self.remote is not None:
-            times.append(max(self._pace_at, self._pairs.next_due()))
         return min(times)
 
     def owns_transaction(self, transaction_id: bytes) -> bool:
         """Whether a response with that id answers a check of ours."""
-        return transaction_id in self._transactions
+        return self._rounds.owns(transaction_id)
 
     def is_valid_source(self, base: int, source: Address) -> bool:
         """Whether the remote has proved that it sends from `source` to `base`: data is taken from every such pair."""
@@ -225,76 +217,24 @@ class Agent:
         """Every pair that was tried and how it fared, best first."""
         return self._pairs.report()
 
-    # Checks of ours
-
     @property
     def _is_over(self) -> bool:
         return self.state in ("failed", "closed")
 
-    def _repeat(self, now: float) -> None:
-        for check in self._transactions.due(now):
-            self._transmit(check, now)
-        for check in self._transactions.given_up(now):
-            pair = check.pair
-            pair.in_round = False
-            if pair.answered_at < check.sent_at and pair is not self.selected:
-                self._fail(pair, f"no answer within {now - check.sent_at:.0f} s", now)
-            else:
-                pair.due_at = next_round(self._pairs, pair, now)
-
-    def _check_next(self, now: float) -> None:
-        if self.remote is None or now < self._pace_at:
-            return
-        pair = self._pairs.next_pair(now)
-        if pair is not None:
-            self._start_round(pair, now, nominate=False)
-            self._pace_at = now + PACE
+    # Checks of ours
 
     def _watch(self, now: float) -> None:
         """Send the selected pair's next consent check. The controlling side repeats its nomination with it."""
         consent, pair = self._path.consent, self.selected
         if consent is not None and pair is not None and now >= consent.next_check_at():
             consent.sent(now)
-            self._send_check(pair, now, nomination=self._path.counter, lifetime=None)
-
-    def _start_round(self, pair: CandidatePair, now: float, nominate: bool) -> None:
-        """Check a pair and repeat it for a while; whatever is on its way already is repeated no more."""
-        self._transactions.stop(pair)
-        if not pair.is_valid:
-            pair.state = PairState.IN_PROGRESS
-        pair.in_round, pair.due_at = True, math.inf
-        pair.first_sent_at = min(pair.first_sent_at, now)
-        nomination = self._path.counter if nominate else None
-        self._send_check(pair, now, nomination=nomination, lifetime=round_lifetime(self._pairs))
-
-    def _send_check(self, pair: CandidatePair, now: float, *, nomination: int | None, lifetime: float | None) -> None:
-        assert self.remote is not None, "checks wait for the remote's credentials"  # noqa: S101
-        priority = peer_reflexive_priority(pair.base_candidate)
-        message = build_check(self.local, self.remote, role=self._role, priority=priority, nomination=nomination)
-        check = Check(pair, message.transaction_id, encode(message), self._role.controlling, now)
-        self._transactions.add(check, lifetime=lifetime)
-        self._transmit(check, now)
-
-    def _transmit(self, check: Check, now: float) -> None:
-        check.pair.checks_sent += 1
-        check.pair.last_sent_at = now
-        self._out.append(Transmit(check.pair.base, check.data, check.pair.remote.endpoint))
-
-    def _fail(self, pair: CandidatePair, why: str, now: float) -> None:
-        pair.state, pair.why = PairState.FAILED, why
-        pair.failures += 1
-        pair.due_at = next_round(self._pairs, pair, now)
+            self._rounds.probe(pair, now, self._path.counter)
 
     def _on_response(self, message: Message, base: int, source: Address, now: float) -> None:
-        check = self._transactions.find(message.transaction_id)
-        if check is None or self.remote is None or not message.check_message_integrity(self.remote.key):
+        check = self._rounds.answered(message)
+        if check is None:
             return
-        self._transactions.remove(check)
-        pair = check.pair
-        if self._pairs.find(*pair.key) is not pair:
-            return
-        pair.in_round = self._transactions.stop(pair, sent_by=check.sent_at)
-        mapped = message.attributes.get("XOR-MAPPED-ADDRESS")
+        pair, mapped = check.pair, message.attributes.get("XOR-MAPPED-ADDRESS")
         if message.error_code == ROLE_CONFLICT:
             self._yield_role(check, now)
         elif message.message_class is Class.ERROR or mapped is None:
@@ -307,7 +247,7 @@ class Agent:
     def _refuse(self, pair: CandidatePair, why: str, now: float) -> None:
         # The selected pair is judged by its consent alone, which such an answer does not renew.
         if pair is not self.selected:
-            self._fail(pair, why, now)
+            self._rounds.fail(pair, why, now)
 
     def _succeed(self, check: Check, mapped: Address, now: float) -> None:
         pair = check.pair
@@ -362,7 +302,7 @@ class Agent:
             self._pairs.trigger(pair)
 
     def _answer(self, message: Message, base: int, source: Address) -> None:
-        self._out.append(Transmit(base, encode(message), source))
+        self._rounds.out.append(Transmit(base, encode(message), source))
 
     def _see(self, pair: CandidatePair) -> None:
         if not self._remote_seen:

@@ -22,7 +22,8 @@ PathPolicy = Literal["any", "direct", "relay"]
 
 MAX_PAIRS = 100
 MAX_REMOTES = 100
-MAX_PEER_REFLEXIVE = 32
+MAX_PEER_REFLEXIVE = 16
+DISCOVERED_FOR = 10.0
 MAX_ENDED = 50
 SPARES = 3
 
@@ -38,6 +39,7 @@ class CheckList:
         self._policy = policy
         self._mapped: dict[tuple[int, tuple[str, int]], Candidate] = {}
         self._pairs: dict[tuple[int, tuple[str, int]], CandidatePair] = {}
+        self._discovered: dict[tuple[str, int], float] = {}
         self._triggered: deque[CandidatePair] = deque()
         self._ended: deque[PairReport] = deque(maxlen=MAX_ENDED)
 
@@ -86,6 +88,7 @@ class CheckList:
         if known is None and len(self.remotes) >= MAX_REMOTES:
             return False
         self.remotes[candidate.endpoint] = candidate
+        self._discovered.pop(candidate.endpoint, None)
         for pair in self:
             if pair.remote.endpoint == candidate.endpoint:
                 pair.remote = candidate
@@ -103,8 +106,10 @@ class CheckList:
             remote = Candidate(foundation("prflx", source[0]), 1, "udp", priority, *source, "prflx")
             if not remote.is_usable or not self._allows(remote, local=False):
                 return None
-            self._make_room()
+            if not self._make_room(now):
+                return None
             self.remotes[source] = remote
+            self._discovered[source] = now
         return self._pair(base, remote, now)
 
     def trigger(self, pair: CandidatePair) -> None:
@@ -184,19 +189,22 @@ class CheckList:
             worst = min(self._pairs.values(), key=lambda p: (p is self.selected, p.is_valid, self.rank(p)))
             self._drop(worst, "more pairs than are checked")
 
-    def _make_room(self) -> None:
-        """Forget the discovered remote that was heard from longest ago, when there are too many (a roaming peer)."""
-        discovered = [remote for remote in self.remotes.values() if remote.type == "prflx"]
-        if len(discovered) < MAX_PEER_REFLEXIVE:
-            return
-        oldest = min(discovered, key=self._last_life)
-        del self.remotes[oldest.endpoint]
-        for pair in self:
-            if pair.remote is oldest:
-                self._drop(pair, "the remote was heard from other addresses since")
+    def _make_room(self, now: float) -> bool:
+        """Forget the remote discovered longest ago, when there are too many (a roaming peer); False if all are recent.
 
-    def _last_life(self, remote: Candidate) -> float:
-        return max((pair.answered_at for pair in self._pairs.values() if pair.remote is remote), default=-math.inf)
+        Two NATs that give every destination another port make each check look like a new remote: that must calm down.
+        """
+        if len(self._discovered) < MAX_PEER_REFLEXIVE:
+            return True
+        in_use = self.selected.remote.endpoint if self.selected is not None else None
+        oldest = next(endpoint for endpoint in self._discovered if endpoint != in_use)
+        if self._discovered[oldest] > now - DISCOVERED_FOR:
+            return False
+        del self._discovered[oldest], self.remotes[oldest]
+        for pair in self:
+            if pair.remote.endpoint == oldest:
+                self._drop(pair, "the remote was heard from other addresses since")
+        return True
 
     def _drop(self, pair: CandidatePair, why: str) -> None:
         pair.state = PairState.FAILED

@@ -22,10 +22,10 @@ HOLD_DOWN, HOLD_DOWN_MOST = 3.0, 60.0
 
 
 class PathKeeper:
-    """Which pair data goes over, and how it fares. `check(pair, now, nominate)` sends a check over a pair."""
+    """Which pair data goes over, and how it fares. `check(pair, now, nomination)` starts a round."""
 
     def __init__(
-        self, pairs: CheckList, role: Role, settle: float, check: Callable[[CandidatePair, float, bool], None]
+        self, pairs: CheckList, role: Role, settle: float, check: Callable[[CandidatePair, float, int | None], None]
     ) -> None:
         self.state: AgentState = "checking"
         self.events: list[IceEvent] = []
@@ -118,7 +118,7 @@ class PathKeeper:
         # Selected at once, not when the nomination is answered: the pair is valid, so data flows a round trip earlier.
         self._nominator.counter += 1
         self._select(pair, now)
-        self._check(pair, now, True)
+        self._check(pair, now, self._nominator.counter)
 
     def _select(self, pair: CandidatePair, now: float) -> None:
         previous = self._pairs.selected

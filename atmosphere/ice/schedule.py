@@ -42,6 +42,8 @@ def next_round(pairs: CheckList, pair: CandidatePair, now: float) -> float:
     tries = max(pair.failures, 1)
     if selected is None:
         return now + min(RETRY_FIRST * (1 << min(tries - 1, 8)), RETRY_MOST)
+    if pair.remote.type == "prflx" and not math.isfinite(pair.answered_at):
+        return math.inf  # nobody but its own checks told of that address, and those trigger ours
     better = pairs.rank(pair) > pairs.rank(selected)
     limit = (math.inf if selected.is_relayed else len(BACK_OFF) + 1) if better else WORSE_TRIES
     return now + BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries <= limit else math.inf
