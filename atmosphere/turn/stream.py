@@ -1,7 +1,7 @@
 """TURN over a byte stream (RFC 8656 §3.7, §12.5): where one message ends and the next begins.
 
-STUN messages start with bits 00 and are 20 + length bytes; ChannelData starts with 01, is 4 + length bytes and padded
-to a multiple of 4. Anything else means that the stream is lost: there is no way to find the next message. Pure.
+STUN messages start with 0–3 and are 20 + length bytes; ChannelData starts with 0x40–0x4F, is 4 + length bytes and
+padded to a multiple of 4. Anything else means that the stream is lost: there is no way to find the next message. Pure.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ class Deframer:
         if len(buffer) - start < 4:
             return 0
         length = int.from_bytes(buffer[start + 2 : start + 4])
-        kind = buffer[start] >> 6
-        if kind == 1:
+        if 0x40 <= buffer[start] <= 0x4F:
             return 4 + length + (-length % 4)
         cookie = buffer[start + 4 : start + 8]
-        if kind != 0 or length % 4 or cookie != _COOKIE[: len(cookie)]:
+        if buffer[start] > 3 or length % 4 or cookie != _COOKIE[: len(cookie)]:
             raise DecodeError("not a TURN stream")
         return 20 + length
 

@@ -68,7 +68,7 @@ def default_port(scheme: str) -> int:
 
 def parse_stun(text: str) -> ServerUri:
     """The STUN server that `text` names, `stun:` being optional; raises DecodeError with one line for a person."""
-    if not text.startswith(("stun:", "stuns:", "turn:", "turns:")):
+    if not text.lower().startswith(("stun:", "stuns:", "turn:", "turns:")):
         text = f"stun:{text}"
     scheme, rest = _split(text)
     if scheme != "stun":
@@ -84,11 +84,11 @@ def parse_turn(text: str, *, username: str | None = None, password: str | None =
     scheme, rest = _split(text)
     if scheme not in ("turn", "turns"):
         raise DecodeError(f"{scheme}: is not a TURN server", hint=_HINT)
-    credentials, _, rest = rest.rpartition("@")
+    credentials, at, rest = rest.rpartition("@")
     place, _, query = rest.partition("?")
     host, port = _host_port(place, scheme)
     uri = ServerUri(cast("Literal['turn', 'turns']", scheme), host, port, _transport(scheme, query))
-    if credentials:
+    if at:
         username, password = _credentials(credentials)
     return TurnServer(uri, username, password)
 

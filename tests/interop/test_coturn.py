@@ -16,6 +16,7 @@ from atmosphere.turn.client import Allocation, TurnEndpoint
 from atmosphere.turn.uri import Transport
 from tests.ice.loopback import connect, exchange
 from tests.interop.coturn import PASSWORD, USER, Coturn, rest_credentials, running_coturn
+from tests.until import until
 
 pytestmark = pytest.mark.needs("coturn")
 
@@ -145,9 +146,7 @@ async def test_a_server_that_dies_and_returns(coturn: Coturn, tmp_path: Path) ->
         uri = f"turn:127.0.0.1:{coturn.port}?transport=tcp"
         assert (await health(endpoint, uri)).ok
         await coturn.stop()
-        async with asyncio.timeout(10):
-            while endpoint.candidates[-1].type == "relay":  # noqa: ASYNC110 - losing a relay has no callback of its own
-                await asyncio.sleep(0.01)
+        await until(lambda: endpoint.candidates[-1].type != "relay")
         assert endpoint.servers()[0].ok is False
         found = asyncio.Event()
         endpoint.on_candidate = lambda candidate: found.set()

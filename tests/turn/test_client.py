@@ -1,0 +1,203 @@
+"""atmosphere.turn.client, against a server that misbehaves; a real one is in tests/interop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from atmosphere.errors import AtmosphereError, Refused, Unreachable
+from atmosphere.stun.library import stun
+from atmosphere.stun.message import Method
+from atmosphere.turn import client
+from atmosphere.turn.channels import MAX_QUEUED
+from atmosphere.turn.client import Allocation, TurnEndpoint
+from atmosphere.turn.uri import Transport
+from tests.turn.fake_server import PASSWORD, RELAYED, USER, FakeTurnServer
+from tests.until import until
+
+PEER = ("192.0.2.1", 4000)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are repeated ten times as fast, so that silence is noticed ten times as soon."""
+    monkeypatch.setattr(stun, "RETRY_RTO", 0.05)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeTurnServer]:
+    with FakeTurnServer() as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def allocated(
+    server: FakeTurnServer,
+) -> AsyncIterator[tuple[Allocation, asyncio.Queue[tuple[bytes, tuple[str, int]]]]]:
+    allocation = Allocation(TurnEndpoint(server.address, "udp", USER, PASSWORD))
+    got: asyncio.Queue[tuple[bytes, tuple[str, int]]] = asyncio.Queue()
+    allocation.on_datagram = lambda data, source: got.put_nowait((data, source))
+    await allocation.open()
+    try:
+        yield allocation, got
+    finally:
+        await allocation.close()
+
+
+async def test_what_is_sent_before_the_binding_goes_out_with_it(server: FakeTurnServer) -> None:
+    async with allocated(server) as (allocation, got):
+        assert allocation.relayed == RELAYED
+        assert allocation.mapped == server.client
+        assert allocation.rtt is not None
+        for number in range(3):
+            allocation.send(b"%d" % number, PEER)
+        assert [await asyncio.wait_for(got.get(), 5) for _ in range(3)] == [(b"%d" % n, PEER) for n in range(3)]
+        allocation.send(b"now", PEER)
+        assert await asyncio.wait_for(got.get(), 5) == (b"now", PEER)
+        assert server.requests[Method.CHANNEL_BIND] == 1
+    assert server.requests[Method.REFRESH] == 1  # the one that gives it back
+    allocation.send(b"after the end", PEER)
+    await allocation.close()
+    assert not allocation.is_open
+
+
+async def test_a_chosen_family_is_asked_for(server: FakeTurnServer) -> None:
+    allocation = Allocation(TurnEndpoint(server.address, "udp", USER, PASSWORD, family=6))
+    await allocation.open()
+    await allocation.close()
+    assert server.attributes["REQUESTED-ADDRESS-FAMILY"] == 0x02000000
+
+
+async def test_sends_to_a_peer_that_cannot_be_bound_do_not_pile_up(server: FakeTurnServer) -> None:
+    server.refused[Method.CHANNEL_BIND] = 403
+    async with allocated(server) as (allocation, _):
+        for _ in range(1000):
+            allocation.send(b"x", PEER)
+        assert allocation.dropped == 1000 - MAX_QUEUED
+        await until(lambda: allocation.dropped == 1000)
+
+
+async def test_an_indication_from_a_host_we_talk_to_is_taken(server: FakeTurnServer) -> None:
+    async with allocated(server) as (allocation, got):
+        server.indicate((PEER[0], 9), b"before we ask")
+        allocation.send(b"x", PEER)
+        await asyncio.wait_for(got.get(), 5)
+        server.indicate((PEER[0], 9), b"other port")
+        assert await asyncio.wait_for(got.get(), 5) == (b"other port", (PEER[0], 9))
+
+
+async def test_garbage_from_the_server_is_nothing(server: FakeTurnServer) -> None:
+    async with allocated(server) as (allocation, got):
+        for junk in (
+            b"",
+            b"\x40",
+            b"\x40\x00\xff\xff",
+            b"\x4f\xff\x00\x01x",
+            b"\x01\x01\x00\x00",
+            b"\xff" * 40,
+            bytes(20),
+        ):
+            server.send(junk)
+        allocation.send(b"x", PEER)
+        assert await asyncio.wait_for(got.get(), 5) == (b"x", PEER)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(403, "forbids"), (486, "quota"), (508, "full"), (499, r"refused: Because \(499\)")]
+)
+async def test_a_refusal_says_why(server: FakeTurnServer, code: int, reason: str) -> None:
+    server.refused[Method.ALLOCATE] = code
+    with pytest.raises(Refused, match=reason):
+        await Allocation(TurnEndpoint(server.address, "udp", USER, PASSWORD)).open()
+
+
+@pytest.mark.parametrize(("user", "password"), [(USER, "wrong"), ("wrong", PASSWORD), (None, None)])
+async def test_wrong_credentials_say_so(server: FakeTurnServer, user: str | None, password: str | None) -> None:
+    with pytest.raises(Refused, match="wrong user name or password"):
+        await Allocation(TurnEndpoint(server.address, "udp", user, password)).open()
+
+
+async def test_a_silent_server_is_given_up(server: FakeTurnServer) -> None:
+    server.silent.add(Method.ALLOCATE)
+    with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+        await Allocation(TurnEndpoint(server.address, "udp", USER, PASSWORD)).open(timeout=0.2)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_closed_port_is_refused_at_once(transport: Transport, closed_port: int) -> None:
+    async with asyncio.timeout(2):
+        with pytest.raises(Unreachable, match="connection refused"):
+            await Allocation(TurnEndpoint(("127.0.0.1", closed_port), transport, USER, PASSWORD)).open()
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0\r\n", b"\x00" * 100])
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_tcp_server_that_is_no_turn_server(transport: Transport, answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(20)
+        writer.write(answer)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        async with asyncio.timeout(2):
+            with pytest.raises(AtmosphereError) as caught:
+                await Allocation(TurnEndpoint(("127.0.0.1", port), transport, USER, PASSWORD)).open()
+    assert str(caught.value)
+
+
+async def test_a_server_that_falls_silent_is_lost(server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "KEEPALIVE", 0.05)
+    monkeypatch.setattr(client, "OPEN_TIMEOUT", 0.1)
+    lost: asyncio.Queue[str] = asyncio.Queue()
+    async with allocated(server) as (allocation, _):
+        allocation.on_lost = lost.put_nowait
+        server.silent |= {Method.BINDING, Method.REFRESH}
+        assert await asyncio.wait_for(lost.get(), 10) == "no answer"
+        assert not allocation.is_open
+        assert lost.empty()
+
+
+async def test_a_server_without_stun_is_asked_by_refresh(
+    server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "KEEPALIVE", 0.05)
+    async with allocated(server) as (allocation, _):
+        server.silent.add(Method.BINDING)
+        await until(lambda: server.requests[Method.REFRESH])
+        assert allocation.is_open
+
+
+async def test_a_server_that_closes_its_port_is_lost_at_once(
+    server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "OPEN_TIMEOUT", 0.1)
+    lost: asyncio.Queue[str] = asyncio.Queue()
+    async with allocated(server) as (allocation, got):
+        allocation.on_lost = lost.put_nowait
+        allocation.send(b"x", PEER)
+        await asyncio.wait_for(got.get(), 5)
+        server.close()
+        allocation.send(b"x", PEER)
+        await asyncio.wait_for(lost.get(), 10)
+
+
+async def test_opening_can_be_cancelled(server: FakeTurnServer) -> None:
+    server.silent.add(Method.ALLOCATE)
+    allocation = Allocation(TurnEndpoint(server.address, "udp", USER, PASSWORD))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(allocation.open(), 0.05)
+    assert not allocation.is_open
