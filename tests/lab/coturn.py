@@ -1,4 +1,4 @@
-"""coturn in a machine of the laboratory: STUN on two addresses, TURN over UDP and TCP for one user."""
+"""coturn in a machine of the laboratory: STUN on two addresses, TURN over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ PORT = 3479
 USER, PASSWORD = "anna", "correct-horse"
 
 
-def start_coturn(machine: Machine, *addresses: str) -> str:
-    """Start it on `addresses` (the machine's own when none are given); the `turn:` URI for `--turn`."""
+def start_coturn(machine: Machine, *addresses: str, secret: str | None = None) -> str:
+    """Start it on `addresses` (the machine's own when none are given); its `turn:` URI.
+
+    For one user, who is in the URI; or, with `secret`, for whoever has credentials in the REST form.
+    """
+    access = ["--lt-cred-mech", f"--user={USER}:{PASSWORD}"]
+    if secret is not None:
+        access = ["--use-auth-secret", f"--static-auth-secret={secret}"]
     listening = [argument for address in addresses or (machine.address,) for argument in ("-L", address, "-E", address)]
     program = machine.start(
         "turnserver",
@@ -19,8 +25,7 @@ def start_coturn(machine: Machine, *addresses: str) -> str:
         f"--listening-port={PORT}",
         f"--alt-listening-port={PORT + 1}",
         "--realm=lab",
-        f"--user={USER}:{PASSWORD}",
-        "--lt-cred-mech",
+        *access,
         "--fingerprint",
         "--no-tls",
         "--no-dtls",
@@ -33,4 +38,4 @@ def start_coturn(machine: Machine, *addresses: str) -> str:
         f"--userdb={machine.folder}/turndb",
     )
     program.wait_for("UDP listener opened", 10)
-    return f"turn:{USER}:{PASSWORD}@{machine.address}:{PORT}"
+    return f"turn:{machine.address}:{PORT}" if secret else f"turn:{USER}:{PASSWORD}@{machine.address}:{PORT}"

@@ -57,10 +57,13 @@ class Member:
         assert done.returncode == 0, f"{self.name}: {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}"
         return json.loads(done.stdout)
 
+    def start(self, *arguments: str) -> Program:
+        """Type `atmosphere …` in a terminal of its own."""
+        return self.machine.start(*self.machine.python("-m", "atmosphere", *arguments), env=self.environment)
+
     def serve(self) -> Program:
-        """`atmosphere serve` in the foreground of its own terminal, ready."""
-        command = self.machine.python("-m", "atmosphere", "serve", *self.options)
-        program = self.machine.start(*command, env=self.environment)
+        """`atmosphere serve` in the foreground, ready."""
+        program = self.start("serve", *self.options)
         program.wait_for("READY")
         return program
 

@@ -66,6 +66,19 @@ def test_two_symmetric_homes_connect_through_coturn(lab: Lab) -> None:
 
 
 @pytest.mark.needs("coturn")
+def test_the_public_helper_lends_its_turn_server(lab: Lab) -> None:
+    """No node has an option or a password for TURN: it comes with the signaling server's welcome."""
+    box = lab.public("box")
+    relay = Relay(box, "--turn", start_coturn(box, secret="between-servers"), "--secret", "between-servers")
+    anna = Member(lab.machine("anna", "symmetric"), *relay.options)
+    ben = Member(lab.machine("ben", "symmetric"), *relay.options)
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "relay")
+    pong(ben, anna)
+
+
+@pytest.mark.needs("coturn")
 def test_where_udp_is_blocked_the_relay_is_reached_over_tcp(lab: Lab) -> None:
     box = lab.public("box")
     relay = Relay(box)
@@ -113,6 +126,34 @@ def test_a_reachable_host_needs_no_server_at_all(lab: Lab) -> None:
     joined(ben, anna.code())
     all_connected([anna, ben], "direct")
     pong(anna, ben)
+
+
+def test_a_reply_carried_by_hand_is_enough(lab: Lab) -> None:
+    """Two homes, a STUN server and nobody who signals."""
+    relay = Relay(lab.public("box"))
+    anna = Member(lab.machine("anna", "port-restricted"), "--stun", relay.stun)
+    ben = Member(lab.machine("ben", "port-restricted"), "--stun", relay.stun)
+    anna.found()
+    joining = ben.start("join", anna.code(), "--manual", "--name", "ben", *ben.options)
+    reply = joining.wait_for("atr1")
+    accepted = anna.atmosphere("accept", reply.strip())
+    assert accepted.returncode == 0, accepted.stderr
+    assert joining.wait() == 0
+    all_connected([anna, ben], "direct")
+    pong(anna, ben)
+
+
+def test_a_code_outlives_its_host(lab: Lab) -> None:
+    """The host loses power after it made the code, and is back when the joiner comes."""
+    relay = Relay(lab.public("box"))
+    anna = Member(lab.machine("anna", "port-restricted"), *relay.options)
+    ben = Member(lab.machine("ben", "port-restricted"), *relay.options)
+    anna.found()
+    code = anna.code()
+    anna.kill()
+    anna.serve()
+    joined(ben, code)
+    all_connected([anna, ben], "direct")
 
 
 @pytest.mark.parametrize("victim", ["anna", "ben", "carl"])
