@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from atmosphere.channels import wire
 from atmosphere.channels.credit import ReceiveCredit, SendCredit
@@ -68,6 +68,8 @@ class Channel:
         self.id = handle
         """The SCTP stream id."""
         self.end_reason: str | None = None
+        self.peer: Any = None
+        """Whose channel it is, as the owner of the link sees it."""
         """Why the channel ended; None while it has not."""
         self.link_ended = False
         """Whether it ended because its link did."""

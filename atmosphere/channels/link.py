@@ -263,7 +263,7 @@ class Link:
         self._streams.pop(handle, None)
         channel = self._channels.pop(handle, None)
         if channel is not None:
-            channel.ended(reason, with_link=self._end_reason is not None)
+            channel.ended(reason, with_link=not self.established)
 
     def on_closed(self, reason: str) -> None:
         """The association is gone."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Any
 
 from atmosphere.channels import wire
 from atmosphere.channels.channel import Carrier, Channel
@@ -41,6 +42,8 @@ class Stream:
         self._pumping = False
         self._write_error: LinkError | None = None
         self._read_error: LinkError | None = None
+        self.peer: Any = None
+        """Whose stream it is, as the owner of the link sees it."""
         channel.watch(self._on_change)
 
     def __repr__(self) -> str:

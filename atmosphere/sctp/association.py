@@ -118,7 +118,8 @@ class SctpAssociation:
             raise ValueError(f"channel id {handle} is taken or out of range")
         self._add(handle, _Channel(options, by_peer=False, negotiated=negotiated))
         if negotiated:
-            self._deliver_early(handle)
+            # The caller gets the handle first, what came before it a turn of the loop later.
+            asyncio.get_running_loop().call_soon(self._deliver_early, handle)
         else:
             self._push(handle, DCEP, announcement)
         return handle
@@ -181,6 +182,7 @@ class SctpAssociation:
         elif protocol == DCEP:
             self._receive_dcep(stream, data)
         elif stream in self._channels:
+            self._deliver_early(stream)
             self._deliver(stream, protocol, data)
         else:
             self._early.hold(stream, protocol, data)
@@ -257,7 +259,7 @@ class SctpAssociation:
         self._guard(self._events.on_message, stream, message)
 
     def _deliver_early(self, stream: int) -> None:
-        for protocol, data in self._early.take(stream):
+        for protocol, data in self._early.take(stream) if stream in self._channels else ():
             self._deliver(stream, protocol, data)
 
     # -- sending
