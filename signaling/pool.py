@@ -7,6 +7,7 @@ cannot make the true copy from another server look like a repetition.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import ssl
@@ -25,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED = 4096
 REMEMBERED_SECONDS = 300.0
-MAX_SENDING = 256
+MAX_WORKING = 256
+"""Requests under way at once, over all servers; more are not accepted."""
+
+Request = Callable[[SignalingClient], Awaitable[Any]]
 
 
 class SignalingPool:
@@ -82,7 +86,7 @@ class SignalingPool:
             client.start()
             self._clients[name] = client
             for topic in self._topics:
-                self._work(client.subscribe(topic), "subscribe")
+                self._begin(client, functools.partial(SignalingClient.subscribe, topic=topic))
         return name
 
     async def remove(self, url: str) -> None:
@@ -101,9 +105,7 @@ class SignalingPool:
 
     async def wait_connected(self, timeout: float) -> bool:
         """Whether at least one server is connected within `timeout` seconds."""
-        return await self._any(
-            [self._work(client.wait_connected(timeout), "wait") for client in self._clients.values()]
-        )
+        return await self._any(self._clients.values(), lambda client: client.wait_connected(timeout))
 
     # Messages
 
@@ -116,10 +118,7 @@ class SignalingPool:
         """
         name = message_id or new_message_id()
         return await self._any(
-            [
-                self._work(client.send(to, payload, ttl=ttl, message_id=name, timeout=timeout), "send")
-                for client in self._targets()
-            ]
+            self._targets(), lambda client: client.send(to, payload, ttl=ttl, message_id=name, timeout=timeout)
         )
 
     async def publish(
@@ -128,23 +127,18 @@ class SignalingPool:
         """Publish through every server; True as soon as one has done so."""
         name = message_id or new_message_id()
         return await self._any(
-            [
-                self._work(client.publish(topic, payload, message_id=name, timeout=timeout), "publish")
-                for client in self._targets()
-            ]
+            self._targets(), lambda client: client.publish(topic, payload, message_id=name, timeout=timeout)
         )
 
     async def subscribe(self, topic: str, *, timeout: float = 10.0) -> bool:
         """Get what is published to `topic` on any server, also on those added later; True once one has agreed."""
         self._topics[topic] = None
-        return await self._any(
-            [self._work(client.subscribe(topic, timeout=timeout), "subscribe") for client in self._clients.values()]
-        )
+        return await self._any(self._clients.values(), lambda client: client.subscribe(topic, timeout=timeout))
 
     async def unsubscribe(self, topic: str) -> None:
-        """Get no more of `topic`."""
+        """Get no more of `topic`; returns as soon as one server has agreed."""
         self._topics.pop(topic, None)
-        await self._any([self._work(client.unsubscribe(topic), "unsubscribe") for client in self._clients.values()])
+        await self._any(self._clients.values(), lambda client: client.unsubscribe(topic))
 
     def _targets(self) -> Iterable[SignalingClient]:
         clients = list(self._clients.values())
@@ -156,40 +150,33 @@ class SignalingPool:
         if self._seen.add(key, asyncio.get_running_loop().time()):
             self.on_message(message)
 
-    # Work that goes on at several servers at once
+    # Requests that go on at several servers at once
 
-    def _work(self, request: Awaitable[Any], what: str) -> asyncio.Task[bool] | None:
-        if len(self._working) >= MAX_SENDING:
-            _discard(request)
-            return None
-        task = asyncio.get_running_loop().create_task(self._accepted(request, what), name=f"signaling pool: {what}")
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
-        return task
-
-    @staticmethod
-    async def _accepted(request: Awaitable[Any], what: str) -> bool:
-        try:
-            await request
-        except SignalingError as error:
-            logger.info("%s: %s", what, error)
-            return False
-        return True
-
-    @staticmethod
-    async def _any(tasks: Iterable[asyncio.Task[bool] | None]) -> bool:
-        """Whether one of the tasks succeeds; the others go on, each has its own end."""
-        pending = {task for task in tasks if task is not None}
+    async def _any(self, clients: Iterable[SignalingClient], request: Request) -> bool:
+        """Whether one of the clients' requests succeeds; the others go on, each has its own end."""
+        pending = {task for task in [self._begin(client, request) for client in clients] if task is not None}
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             if any(not task.cancelled() and task.result() for task in done):
                 return True
         return False
 
+    def _begin(self, client: SignalingClient, request: Request) -> asyncio.Task[bool] | None:
+        if len(self._working) >= MAX_WORKING:
+            return None
+        task = asyncio.get_running_loop().create_task(_succeeds(client, request), name="signaling pool: request")
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return task
 
-def _discard(request: Awaitable[Any]) -> None:
-    if asyncio.iscoroutine(request):
-        request.close()
+
+async def _succeeds(client: SignalingClient, request: Request) -> bool:
+    try:
+        await request(client)
+    except SignalingError as error:
+        logger.info("%s", error)
+        return False
+    return True
 
 
 def _ignore(*_: object) -> None:

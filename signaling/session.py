@@ -126,10 +126,17 @@ def describe(error: BaseException) -> str:
     if isinstance(error, InvalidStatus):
         return f"the server answered HTTP {error.response.status_code}"
     if isinstance(error, ConnectionClosed):
-        closed = error.rcvd
-        return f"the server closed the connection ({closed.code} {closed.reason})" if closed else "the connection broke"
+        return _describe_close(error)
     if isinstance(error, socket.gaierror):
         return "the server's name does not resolve"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _describe_close(error: ConnectionClosed) -> str:
+    if error.rcvd:
+        return f"the server closed the connection ({error.rcvd.code} {error.rcvd.reason})"
+    if error.sent:
+        return f"the connection was ended because of the server ({error.sent.code} {error.sent.reason})"
+    return "the connection broke"

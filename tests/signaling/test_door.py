@@ -32,8 +32,7 @@ async def test_a_flood_of_refused_connections_is_cut_without_a_word(monkeypatch:
     async with serving(Settings(max_connections=1)) as server:
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 5)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
         for _, each in (*opened, (reader, writer)):
             each.close()
         await until(lambda: server.stats()["connections"] == 0)
