@@ -116,7 +116,7 @@ class LazyGroup(_Group):
             with formatter.section(family):
                 formatter.write_dl([(name, e.help) for name, e in self._entries.items() if e.family == family])
 
-    def main(  # type: ignore[override]
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,

@@ -23,6 +23,8 @@ from atmosphere.errors import (
 
 DONE, FAILED, USAGE, NOT_RUNNING, UNREACHABLE, REFUSED, INTERRUPTED = range(7)
 
+REPORT = "run it again with --debug and report what it shows"
+
 #: The most particular class first: the first that fits an error names it.
 KINDS: dict[str, tuple[type[AtmosphereError], int]] = {
     "code": (CodeError, REFUSED),
@@ -66,9 +68,7 @@ def as_atmosphere_error(error: BaseException) -> AtmosphereError:
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return AtmosphereError(f"{error.strerror or error}{where}")
-    return AtmosphereError(
-        f"unexpected {type(error).__name__}: {error}", hint="run it again with --debug and report what it shows"
-    )
+    return AtmosphereError(f"unexpected {type(error).__name__}: {error}", hint=REPORT)
 
 
 def one_line(text: str) -> str:

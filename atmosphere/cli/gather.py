@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +27,40 @@ def node_options(ctx: click.Context) -> NodeOptions:
 
     names = [name for name in NodeOptions.__struct_fields__ if name in ctx.params]
     values: dict[str, Any] = {name: _plain(ctx.params[name]) for name in names}
+    check_servers(values["stun"], values["turn"], values["signaling"])
     if values.get("inbox"):
         values["inbox"] = os.path.abspath(os.path.expanduser(values["inbox"]))
     if ctx.obj.debug:
         values["log_level"] = "debug"
     return msgspec.convert(values | {"origins": {name: origin(ctx, name) for name in names}}, NodeOptions)
+
+
+def check_servers(stun: Iterable[str], turn: Iterable[str], signaling: Iterable[str]) -> None:
+    """Refuse, as wrong usage, an address that names no server, before anything is started."""
+    from atmosphere.errors import DecodeError
+    from atmosphere.turn.uri import parse_stun, parse_turn
+
+    try:
+        for uri in stun:
+            if uri != "none":
+                parse_stun(uri)
+        for uri in turn:
+            parse_turn(uri)
+        for url in signaling:
+            _check_signaling(url)
+    except DecodeError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        raise click.UsageError(f"{error}{hint}") from error
+
+
+def _check_signaling(url: str) -> None:
+    from signaling.errors import InvalidURL
+    from signaling.url import normalize
+
+    try:
+        normalize(url)
+    except InvalidURL as error:
+        raise click.UsageError(str(error)) from error
 
 
 def origin(ctx: click.Context, name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from atmosphere.cli import failures
 from atmosphere.cli.app import ENTRIES, atmosphere
 from atmosphere.cli.base import Command
 from tests.cli.conftest import Invoke
@@ -79,11 +80,11 @@ def test_home_from_the_environment(tmp_path: Path) -> None:
     ("raised", "code", "text"),
     [
         (KeyboardInterrupt(), 6, "Error: interrupted\n"),
-        (RuntimeError("odd"), 1, "Error: unexpected RuntimeError: odd\nTry: run it again with --debug and report what it shows\n"),
+        (RuntimeError("odd"), 1, f"Error: unexpected RuntimeError: odd\nTry: {failures.REPORT}\n"),
         (PermissionError(13, "Permission denied", "/x"), 1, "Error: Permission denied: /x\n"),
         (TimeoutError(), 4, "Error: nobody answered in time\n"),
     ],
-)  # fmt: skip
+)
 def test_anything_raised_is_one_line(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, text: str
 ) -> None:

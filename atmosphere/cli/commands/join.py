@@ -77,7 +77,6 @@ def _join(
     from atmosphere.cli import homes, joining
     from atmosphere.cli.control import messages
 
-    homes.ensure_identity(state.home, options.name)
     homes.refuse_foreign(state.home, code)
     options.any_port = options.origins.get("port") == "default"
     request = messages.Join(str(code), name=options.name, manual=manual, timeout=timeout)

@@ -42,9 +42,20 @@ def test_every_request_has_a_handler() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"\n", b"{}", b"[]", b'{"op":"nothing"}', b'{"op":"ping"}', b'{"op":"ping","peer":7}', b'{"op":"send","peer":"a","paths":[]}',
-     b'{"op":"invite","uses":0}', b"\xff\xfe", b"[" * 5000],
-)  # fmt: skip
+    [
+        b"",
+        b"\n",
+        b"{}",
+        b"[]",
+        b'{"op":"nothing"}',
+        b'{"op":"ping"}',
+        b'{"op":"ping","peer":7}',
+        b'{"op":"send","peer":"a","paths":[]}',
+        b'{"op":"invite","uses":0}',
+        b"\xff\xfe",
+        b"[" * 5000,
+    ],
+)
 def test_refused(line: bytes) -> None:
     with pytest.raises(DecodeError):
         messages.decode_request(line)
@@ -54,7 +65,7 @@ def test_refused(line: bytes) -> None:
 def test_arbitrary_bytes(line: bytes) -> None:
     for decode in (messages.decode_request, messages.decode_reply):
         try:
-            decode(line)  # type: ignore[operator]
+            decode(line)
         except DecodeError:
             continue
 

@@ -1,0 +1,66 @@
+"""`atmosphere network`, without a network to look at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from atmosphere.cli.commands.network import lines
+from atmosphere.network.info import (
+    InterfaceInfo,
+    NatInfo,
+    NetworkInfo,
+    PortMappingInfo,
+    PublicAddress,
+    PublicInfo,
+    ServerInfo,
+)
+from tests.cli.conftest import Invoke
+
+INFO = NetworkInfo(
+    [InterfaceInfo("eth0", "192.0.2.1", 4)],
+    PublicInfo(PublicAddress("203.0.113.9", 50000)),
+    NatInfo("endpoint-independent", "address-and-port-dependent", True, "port-restricted-cone"),
+    PortMappingInfo(True, False, None),
+    [ServerInfo("stun:198.51.100.7", True, 12.0), ServerInfo("stun:198.51.100.8", False, None, "silence")],
+    True,
+    "Direct connections work with most networks.",
+)
+
+
+@pytest.fixture
+def gathered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any, dict[str, Any]]]:
+    asked: list[tuple[Any, Any, dict[str, Any]]] = []
+
+    async def gather(stun: Any, turn: Any, **settings: Any) -> NetworkInfo:
+        asked.append((stun, turn, settings))
+        return INFO
+
+    monkeypatch.setattr("atmosphere.network.gather.gather_network_info", gather)
+    return asked
+
+
+def test_for_people(invoke: Invoke, gathered: list[Any]) -> None:
+    text = invoke("network").stdout
+    assert text.splitlines() == lines(INFO)
+    assert "interface:    eth0 192.0.2.1" in text
+    assert "public IPv4:  203.0.113.9:50000" in text
+    assert "public IPv6:  none seen" in text
+    assert "UPnP yes, NAT-PMP no, PCP unknown" in text
+    assert "stun:198.51.100.8 failed: silence" in text
+    assert text.splitlines()[-1] == INFO.summary
+
+
+def test_json_has_the_contract_s_keys(invoke: Invoke, gathered: list[Any]) -> None:
+    document = json.loads(invoke("--json", "network").stdout)
+    assert {"interfaces", "public", "nat", "port_mapping", "servers", "internet"} <= document.keys()
+    assert document["public"] == {"ipv4": {"ip": "203.0.113.9", "port": 50000}, "ipv6": None}
+    assert document["nat"]["type"] == "port-restricted-cone"
+
+
+def test_options(invoke: Invoke, gathered: list[Any]) -> None:
+    assert invoke("network", "--stun", "none", "--turn", "turn:a:b@example.org", "--no-port-mapping").exit_code == 0
+    assert gathered == [([], ("turn:a:b@example.org",), {"timeout": 3.0, "port_mapping": False})]
+    assert invoke("network", "--turn", "nonsense").exit_code == 2

@@ -1,0 +1,36 @@
+"""Machines for the end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.machine import Machine
+
+MakeMachine = Callable[[str], Machine]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[MakeMachine]:
+    """Make a machine of that name; all of them end with the test."""
+    made: list[Machine] = []
+
+    def make(name: str) -> Machine:
+        made.append(Machine(tmp_path / name, name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def pair(machine: MakeMachine) -> tuple[Machine, Machine]:
+    """Two machines in one mesh: `desk`, its founder, and `laptop`, which joined with a code."""
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    laptop.run("join", "-", input=desk.run("join").stdout)
+    return desk, laptop

@@ -1,0 +1,64 @@
+"""A machine of a test: a home, a port of its own, and the real `atmosphere` program in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PROGRAM = [sys.executable, "-m", "atmosphere"]
+LOOPBACK = {"ATMOSPHERE_HOST": "127.0.0.1", "ATMOSPHERE_STUN": "none", "ATMOSPHERE_NO_PORT_MAPPING": "1"}
+
+
+class Machine:
+    """Runs commands for one home; `close` ends its node whatever happened."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.home = home
+        self.name = name
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("ATMOSPHERE_")}
+        self.environment = kept | LOOPBACK | {"ATMOSPHERE_PORT": "0", "ATMOSPHERE_NAME": name}
+
+    def run(self, *arguments: str, code: int = 0, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        """The finished command, whose exit code must be `code`; no traceback is ever shown."""
+        done = subprocess.run(
+            [*PROGRAM, "--home", str(self.home), *arguments],
+            env=self.environment,
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr
+        if code:
+            assert done.stderr.splitlines()[-1].startswith(("Error: ", "Try: "))
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        """The one JSON document that the command prints."""
+        return json.loads(self.run("--json", *arguments).stdout)
+
+    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command, running."""
+        return subprocess.Popen(
+            [*PROGRAM, "--home", str(self.home), *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def log(self) -> str:
+        """What the background node wrote."""
+        log = self.home / "node.log"
+        return log.read_text(encoding="utf-8") if log.exists() else ""
+
+    def close(self) -> None:
+        """End the node, if one runs."""
+        subprocess.run(
+            [*PROGRAM, "--home", str(self.home), "stop"], env=self.environment, capture_output=True, timeout=60
+        )

@@ -1,0 +1,150 @@
+"""From nothing to a mesh of two with the real program: codes, peers, pings, and every way a code can be wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from atmosphere.joincode import JoinCode
+from tests.e2e.conftest import MakeMachine
+from tests.e2e.machine import Machine
+
+MAX_JOIN = 2.0
+"""Seconds from code to exit, interpreter included; the machine that tests may be busy, hence the best of three."""
+
+
+def test_join_ping_stop(pair: tuple[Machine, Machine]) -> None:
+    desk, laptop = pair
+    [peer] = laptop.json("peers")
+    assert (peer["name"], peer["state"], peer["path"]["kind"]) == ("desk", "connected", "direct")
+    [other] = desk.json("peers")
+    assert (other["name"], other["state"]) == ("laptop", "connected")
+    assert "pong from laptop direct 127.0.0.1:" in desk.run("ping", "laptop", "-c", "1").stdout
+    pinged = laptop.json("ping", peer["id"][:6], "-c", "2", "--interval", "0.01")
+    assert (pinged["sent"], pinged["received"]) == (2, 2)
+    assert laptop.json("status")["mesh"]["name"] == "home"
+    laptop.run("status", "--check", "ready")
+    assert laptop.run("stop").stdout == "stopped laptop\n"
+    laptop.run("status", "--check", "live", code=3)
+    laptop.run("peers", code=3)
+
+
+def test_output_of_join(machine: MakeMachine) -> None:
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    ready = desk.run("serve", "--detach").stdout
+    assert ready.startswith("READY desk ")
+    assert "127.0.0.1:" in ready
+    made = desk.run("join")
+    assert made.stdout.startswith("atm1")
+    assert len(made.stdout.splitlines()) == 1
+    assert f"On the other side: atmosphere join {made.stdout.strip()}" in made.stderr
+    assert "1 h" in made.stderr
+    joined = laptop.json("join", *made.stdout.split())
+    assert joined["mesh"]["name"] == "home"
+    assert joined["node"]["name"] == "laptop"
+    assert joined["peer"]["name"] == "desk"
+    assert joined["peer"]["state"] == "connected"
+
+
+def test_a_restart_reconnects_by_itself(pair: tuple[Machine, Machine]) -> None:
+    _, laptop = pair
+    laptop.run("stop")
+    laptop.run("serve", "--detach")
+    assert laptop.json("ping", "desk", "-c", "20", "--timeout", "20", "--interval", "0.2")["received"] >= 1
+
+
+def test_joining_twice_is_done_at_once(pair: tuple[Machine, Machine]) -> None:
+    desk, laptop = pair
+    code = desk.run("join").stdout
+    assert "joined home" in laptop.run("join", *code.split()).stdout
+
+
+def test_wrong_codes(machine: MakeMachine) -> None:
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    code = desk.run("join").stdout.strip()
+    assert "Error: " in laptop.run("join", "nonsense", code=5).stderr
+    swapped = code[:-1] + ("a" if code[-1] != "a" else "b")
+    assert "mistyped" in laptop.run("join", swapped, code=5).stderr
+    assert laptop.run("join", code[: len(code) // 2], code=5).stderr.startswith("Error: ")
+    laptop.run("status", "--check", "live", code=3)
+    laptop.run("join", code)
+    third = machine("third")
+    third.run("join", code, "--timeout", "20s", code=5)
+    third.run("status", "--check", "live", code=3)
+    third.run("join", desk.run("join").stdout.strip())
+
+
+def test_revoked_and_expired(machine: MakeMachine) -> None:
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    code = desk.run("join").stdout.strip()
+    [invite] = desk.json("invites")
+    desk.run("invites", "revoke", invite["id"][:8])
+    assert desk.json("invites") == []
+    laptop.run("join", code, "--timeout", "3s", code=4)
+    old = dataclasses.replace(JoinCode.parse(desk.run("join").stdout, time.time()), expires_at=1_000_000_000)
+    assert "expired" in laptop.run("join", str(old), code=5).stderr
+
+
+def test_another_mesh(pair: tuple[Machine, Machine], machine: MakeMachine) -> None:
+    _, laptop = pair
+    other = machine("other")
+    other.run("init", "work")
+    other.run("serve", "--detach")
+    refused = laptop.run("join", other.run("join").stdout.strip(), code=5)
+    assert "another mesh" in refused.stderr
+    assert "Try: " in refused.stderr
+    assert laptop.json("status")["mesh"]["name"] == "home"
+
+
+def test_by_hand(machine: MakeMachine) -> None:
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    code = desk.run("join").stdout.strip()
+    joining = laptop.spawn("join", code, "--manual")
+    assert joining.stdout is not None
+    reply = joining.stdout.readline().strip()
+    assert "joined home" in desk.run("accept", reply).stdout
+    out, err = joining.communicate(timeout=30)
+    assert joining.returncode == 0, err
+    assert "joined home" in out
+
+
+def test_members_come_and_go(pair: tuple[Machine, Machine], machine: MakeMachine) -> None:
+    desk, laptop = pair
+    laptop.run("join", code=5)
+    desk.run("promote", "laptop")
+    third = machine("third")
+    third.run("join", _invite_when_promoted(laptop))
+    assert {peer["name"] for peer in third.json("peers")} == {"desk", "laptop"}
+    desk.run("remove", "third")
+    assert {peer["name"] for peer in desk.json("peers")} == {"laptop"}
+    laptop.run("leave", "--yes")
+    laptop.run("status", "--check", "live", code=3)
+    desk.run("remove", "nobody", code=1)
+
+
+def _invite_when_promoted(machine: Machine) -> str:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if machine.json("status")["role"] == "admin":
+            break
+    return machine.run("join").stdout.strip()
+
+
+def test_code_to_exit_is_quick(machine: MakeMachine) -> None:
+    desk = machine("desk")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    took = []
+    for number in range(3):
+        code = desk.run("join").stdout.strip()
+        began = time.monotonic()
+        machine(f"laptop{number}").run("join", code)
+        took.append(time.monotonic() - began)
+    assert min(took) < MAX_JOIN, took
