@@ -1,1 +1,37 @@
-"""The everyday public API over the floors."""
+"""The everyday public API over the floors; README.md beside this file shows it in use.
+
+discover_public_ip     our public address, as STUN servers see it
+gather_network_info    everything that `atmosphere network` prints
+StunService            a STUN server of one's own
+"""
+
+from __future__ import annotations
+
+from atmosphere.network.discover import PublicEndpoint, discover_public_ip
+from atmosphere.network.gather import gather_network_info
+from atmosphere.network.info import (
+    InterfaceInfo,
+    NatInfo,
+    NetworkInfo,
+    PortMappingInfo,
+    PublicAddress,
+    PublicInfo,
+    ServerInfo,
+)
+from atmosphere.network.stun_service import StunService
+from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
+
+__all__ = [
+    "DEFAULT_STUN_SERVERS",
+    "InterfaceInfo",
+    "NatInfo",
+    "NetworkInfo",
+    "PortMappingInfo",
+    "PublicAddress",
+    "PublicEndpoint",
+    "PublicInfo",
+    "ServerInfo",
+    "StunService",
+    "discover_public_ip",
+    "gather_network_info",
+]
