@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
+
+from atmosphere.dtls.session import HANDSHAKE_TIMEOUT, RESEND_FIRST, RESEND_MOST, DtlsSession
+from atmosphere.identity import Identity
+
+ALICE, BOB = Identity.generate(), Identity.generate()
+
+
+def pair() -> tuple[DtlsSession, DtlsSession]:
+    return DtlsSession(ALICE, client=True, now=0.0), DtlsSession(BOB, client=False, now=0.0)
+
+
+def exchange(
+    client: DtlsSession, server: DtlsSession, now: float = 0.0, lose: Callable[[], bool] = lambda: False
+) -> None:
+    """Carry datagrams until nobody has any."""
+    while True:
+        to_server, to_client = client.datagrams(), server.datagrams()
+        if not to_server and not to_client:
+            return
+        for receiver, datagrams in ((server, to_server), (client, to_client)):
+            for datagram in datagrams:
+                assert len(datagram) <= 1200
+                if not lose():
+                    receiver.receive(datagram, now)
+
+
+def connected() -> tuple[DtlsSession, DtlsSession]:
+    client, server = pair()
+    exchange(client, server)
+    assert (client.state, server.state) == ("connected", "connected")
+    return client, server
+
+
+def test_each_side_learns_the_other() -> None:
+    client, server = connected()
+    assert (client.peer_node_id, server.peer_node_id) == (BOB.node_id, ALICE.node_id)
+    assert (client.peer_public_key, server.peer_public_key) == (BOB.public_key, ALICE.public_key)
+    assert x509.load_der_x509_certificate(client.peer_certificate or b"") == BOB.certificate
+    assert client.deadline() is None
+
+
+def test_the_exporter_is_shared_and_new_each_time() -> None:
+    client, server = connected()
+    other, _ = connected()
+    assert client.exporter(b"EXPERIMENTAL x", 32) == server.exporter(b"EXPERIMENTAL x", 32)
+    assert client.exporter(b"EXPERIMENTAL x", 32) != other.exporter(b"EXPERIMENTAL x", 32)
+    assert client.exporter(b"EXPERIMENTAL x", 32) != client.exporter(b"EXPERIMENTAL y", 32)
+
+
+def test_nothing_is_known_before_the_handshake() -> None:
+    client, _ = pair()
+    assert (client.peer_certificate, client.peer_public_key, client.peer_node_id) == (None, None, None)
+    with pytest.raises(ValueError, match="handshake"):
+        client.exporter(b"x", 32)
+    client.datagrams()
+    client.send(b"too early", 0.0)
+    assert client.datagrams() == []
+
+
+def test_data_both_ways() -> None:
+    client, server = connected()
+    client.send(b"one", 1.0)
+    client.send(b"x" * 1188, 1.0)
+    for datagram in client.datagrams():
+        server.receive(datagram, 1.0)
+    assert server.data() == [b"one", b"x" * 1188]
+    assert server.data() == []
+    server.send(b"two", 1.0)
+    server.send(b"three", 1.0)
+    client.receive(b"".join(server.datagrams()), 1.0)
+    assert client.data() == [b"two", b"three"]
+
+
+def test_close_is_told() -> None:
+    client, server = connected()
+    client.close()
+    exchange(client, server)
+    assert (client.state, client.reason) == ("closed", "closed here")
+    assert (server.state, server.reason) == ("closed", "closed by the peer")
+    client.close()
+    server.receive(b"\x17\xfe\xfd" + bytes(10), 2.0)
+    server.handle_timer(2.0)
+    client.send(b"x", 2.0)
+    assert client.datagrams() == server.datagrams() == []
+
+
+def test_close_before_the_handshake_is_silent() -> None:
+    client, _ = pair()
+    client.datagrams()
+    client.close()
+    assert (client.state, client.datagrams(), client.deadline()) == ("closed", [], None)
+
+
+def test_the_last_flight_is_sent_again_with_back_off() -> None:
+    client, _ = pair()
+    hello = client.datagrams()
+    times = []
+    now = 0.0
+    while client.state == "handshaking":
+        deadline = client.deadline()
+        assert deadline is not None
+        client.handle_timer(deadline - 0.001)
+        assert client.datagrams() == []
+        client.handle_timer(deadline)
+        if client.state == "handshaking":
+            assert client.datagrams() == hello
+        times.append(deadline - now)
+        now = deadline
+    assert now == HANDSHAKE_TIMEOUT
+    assert times[0] == RESEND_FIRST
+    assert max(times) == pytest.approx(RESEND_MOST)
+    assert (client.state, client.reason) == ("failed", "the DTLS handshake took too long")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_third_lost_costs_little_time(seed: int) -> None:
+    rng = random.Random(seed)
+    client, server = pair()
+    now = 0.0
+    while (client.state, server.state) != ("connected", "connected"):
+        exchange(client, server, now, lambda: rng.random() < 0.3)
+        deadlines = [deadline for side in (client, server) if (deadline := side.deadline()) is not None]
+        if not deadlines:
+            break
+        now = min(deadlines)
+        client.handle_timer(now)
+        server.handle_timer(now)
+    assert (client.state, server.state) == ("connected", "connected")
+    assert now < 8
+
+
+def test_repeated_datagrams_change_nothing() -> None:
+    client, server = pair()
+    for _ in range(8):
+        for sender, receiver in ((client, server), (server, client)):
+            for datagram in sender.datagrams():
+                receiver.receive(datagram, 0.0)
+                receiver.receive(datagram, 0.0)
+    assert (client.state, server.state) == ("connected", "connected")
+
+
+def test_garbage_changes_nothing() -> None:
+    rng = random.Random(1)
+    client, server = pair()
+    for side in (client, server):
+        for _ in range(300):
+            side.receive(rng.randbytes(rng.randrange(120)), 0.0)
+            side.receive(bytes([rng.choice((19, 24, 40, 63))]) + rng.randbytes(40), 0.0)
+    exchange(client, server)
+    assert (client.state, server.state) == ("connected", "connected")
+    client.send(b"authentic", 0.0)
+    (good,) = client.datagrams()
+    for _ in range(300):
+        for side in (client, server):
+            body = rng.randbytes(rng.randrange(60))
+            head = bytes([rng.randrange(20, 24), 0xFE, 0xFD, 0, rng.randrange(3)]) + rng.randbytes(6)
+            side.receive(head + len(body).to_bytes(2, "big") + body, 0.0)
+        mutated = bytearray(good)
+        mutated[rng.randrange(13, len(mutated))] ^= 1 + rng.randrange(255)
+        server.receive(bytes(mutated), 0.0)
+    server.receive(good, 0.0)
+    assert server.data() == [b"authentic"]
+    assert (client.state, server.state) == ("connected", "connected")
+
+
+def test_a_server_survives_garbage_in_the_form_of_a_handshake() -> None:
+    client, server = pair()
+    for kind in (1, 2, 11, 16, 20):
+        body = bytes([kind]) + (8).to_bytes(3, "big") + bytes(5) + (8).to_bytes(3, "big") + b"\xff" * 8
+        server.receive(b"\x16\xfe\xfd" + bytes(8) + len(body).to_bytes(2, "big") + body, 0.0)
+        server.receive(b"\x15\xfe\xfd" + bytes(8) + b"\0\x02\x02\x28", 0.0)
+    exchange(client, server)
+    assert (client.state, server.state) == ("connected", "connected")
+
+
+class OtherCurve:
+    """A self-signed certificate on another curve than ours."""
+
+    def __init__(self) -> None:
+        self.private_key = ec.generate_private_key(ec.SECP384R1())
+        name = ALICE.certificate.subject
+        self.certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self.private_key.public_key())
+            .serial_number(1)
+            .not_valid_before(ALICE.certificate.not_valid_before_utc)
+            .not_valid_after(ALICE.certificate.not_valid_after_utc)
+            .sign(self.private_key, hashes.SHA256())
+        )
+
+
+def test_another_curve_is_refused() -> None:
+    client, server = DtlsSession(OtherCurve(), client=True, now=0.0), DtlsSession(BOB, client=False, now=0.0)
+    exchange(client, server)
+    assert server.state == "failed"
+    assert server.peer_certificate is None
+
+
+def test_a_peer_without_a_certificate_is_refused() -> None:
+    server = DtlsSession(BOB, client=False, now=0.0)
+    context = SSL.Context(SSL.DTLS_METHOD)
+    anonymous = SSL.Connection(context, None)
+    anonymous.set_connect_state()
+    for _ in range(6):
+        with pytest.raises(SSL.Error):
+            anonymous.do_handshake()
+            anonymous.recv(1)
+        try:
+            server.receive(anonymous.bio_read(65536), 0.0)
+        except SSL.WantReadError:
+            break
+        for datagram in server.datagrams():
+            anonymous.bio_write(datagram)
+    assert server.state == "failed"
+    assert "certificate" in server.reason
