@@ -1,5 +1,8 @@
 """What happens to a message: the server's tables put together, without any connection (pure).
 
+A server serves everybody, or the members of one mesh: then a stranger may do one thing, send to a member, as it must to
+become one; and members may answer.
+
 Nodes are named by id; each id has one connection, which the server looks up. Every method returns what is to be sent.
 """
 
@@ -41,8 +44,9 @@ class Delivery:
 class Hub:
     """Who is here, and where each message goes."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, is_member: Callable[[str], bool] | None = None) -> None:
         self._metrics = metrics
+        self._is_member = is_member
         self.online: set[str] = set()
         self.mailboxes = Mailboxes(settings)
         self.topics = Topics(settings.topics_per_connection, settings.subscribers_per_topic)
@@ -73,7 +77,15 @@ class Hub:
         handler = self._HANDLERS.get(type(message))
         if handler is None:
             return [Delivery((node,), Error("malformed", "a hello is sent once, as the first frame"))]
+        if not self.serves(node) and not (isinstance(message, Send) and self.serves(message.to)):
+            self._metrics.count("forbidden_total")
+            text = "this server takes only messages to its members"
+            return [Delivery((node,), Error("forbidden", text, getattr(message, "ref", None)))]
         return handler(self, node, message, now)
+
+    def serves(self, node: str) -> bool:
+        """Whether `node` is one of those this server is for."""
+        return self._is_member is None or self._is_member(node)
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""

@@ -55,6 +55,7 @@ ERROR_CODES: Final = {
     "timeout": "the hello did not come in time",
     "offline": "the receiver is away and the message was not to be stored",
     "full": "the receiver's mailbox, or the server's memory for mailboxes, is full",
+    "forbidden": "this server serves a mesh; of others it takes only messages to its members",
     "limit": "more topics, subscribers or watched ids than the server allows",
     "busy": "more messages from this address, or in all, than the server takes; try again later",
     "replaced": "the same id connected again; this connection ends",

@@ -27,6 +27,7 @@ COUNTERS: Final = {
     "messages_expired_total": "messages that nobody fetched from a mailbox in time",
     "messages_busy_total": "messages refused because of a rate",
     "messages_delayed_total": "messages read later because their connection was over its rate",
+    "forbidden_total": "requests of strangers refused by a server for members",
     "limits_refused_total": "subscriptions and watches refused because of a limit",
     "replaced_total": "connections replaced by a newer one of the same id",
     "slow_cut_total": "connections cut because they did not read",

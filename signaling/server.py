@@ -13,7 +13,7 @@ import functools
 import logging
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -54,13 +54,23 @@ FAN_OUT_SHARE = 8
 
 
 class SignalingServer:
-    """A server for one port; `start` it, `stop` it, once each."""
+    """A server for one port; `start` it, `stop` it, once each.
 
-    def __init__(self, settings: Settings | None = None, *, turn: TurnCredentialSource | None = None) -> None:
+    With `is_member` (asked for an id, each time anew) it serves a mesh instead of everybody: strangers can only send to
+    members, and get no TURN credentials.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        turn: TurnCredentialSource | None = None,
+        is_member: Callable[[str], bool] | None = None,
+    ) -> None:
         self.settings = settings or Settings()
         self._turn = turn
         self._metrics = Metrics()
-        self._hub = Hub(self.settings, self._metrics)
+        self._hub = Hub(self.settings, self._metrics, is_member)
         self._nodes: dict[str, NodeConnection] = {}
         self._empty = asyncio.Event()
         self._servers: list[Server] = []
@@ -207,7 +217,7 @@ class SignalingServer:
         self._deliver(self._hub.connect(node, now))
 
     def _mint(self, node: str) -> list[TurnServer]:
-        return [self._turn.mint(node, time.time())] if self._turn else []
+        return [self._turn.mint(node, time.time())] if self._turn and self._hub.serves(node) else []
 
     def _gone(self, node: str, connection: NodeConnection) -> None:
         if self._nodes.get(node) is not connection:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,6 +19,16 @@ from tests.signaling.tools import RawNode, get, node, raw, serving, until
 UNHURRIED: dict[str, Any] = dict.fromkeys(
     ("messages_per_connection_burst", "messages_per_address_burst", "messages_burst"), 1e6
 )
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_reaches_the_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """No exception in the loop's handler, no error in the log, whatever a client does."""
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    yield
+    assert not failures
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def works(server: SignalingServer) -> None:

@@ -119,3 +119,16 @@ def test_a_second_hello_is_refused() -> None:
     [refusal] = hub(ANN).receive(ANN, Hello("", ""), 0)
     assert isinstance(refusal.message, Error)
     assert refusal.message.code == "malformed"
+
+
+def test_a_server_for_members_takes_from_strangers_only_messages_to_members() -> None:
+    made = Hub(Settings(), Metrics(), lambda node: node == ANN)
+    for node in (ANN, BOB, CID):
+        made.connect(node, 0)
+    assert made.receive(BOB, Send(ANN, "", "1", 7), 0)[-1].message == Delivered(7)
+    assert made.receive(ANN, Send(BOB, "", "1", 7), 0)[-1].message == Delivered(7)
+    assert made.receive(ANN, Subscribe("t", 7), 0)[-1].message == Done(7)
+    for message in (Send(CID, "", "1", 7), Publish("t", "", "1", 7), Subscribe("t", 7), Watch([ANN], 7)):
+        [refusal] = made.receive(BOB, message, 0)
+        assert isinstance(refusal.message, Error)
+        assert (refusal.message.code, refusal.message.ref) == ("forbidden", 7)

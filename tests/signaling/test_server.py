@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from signaling import KeySigner, Settings, SignalingServer, TurnCredentialSource
+from signaling import KeySigner, Settings, SignalingServer, TurnCredentialSource, id_of
 from tests.signaling.tools import node, raw, serving, until, url_of
 
 TURN = TurnCredentialSource(("turn:turn.example.org",), "north", ttl=600)
@@ -28,6 +28,16 @@ async def test_a_node_proves_its_id_and_is_welcome() -> None:
 async def test_without_turn_there_are_no_credentials() -> None:
     async with serving() as server, raw(server) as ann:
         assert "turn" not in await ann.hello()
+
+
+async def test_strangers_get_no_credentials_from_a_server_for_members() -> None:
+    member = KeySigner()
+    server = SignalingServer(turn=TURN, is_member=lambda node_id: node_id == id_of(member.public_key))
+    await server.start("127.0.0.1", 0)
+    async with raw(server, member) as ann, raw(server) as eve:
+        assert "turn" in await ann.hello()
+        assert "turn" not in await eve.hello()
+    await server.stop()
 
 
 async def test_credentials_are_renewed_before_they_run_out() -> None:

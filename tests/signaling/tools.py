@@ -14,7 +14,7 @@ from signaling import KeySigner, Settings, SignalingServer, TurnCredentialSource
 from signaling.auth import prove
 from signaling.messages import encode
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 class RawNode:
