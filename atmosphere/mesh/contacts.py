@@ -1,6 +1,7 @@
 """The address book: where each member was last seen, signed by that member, the newest kept.
 
-A contact only says where to try: ICE credentials and DTLS decide who answers, so a stale or malicious one costs a few packets.
+A contact only says where to try: ICE credentials and DTLS decide who answers, so a stale or malicious one costs a
+few packets.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from atmosphere.errors import DecodeError
 DOMAIN = b"atmosphere-contact-1\0"
 MAX_CONTACT = 4096
 MAX_AHEAD = 24 * 3600.0
-"""A contact may be this many seconds ahead of our clock: clocks of home machines are wrong, but a stamp must not be for ever."""
+"""A contact may be this many seconds ahead of our clock: clocks of home machines are wrong, but a stamp must not be
+for ever."""
 
 Line = Annotated[str, Meta(max_length=256)]
 
 
 class Contact(msgspec.Struct, tag=1, array_like=True, frozen=True):
-    """Where `node_id` can be tried: candidates (SDP values), the signaling servers it listens on, and when it said so (unix s)."""
+    """Where `node_id` can be tried: candidates (SDP values), the signaling servers it listens on, and when it said
+    so (unix s)."""
 
     node_id: Annotated[str, Meta(min_length=52, max_length=52)]
     stamp: float
@@ -71,7 +74,8 @@ class ContactBook:
         self._newest: dict[str, tuple[Contact, bytes]] = {}
 
     def add(self, data: bytes, now_unix: float) -> Contact | None:
-        """Take in one signed contact; the contact when it is news, else None. Raises DecodeError for what is not one."""
+        """Take in one signed contact; the contact when it is news, else None. Raises DecodeError for what is not
+        one."""
         contact, signed = decode(data)
         known = self._newest.get(contact.node_id)
         if (known and known[0].stamp >= contact.stamp) or not contact.stamp <= now_unix + MAX_AHEAD:

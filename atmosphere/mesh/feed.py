@@ -1,4 +1,5 @@
-"""Events for whoever listens: each listener has a queue of its own, bounded, so a slow one loses events and hurts nobody."""
+"""Events for whoever listens: each listener has a queue of its own, bounded, so a slow one loses events and hurts
+nobody."""
 
 from __future__ import annotations
 

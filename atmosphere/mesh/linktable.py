@@ -1,7 +1,8 @@
 """Which link is a peer's current one, when two ends dial at once, a peer restarts, or a dead path is replaced.
 
-The rule, the same at both ends: a link whose path is lost gives way, and so does one to an earlier boot of the peer; of two links of the same boot, dialed from both
-sides at once, the one dialed by the smaller node id stays; dialed by the same side, the newer one stays (its dialer knew why).
+The rule, the same at both ends: a link whose path is lost gives way, and so does one to an earlier boot of the peer;
+of two links of the same boot, dialed from both sides at once, the one dialed by the smaller node id stays; dialed by
+the same side, the newer one stays (its dialer knew why).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Sealed signals: what two nodes say through others, readable by nobody between, and said once.
 
-Between members: HPKE (RFC 9180, base mode, DHKEM(P-256), HKDF-SHA256, AES-128-GCM) to the receiver's identity key, with the info
-`atmosphere signal v1` + mesh id. Inside, MessagePack [sender, stamp, nonce, payload, signature]: the sender's ECDSA signature covers the
-label, mesh id, receiver, sender, stamp (Unix milliseconds, 8 bytes), nonce (16 bytes) and payload, so that an envelope cannot be
-passed on to somebody else as one's own.
+Between members: HPKE (RFC 9180, base mode, DHKEM(P-256), HKDF-SHA256, AES-128-GCM) to the receiver's identity key,
+with the info `atmosphere signal v1` + mesh id. Inside, MessagePack [sender, stamp, nonce, payload, signature]: the
+sender's ECDSA signature covers the label, mesh id, receiver, sender, stamp (Unix milliseconds, 8 bytes), nonce (16
+bytes) and payload, so that an envelope cannot be passed on to somebody else as one's own.
 
-Between a joiner and its host: AES-256-GCM under the seal key of the invite's secret. The envelope is a nonce (12) and the ciphertext of
-stamp (8) + payload; the direction (`joiner` or `host`, the writer) is the associated data.
+Between a joiner and its host: AES-256-GCM under the seal key of the invite's secret. The envelope is a nonce (12)
+and the ciphertext of stamp (8) + payload; the direction (`joiner` or `host`, the writer) is the associated data.
 
 Envelopes older or newer than 120 s by the receiver's clock are refused, and so is one that was opened before.
 """
@@ -21,7 +21,6 @@ from typing import Annotated, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from msgspec import Meta
@@ -71,9 +70,10 @@ class ReplayWindow:
         self._size = size
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
-    def admit(self, nonce: bytes, stamp: float, now_unix: float) -> None:
-        """Take in an authenticated envelope; DecodeError when it is too old, of the future, or not the first of its nonce."""
-        if not abs(now_unix - stamp) <= MAX_AGE:
+    def admit(self, nonce: bytes, stamp: float, now_unix: float, max_age: float = MAX_AGE) -> None:
+        """Take in an authenticated envelope; DecodeError when it is too old, of the future, or not the first of its
+        nonce."""
+        if not -MAX_AGE <= now_unix - stamp <= max_age:
             raise DecodeError(f"an envelope {now_unix - stamp:.0f} s old")
         while self._seen and next(iter(self._seen.values())) < now_unix - 2 * MAX_AGE:
             self._seen.popitem(last=False)
@@ -88,7 +88,6 @@ def seal_for_member(identity: Identity, receiver_key: bytes, mesh_id: bytes, pay
     signed = _signed(mesh_id, node_id_of(receiver_key), identity.node_id, stamp, nonce, payload)
     letter = _Letter(identity.node_id, stamp, nonce, payload, identity.sign(signed))
     key = load_public_key(receiver_key)
-    assert isinstance(key, ec.EllipticCurvePublicKey)
     return _SUITE.encrypt(_encode(letter), key, _INFO + mesh_id)
 
 
@@ -100,7 +99,8 @@ def open_from_member(
     now_unix: float,
     window: ReplayWindow,
 ) -> Opened:
-    """What is in `envelope`; DecodeError unless it is for us, fresh, and signed by somebody for whom `key_of` has a key."""
+    """What is in `envelope`; DecodeError unless it is for us, fresh, and signed by somebody for whom `key_of` has a
+    key."""
     try:
         letter = _decode(_SUITE.decrypt(envelope, identity.private_key, _INFO + mesh_id))
     except (InvalidTag, ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
@@ -121,7 +121,12 @@ def seal_with_secret(secret: DialSecret, writer: Writer, payload: bytes, now_uni
 
 
 def open_with_secret(
-    secret: DialSecret, writer: Writer, envelope: bytes, now_unix: float, window: ReplayWindow
+    secret: DialSecret,
+    writer: Writer,
+    envelope: bytes,
+    now_unix: float,
+    window: ReplayWindow,
+    max_age: float = MAX_AGE,
 ) -> bytes:
     """What `writer` sealed under `secret`; DecodeError for anything else, the old and the repeated."""
     nonce = envelope[:12]
@@ -131,7 +136,7 @@ def open_with_secret(
         raise DecodeError("an envelope that this secret does not open") from error
     if len(plain) < 8:
         raise DecodeError("an envelope without a stamp")
-    window.admit(nonce, int.from_bytes(plain[:8]) / 1000, now_unix)
+    window.admit(nonce, int.from_bytes(plain[:8]) / 1000, now_unix, max_age)
     return plain[8:]
 
 

@@ -1,7 +1,7 @@
 """What two nodes tell each other before there is a link: where the dialer can be reached, and where the other side can.
 
-One message goes each way, as often as there is news (trickle, RFC 8838): `Dial` from the one who dials, `Candidates` back.
-`session` is the dialer's ICE ufrag, which names the attempt. Candidates are SDP attribute values (RFC 8839).
+One message goes each way, as often as there is news (trickle, RFC 8838): `Dial` from the one who dials, `Candidates`
+back. `session` is the dialer's ICE ufrag, which names the attempt. Candidates are SDP attribute values (RFC 8839).
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def decode(data: bytes) -> Message:
     if len(data) > MAX_SIGNAL:
         raise DecodeError(f"a signal of {len(data)} bytes is too long")
     try:
-        return _decoder.decode(data)
+        message: Message = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"not a signal: {error}") from error
+    return message
 
 
 def candidate_lines(candidates: Iterable[Candidate]) -> list[str]:

@@ -1,7 +1,7 @@
 """The messages of the mesh's control channel (data channel 1 of every link), MessagePack.
 
-Each message is a MessagePack array whose first element is the message's tag. Both sides open with `Hello`; a joiner opens with
-`Redeem` instead and gets `Granted` or `Denied`. Everything after that may come in any order.
+Each message is a MessagePack array whose first element is the message's tag. Both sides open with `Hello`; a joiner
+opens with `Redeem` instead and gets `Granted` or `Denied`. Everything after that may come in any order.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def decode(data: bytes | str) -> Message:
     if len(data) > MAX_MESSAGE:
         raise DecodeError(f"a control message of {len(data)} bytes is too long")
     try:
-        return _decoder.decode(data)
+        message: Message = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"not a control message: {error}") from error
+    return message

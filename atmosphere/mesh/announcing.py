@@ -1,0 +1,80 @@
+"""Telling the mesh where we are: our contact, signed anew whenever our candidates or servers change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.identity import Identity
+from atmosphere.mesh import contacts, signals
+from atmosphere.mesh.gossip import Gossip
+from atmosphere.mesh.meeting import Meeting
+from atmosphere.mesh.roster import Roster
+from atmosphere.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+SETTLE = 0.5
+"""Seconds from the first change to the new contact: servers answer one after the other."""
+
+MAX_CANDIDATES = 16
+
+
+class Announcing:
+    """Follows the endpoint's candidates and keeps our contact current."""
+
+    def __init__(
+        self, identity: Identity, roster: Roster, endpoint: IceEndpoint, meeting: Meeting, gossip: Gossip
+    ) -> None:
+        self._identity = identity
+        self._roster = roster
+        self._endpoint = endpoint
+        self._meeting = meeting
+        self._gossip = gossip
+        self._changed = asyncio.Event()
+        self._tasks = Tasks("announcing")
+        self._told: tuple[list[str], list[str]] | None = None
+        self.on_candidates: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Announce now and at every change."""
+        self._endpoint.on_candidate = self._candidate
+        self.now()
+        self._tasks.spawn(self._run(), "contact")
+
+    def now(self) -> None:
+        """Announce what is known so far, if that is news."""
+        self._announce()
+
+    def _candidate(self, candidate: Candidate) -> None:
+        logger.info("candidate: %s %s:%d", candidate.type, candidate.address, candidate.port)
+        self.on_candidates()
+        self._changed.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(SETTLE)
+            self._changed.clear()
+            self._announce()
+
+    def _announce(self) -> None:
+        if not self._roster.is_member:
+            return
+        lines = signals.candidate_lines(self._endpoint.candidates)[:MAX_CANDIDATES]
+        now = (lines, self._meeting.public_servers()[:8])
+        if now == self._told:
+            return
+        self._told = now
+        contact = contacts.Contact(self._identity.node_id, time.time(), *now)
+        signed = contacts.sign(contact, self._identity.sign)
+        self._roster.add_contacts([signed])
+        self._gossip.share_contact(signed)
+
+    async def close(self) -> None:
+        """Announce no more."""
+        await self._tasks.close()

@@ -1,0 +1,86 @@
+"""The signaling of one attempt, either side: our candidates out as they are found, the other side's in.
+
+Nothing here is needed when the host can be reached directly; it opens NATs from both sides and brings the relays
+into play.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.session import IceSession
+from atmosphere.mesh import signals
+
+logger = logging.getLogger(__name__)
+
+DEBOUNCE = 0.03
+"""Seconds to gather news into one signal: servers answer within milliseconds of each other."""
+
+REPEAT = (0.7, 1.5, 3.0, 5.0, 8.0)
+"""Seconds between repetitions while nothing comes back: a server may lose a message or not be connected yet."""
+
+Send = Callable[[signals.Message], Awaitable[None]]
+
+
+class Exchange:
+    """One attempt's candidates, told and heard, until its session leaves the checking state."""
+
+    def __init__(
+        self, session: IceSession, name: str, local: Callable[[], list[Candidate]], send: Send, *, dialing: bool
+    ) -> None:
+        self.session = session
+        self.name = name
+        self.local = local
+        self._send = send
+        self._kind = signals.Dial if dialing else signals.Candidates
+        self._told: list[str] | None = None
+        self._heard: set[str] = set()
+        self.answered = False
+        self._news = asyncio.Event()
+
+    def hear(self, lines: list[str]) -> None:
+        """Take in the other side's candidates; what was heard before costs nothing."""
+        self.answered = True
+        fresh = [line for line in lines if line not in self._heard]
+        if len(self._heard) + len(fresh) > 4 * signals.MAX_CANDIDATES:
+            return
+        self._heard.update(fresh)
+        for candidate in signals.parse_candidates(fresh):
+            self.session.add_remote(candidate)
+
+    def news(self, *, again: bool = False) -> None:
+        """Our candidates may have changed; `again`: the other side should hear them even if not, there is a new way."""
+        if again:
+            self._told = None
+        self._news.set()
+
+    async def run(self) -> None:
+        """Tell our candidates at once, whenever they change, and again while nobody answers."""
+        for wait in (*REPEAT, None):
+            await self._tell()
+            while await self._news_within(wait):
+                await asyncio.sleep(DEBOUNCE)
+                await self._tell()
+            if self.session.state != "checking":
+                return
+            if not self.answered:
+                self._told = None
+
+    async def _news_within(self, wait: float | None) -> bool:
+        try:
+            async with asyncio.timeout(wait):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        self._news.clear()
+        return self.session.state == "checking"
+
+    async def _tell(self) -> None:
+        lines = signals.candidate_lines(self.local())
+        if lines == self._told:
+            return
+        self._told = lines
+        await self._send(self._kind(self.name, lines))

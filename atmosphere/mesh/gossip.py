@@ -1,0 +1,119 @@
+"""What current links say to each other: facts, contacts, signals for others, pings, goodbyes.
+
+Facts and contacts only accumulate, so whatever is new to us goes on to every other neighbour and the mesh converges
+in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from atmosphere.errors import Unreachable
+from atmosphere.mesh import wire
+from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.roster import Roster
+
+logger = logging.getLogger(__name__)
+
+FACTS_A_MESSAGE = 64
+CONTACTS_A_MESSAGE = 32
+MAX_PINGS = 64
+
+
+class Gossip:
+    """Handles the control messages of every greeted link."""
+
+    def __init__(self, own_id: str, roster: Roster, neighbours: Callable[[], list[PeerLink]]) -> None:
+        self._own_id = own_id
+        self._roster = roster
+        self._neighbours = neighbours
+        self._numbers = itertools.count(1)
+        self._pings: dict[tuple[str, int], asyncio.Future[float]] = {}
+        self.on_signal: Callable[[str, bytes], None] = lambda source, payload: None
+        self.on_bye: Callable[[PeerLink, str], None] = lambda link, reason: None
+
+    def welcome(self, link: PeerLink) -> None:
+        """First words to a new neighbour: what we hold, and every contact."""
+        link.post(wire.Have(self._roster.fact_ids()))
+        self._post_contacts([link], self._roster.contacts.encoded())
+
+    def handle(self, link: PeerLink, message: wire.Message) -> None:
+        """Act on one message of `link`."""
+        match message:
+            case wire.Ping(number):
+                link.post(wire.Pong(number))
+            case wire.Pong(number):
+                self._pong(link, number)
+            case wire.Signal():
+                self._signal(link, message)
+            case wire.Have(ids):
+                self._post_facts([link], self._roster.facts_beyond(ids))
+            case wire.Facts(facts):
+                self._roster.add_facts(facts)
+            case wire.Contacts(contacts):
+                self._contacts(link, contacts)
+            case wire.Bye(reason):
+                self.on_bye(link, reason)
+            case _:
+                logger.debug("%r: a greeting came late", link)
+
+    def share_facts(self, facts: list[bytes]) -> None:
+        """Tell every neighbour of `facts` that are new to us; who knows them already drops them."""
+        if facts:
+            self._post_facts(self._neighbours(), facts)
+
+    def share_contact(self, contact: bytes) -> None:
+        """Tell every neighbour of our own contact."""
+        self._post_contacts(self._neighbours(), [contact])
+
+    def _contacts(self, link: PeerLink, contacts: list[bytes]) -> None:
+        fresh = self._roster.add_contacts(contacts)
+        if fresh:
+            self._post_contacts([other for other in self._neighbours() if other is not link], fresh)
+
+    def _signal(self, link: PeerLink, signal: wire.Signal) -> None:
+        if signal.destination == self._own_id:
+            self.on_signal(signal.source, signal.payload)
+            return
+        # One hop only: whoever sends through us names itself, so nothing can circle.
+        if signal.source != link.peer_id:
+            return
+        for other in self._neighbours():
+            if other.peer_id == signal.destination:
+                other.post(signal)
+
+    async def ping(self, link: PeerLink, timeout: float) -> float:
+        """The round-trip time of one ping in seconds; raises Unreachable after `timeout` seconds."""
+        if len(self._pings) >= MAX_PINGS:
+            raise Unreachable("too many pings are under way")
+        number = next(self._numbers)
+        answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._pings[link.peer_id, number] = answered
+        began = time.perf_counter()
+        try:
+            link.post(wire.Ping(number))
+            async with asyncio.timeout(timeout):
+                return await answered - began
+        except TimeoutError as error:
+            raise Unreachable(f"no answer within {timeout:g} s") from error
+        finally:
+            self._pings.pop((link.peer_id, number), None)
+
+    def _pong(self, link: PeerLink, number: int) -> None:
+        answered = self._pings.get((link.peer_id, number))
+        if answered is not None and not answered.done():
+            answered.set_result(time.perf_counter())
+
+    def _post_facts(self, links: Iterable[PeerLink], facts: list[bytes]) -> None:
+        batches = [facts[start : start + FACTS_A_MESSAGE] for start in range(0, len(facts), FACTS_A_MESSAGE)]
+        for link, batch in itertools.product(links, batches):
+            link.post(wire.Facts(batch))
+
+    def _post_contacts(self, links: Iterable[PeerLink], contacts: list[bytes]) -> None:
+        starts = range(0, len(contacts), CONTACTS_A_MESSAGE)
+        for link, start in itertools.product(links, starts):
+            link.post(wire.Contacts(contacts[start : start + CONTACTS_A_MESSAGE]))

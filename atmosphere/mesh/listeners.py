@@ -1,0 +1,107 @@
+"""The node's one port: ICE and STUN on UDP, signaling and health on TCP."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+from typing import Literal
+
+from atmosphere.errors import AtmosphereError, StateError
+from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.ice.settings import IceSettings
+from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
+from atmosphere.turn.uri import ServerUri, TurnServer, parse_stun, parse_turn
+from signaling import Settings, SignalingServer
+
+logger = logging.getLogger(__name__)
+
+PathPolicy = Literal["any", "direct", "relay"]
+
+TRIES = 8
+"""How many free ports to try when any will do: UDP and TCP have to be free on the same one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What a node is told about its network; each is a command line option of the same name."""
+
+    port: int = 7777
+    host: tuple[str, ...] = ()
+    signaling: tuple[str, ...] = ()
+    stun: tuple[str, ...] | None = None
+    turn: tuple[str, ...] = field(default=(), repr=False)
+    path_policy: PathPolicy = "any"
+    relay: bool = True
+    port_mapping: bool = True
+
+    @property
+    def stun_uris(self) -> tuple[ServerUri, ...]:
+        """The STUN servers to ask: those given, or the well-known public ones; raises DecodeError."""
+        return tuple(parse_stun(text) for text in (DEFAULT_STUN_SERVERS if self.stun is None else self.stun))
+
+    @property
+    def turn_servers(self) -> tuple[TurnServer, ...]:
+        """The TURN servers to ask, with their credentials; raises DecodeError."""
+        return tuple(parse_turn(text) for text in self.turn)
+
+
+class Listeners:
+    """The endpoint and the embedded signaling server, both on `port`."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        self.endpoint = self._make_endpoint(settings.port)
+        self.server: SignalingServer | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use, once started."""
+        return self.endpoint.port
+
+    def _make_endpoint(self, port: int) -> IceEndpoint:
+        settings = self._settings
+        return IceEndpoint(
+            IceSettings(
+                addresses=settings.host or None,
+                port=port,
+                stun=settings.stun_uris,
+                turn=settings.turn_servers,
+                policy=settings.path_policy,
+            )
+        )
+
+    async def start(self) -> None:
+        """Bind both; raises StateError when the port is taken, saying by which protocol."""
+        tries = 1 if self._settings.port else TRIES
+        for left in reversed(range(tries)):
+            try:
+                await self._start_once()
+            except StateError:
+                if not left:
+                    raise
+                logger.debug("port %d is taken on TCP, trying another", self.port)
+                self.endpoint = self._make_endpoint(random.randint(20000, 60000) if left == 1 else 0)  # noqa: S311
+            else:
+                return
+
+    async def _start_once(self) -> None:
+        await self.endpoint.start()
+        server = SignalingServer(Settings())
+        try:
+            await server.start(list(self._settings.host) or None, self.port)
+        except OSError as error:
+            await self.endpoint.close()
+            raise StateError(
+                f"TCP port {self.port} is taken: {error.strerror or error}", hint="choose another one with --port"
+            ) from error
+        self.server = server
+
+    async def close(self) -> None:
+        """Stop listening; allocations are deleted."""
+        if self.server is not None:
+            try:
+                await self.server.stop(drain=0.0)
+            except (AtmosphereError, OSError) as error:
+                logger.debug("stopping the signaling server: %s", error)
+        await self.endpoint.close()

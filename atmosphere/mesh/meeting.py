@@ -1,0 +1,126 @@
+"""The signaling servers that this node waits at, and the TURN servers that they lend."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from atmosphere.errors import DecodeError
+from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.ice.settings import TurnServer
+from atmosphere.identity import Identity
+from atmosphere.mesh.info import ServerInfo
+from atmosphere.mesh.listeners import NodeSettings
+from atmosphere.turn.uri import parse_turn
+from signaling import SignalingError, SignalingPool
+from signaling.model import Message
+from signaling.turn_credentials import TurnServer as LentServer
+
+logger = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 3.0
+"""Seconds to wait for a server to take a signal; a later repetition goes to whoever is connected by then."""
+
+MAX_LEARNED = 8
+"""Servers taken over from join codes and other members, beside our own."""
+
+
+class Meeting:
+    """Our place at several servers at once; what they bring goes to `on_payload(source, payload)`."""
+
+    def __init__(self, identity: Identity, settings: NodeSettings, endpoint: IceEndpoint) -> None:
+        self._settings = settings
+        self._endpoint = endpoint
+        self._pool = SignalingPool(identity)
+        self._pool.on_message = self._message
+        self._pool.on_turn = self._turn_lent
+        self._pool.on_state = self._state_changed
+        self._learned: list[str] = []
+        self._lent: list[TurnServer] = []
+        self.on_payload: Callable[[str, bytes], None] = lambda source, payload: None
+        self.on_news: Callable[[], None] = lambda: None
+
+    def start(self, port: int, learned: Iterable[str]) -> None:
+        """Wait at the configured servers, at those learned before, and at our own."""
+        for url in self._settings.signaling:
+            self._pool.add(url)
+        self._pool.add(self._own_url(port))
+        self._own = self._own_url(port)
+        self.learn(learned)
+
+    def _own_url(self, port: int) -> str:
+        address = self._settings.host[0] if self._settings.host else "127.0.0.1"
+        return f"ws://[{address}]:{port}" if ":" in address else f"ws://{address}:{port}"
+
+    def learn(self, urls: Iterable[str]) -> None:
+        """Wait at these servers too, as far as there is room."""
+        for url in urls:
+            if url in self._learned or url in self._settings.signaling or len(self._learned) >= MAX_LEARNED:
+                continue
+            if self._try_add(url):
+                self._learned.append(url)
+
+    @property
+    def learned(self) -> list[str]:
+        """The servers that were learned, to be remembered."""
+        return list(self._learned)
+
+    def public_servers(self) -> list[str]:
+        """The servers that others may use to reach us."""
+        return [*self._settings.signaling, *self._learned]
+
+    @asynccontextmanager
+    async def also_at(self, urls: Iterable[str]) -> AsyncIterator[None]:
+        """Use these servers too for as long as the context lasts."""
+        before = set(self._pool.urls)
+        added = [url for url in urls if url not in before and self._try_add(url)]
+        try:
+            yield
+        finally:
+            for url in added:
+                if url not in self._learned:
+                    await self._pool.remove(url)
+
+    def _try_add(self, url: str) -> bool:
+        try:
+            self._pool.add(url)
+        except SignalingError as error:
+            logger.info("a signaling server was not used: %s", error)
+            return False
+        return True
+
+    async def send(self, to: str, payload: bytes, ttl: float) -> bool:
+        """Leave `payload` for `to` at every server; whether one took it."""
+        return await self._pool.send(to, payload, ttl=ttl, timeout=SEND_TIMEOUT)
+
+    def servers(self) -> list[ServerInfo]:
+        """How each server does, our own left out."""
+        return [
+            ServerInfo(health.uri, health.ok, health.rtt_ms, health.error)
+            for health in self._pool.health
+            if health.uri.rstrip("/") != self._own
+        ]
+
+    def _message(self, message: Message) -> None:
+        self.on_payload(message.sender, message.payload)
+
+    def _state_changed(self, url: str, state: str) -> None:
+        if state == "connected":
+            self.on_news()
+
+    def _turn_lent(self, servers: Iterable[LentServer]) -> None:
+        """A server lent us TURN credentials: they take the place of those it lent before."""
+        lent = []
+        for server in servers:
+            for uri in server.uris:
+                try:
+                    lent.append(parse_turn(uri, username=server.username, password=server.password))
+                except DecodeError as error:
+                    logger.info("a signaling server lent a TURN server that cannot be used: %s", error)
+        self._lent = lent
+        self._endpoint.set_servers(self._settings.stun_uris, (*self._settings.turn_servers, *lent))
+
+    async def close(self) -> None:
+        """Leave every server."""
+        await self._pool.close()

@@ -1,0 +1,135 @@
+"""One link to one peer: its ICE session, its data channels and, on channel 1, the mesh's control messages.
+
+Made for every attempt, dialed or accepted; it becomes a peer's current link only after the greeting (greeting.py)
+proved who is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from atmosphere.channels.channel import Channel
+from atmosphere.channels.link import Link
+from atmosphere.channels.stream import Stream
+from atmosphere.errors import AtmosphereError, DecodeError, LinkError
+from atmosphere.ice.session import IceSession
+from atmosphere.identity import Identity
+from atmosphere.mesh import wire
+from atmosphere.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+MAX_POSTED = 512
+"""Control messages that may wait for a peer that does not read; one more ends the link."""
+
+
+class PeerLink:
+    """An ICE session, the Link over it and the control channel; `dialed` says who began, and so who is the DTLS
+    client."""
+
+    def __init__(self, session: IceSession, identity: Identity, *, dialed: bool) -> None:
+        self.session = session
+        self.dialed = dialed
+        self.link = Link(session, identity, client=dialed)
+        self.boot = b""
+        self.version: str | None = None
+        self.connected_at: float | None = None
+        self._control: Channel | None = None
+        self._posted: asyncio.Queue[wire.Message] = asyncio.Queue(MAX_POSTED)
+        self._tasks = Tasks("link")
+
+    def __repr__(self) -> str:
+        return f"<PeerLink to {self.peer_id[:8] or '?'} {'dialed' if self.dialed else 'accepted'}>"
+
+    @property
+    def peer_id(self) -> str:
+        """The node id that the DTLS handshake proved; empty before."""
+        return self.link.peer_id or ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether a path works now, as far as ICE knows."""
+        return self.session.state == "connected"
+
+    async def open(self, timeout: float) -> None:
+        """Wait for a path, do the handshakes, open the control channel; raises LinkError or Unreachable."""
+        async with asyncio.timeout(timeout):
+            await self.session.connected(timeout)
+            await self.link.start(timeout)
+            self._control = await self.link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
+        self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    async def receive(self) -> wire.Message:
+        """The next control message; raises LinkError at the end and DecodeError for what is not one."""
+        if self._control is None:
+            raise LinkError("the link is not open")
+        return wire.decode(await self._control.receive())
+
+    def post(self, message: wire.Message) -> None:
+        """Send a control message in its turn; a peer that lets too many wait loses the link."""
+        try:
+            self._posted.put_nowait(message)
+        except asyncio.QueueFull:
+            logger.warning("%r does not read its control messages", self)
+            self.abort("does not read")
+
+    async def _send_posted(self, control: Channel) -> None:
+        try:
+            while True:
+                message = await self._posted.get()
+                await control.send(wire.encode(message))
+                self._posted.task_done()
+        except LinkError:
+            logger.debug("%r: control channel ended", self)
+
+    def run(self, handle: Callable[[PeerLink, wire.Message], None]) -> None:
+        """Hand every further control message to `handle`, until the link ends."""
+        self.connected_at = time.time()
+        self._tasks.spawn(self._read(handle), "control reader")
+
+    async def _read(self, handle: Callable[[PeerLink, wire.Message], None]) -> None:
+        try:
+            while True:
+                handle(self, await self.receive())
+        except DecodeError as error:
+            self.abort(f"sent something that is not a control message: {error}")
+        except LinkError:
+            logger.debug("%r: control channel ended", self)
+
+    def accept_streams(self, on_stream: Callable[[Stream], None], on_channel: Callable[[Channel], None]) -> None:
+        """From now on the peer's streams and channels go to these, first those that came early."""
+        self.link.on_stream, self.link.on_channel = on_stream, on_channel
+
+    async def wait_closed(self) -> str:
+        """Wait for the end of the link; why it ended."""
+        return await self.link.wait_closed()
+
+    async def close(self, reason: str, *, say: bool = True) -> None:
+        """Say goodbye where that is possible, then end the link and its session; idempotent."""
+        if self._control is not None and self.alive:
+            if say:
+                self.post(wire.Bye(reason))
+            try:
+                async with asyncio.timeout(0.5):
+                    await self._posted.join()
+            except TimeoutError:
+                pass
+        try:
+            await self.link.close(reason)
+        except (AtmosphereError, OSError) as error:
+            logger.debug("%r: closing: %s", self, error)
+        await self._tasks.close()
+        self.session.close()
+
+    def abort(self, reason: str) -> None:
+        """End the link at once, telling nobody."""
+        self.link.abort(reason)
+        self.session.close()
+
+    async def ended(self) -> None:
+        """Release what is left after the link ended by itself."""
+        await self._tasks.close()
+        self.session.close()

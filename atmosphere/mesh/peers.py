@@ -1,0 +1,172 @@
+"""Every other member and its link: who is there, who is current, who is kept connected, and what happened, as
+events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from atmosphere.channels.channel import Channel
+from atmosphere.channels.stream import Stream
+from atmosphere.errors import UnknownPeer
+from atmosphere.ice.events import ConsentExpired, IceEvent, IceFailed, PathLost, PathRestored, PathSelected
+from atmosphere.mesh import events
+from atmosphere.mesh.linktable import newcomer_wins
+from atmosphere.mesh.peer import Peer, Pinger, path_info
+from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.reconnect import Reconnector
+from atmosphere.mesh.roster import Roster
+from atmosphere.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+
+class Peers:
+    """The table of peers; `attempt` dials one, `emit` takes the events."""
+
+    def __init__(
+        self,
+        own_id: str,
+        roster: Roster,
+        *,
+        ping: Pinger,
+        attempt: Callable[[Peer], Awaitable[None]],
+        emit: Callable[[events.Event], None],
+    ) -> None:
+        self._own_id = own_id
+        self._roster = roster
+        self._ping = ping
+        self._attempt = attempt
+        self._emit = emit
+        self._peers: dict[str, Peer] = {}
+        self._reconnectors: dict[str, Reconnector] = {}
+        self._cares: dict[str, Tasks] = {}
+        self._tasks = Tasks("peers")
+        self.on_stream: Callable[[Peer, Stream], None] = _ignore
+        self.on_channel: Callable[[Peer, Channel], None] = _ignore
+        self.on_linked: Callable[[PeerLink], None] = lambda link: None
+
+    # --- who is there ---------------------------------------------------------------------------------------------
+
+    def all(self) -> list[Peer]:
+        """Every other member, by name."""
+        return sorted(self._peers.values(), key=lambda peer: (peer.name, peer.id))
+
+    def get(self, node_id: str) -> Peer | None:
+        """The member with that id."""
+        return self._peers.get(node_id)
+
+    def find(self, text: str) -> Peer:
+        """The member of that name or unique id prefix; raises UnknownPeer, which lists what there is."""
+        named = [peer for peer in self._peers.values() if text in (peer.name, self._roster.name(peer.id))]
+        found = named or [peer for peer in self._peers.values() if text and peer.id.startswith(text.lower())]
+        if len(found) == 1:
+            return found[0]
+        listed = ", ".join(f"{peer.name} ({peer.id[:8]})" for peer in (found or self.all())) or "nobody yet"
+        problem = f"{text!r} could be several members" if found else f"no member is called {text!r}"
+        raise UnknownPeer(f"{problem}; there is: {listed}", hint="use a name or the beginning of an id")
+
+    def neighbours(self) -> list[PeerLink]:
+        """The current links whose path works."""
+        return [peer.link for peer in self._peers.values() if peer.link is not None and peer.link.alive]
+
+    def reason(self, peer: Peer) -> str | None:
+        """Why the last attempt to reach `peer` failed."""
+        reconnector = self._reconnectors.get(peer.id)
+        return reconnector.last_error if reconnector else None
+
+    # --- coming and going -----------------------------------------------------------------------------------------
+
+    def update(self) -> tuple[list[Peer], list[Peer]]:
+        """Follow the roster: care for new members, let go of former ones; who was added and who removed."""
+        members = {node_id for node_id in self._roster.members() if node_id != self._own_id}
+        added = [self._add(node_id) for node_id in sorted(members - self._peers.keys())]
+        removed = [self._remove(node_id) for node_id in sorted(self._peers.keys() - members)]
+        return added, removed
+
+    def _add(self, node_id: str) -> Peer:
+        peer = self._peers[node_id] = Peer(node_id, self._roster, self._ping)
+        reconnector = self._reconnectors[node_id] = Reconnector(peer, self._attempt, polite=self._own_id > node_id)
+        self._cares[node_id] = Tasks(f"peer {node_id[:8]}")
+        self._cares[node_id].spawn(reconnector.run(), "reconnect")
+        self._emit(events.MemberAdded(peer))
+        return peer
+
+    def _remove(self, node_id: str) -> Peer:
+        peer = self._peers.pop(node_id)
+        self._reconnectors.pop(node_id, None)
+        cares = self._cares.pop(node_id)
+        self._tasks.spawn(cares.close(), "let go")
+        if peer.link is not None:
+            self._tasks.spawn(peer.link.close("removed"), "cut")
+        self._emit(events.MemberRemoved(peer))
+        return peer
+
+    def wake_all(self) -> None:
+        """There is news that may help reach anybody."""
+        for reconnector in self._reconnectors.values():
+            reconnector.wake()
+
+    # --- links ----------------------------------------------------------------------------------------------------
+
+    def install(self, link: PeerLink) -> Peer | None:
+        """Make a greeted link the peer's current one, or close it where the rule keeps the other; the peer, or None."""
+        peer = self._peers.get(link.peer_id)
+        if peer is None:
+            self._tasks.spawn(link.close("removed"), "stranger")
+            return None
+        current = peer.link
+        if not newcomer_wins(current, link, self._own_id, peer.id):
+            logger.info("%r: a second link, the other one stays", link)
+            self._tasks.spawn(link.close("duplicate"), "duplicate")
+            return peer
+        peer.attach(link)
+        link.session.on_event = lambda event: self._path_event(peer, link, event)
+        self._tasks.spawn(self._watch(peer, link), "watch")
+        link.accept_streams(lambda stream: self.on_stream(peer, stream), lambda channel: self.on_channel(peer, channel))
+        self._reconnectors[peer.id].link_changed()
+        self.on_linked(link)
+        if current is not None:
+            self._tasks.spawn(current.close("duplicate"), "replaced")
+        else:
+            logger.info("connected to %s", peer.name)
+            self._emit(events.PeerConnected(peer))
+        return peer
+
+    def _path_event(self, peer: Peer, link: PeerLink, event: IceEvent) -> None:
+        logger.info("%s: %s", peer.name, event)
+        if isinstance(event, IceFailed | ConsentExpired):
+            link.abort("the path is dead")
+        elif peer.link is link and isinstance(event, PathSelected | PathLost | PathRestored):
+            link.link.path_changed()
+            self._emit(events.PathChanged(peer, path_info(link.session) if link.alive else None))
+            self._changed(peer)
+
+    async def _watch(self, peer: Peer, link: PeerLink) -> None:
+        reason = await link.wait_closed()
+        await link.ended()
+        if peer.detach(link):
+            logger.info("the link to %s ended: %s", peer.name, reason)
+            self._emit(events.PeerDisconnected(peer, reason))
+            self._changed(peer)
+
+    def _changed(self, peer: Peer) -> None:
+        reconnector = self._reconnectors.get(peer.id)
+        if reconnector is not None:
+            reconnector.link_changed()
+
+    async def close(self, reason: str) -> None:
+        """Say goodbye to everybody and stop caring."""
+        for cares in self._cares.values():
+            await cares.close()
+        links = [peer.link for peer in self._peers.values() if peer.link is not None]
+        closing = Tasks("goodbye")
+        waits = [closing.spawn(link.close(reason), "close") for link in links]
+        for wait in waits:
+            if wait is not None:
+                await wait
+        await self._tasks.close()
+
+
+def _ignore(peer: Peer, arrival: Stream | Channel) -> None:
+    """Stand in for a handler that nobody assigned."""

@@ -1,0 +1,118 @@
+"""Keeps one member connected for ever: dials when there is no living link, waits longer each time it fails, and is
+woken by news."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from atmosphere.errors import AtmosphereError
+from atmosphere.mesh.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT = 1.0
+"""Seconds that the larger id lets the smaller one dial first, so that two links at once are the exception."""
+
+BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+
+
+class Reconnector:
+    """The endless care for one member; `polite` is the end with the larger id, whose attempts give way."""
+
+    def __init__(self, peer: Peer, attempt: Callable[[Peer], Awaitable[None]], *, polite: bool) -> None:
+        self._peer = peer
+        self._attempt = attempt
+        self._polite = polite
+        self._changed = asyncio.Event()
+        self._news = False
+        self._relieved = asyncio.Event()
+        self.last_error: str | None = None
+
+    def wake(self) -> None:
+        """There is news (an address, a server, a neighbour): a wait between attempts ends now."""
+        self._news = True
+        self._changed.set()
+
+    def link_changed(self) -> None:
+        """The link came, went, lost its path or found it again."""
+        self._changed.set()
+        if not self._needed():
+            self._relieved.set()
+
+    async def run(self) -> None:
+        """Dial whenever it is needed, until cancelled."""
+        failures = 0
+        while True:
+            await self._until_needed()
+            if self._polite and failures == 0 and await self._relieved_within(FIRST_WAIT):
+                continue
+            if await self._try_once():
+                failures = 0
+                continue
+            await self._pause(BACKOFF[min(failures, len(BACKOFF) - 1)])
+            failures = 1 if self._news else failures + 1
+            self._news = False
+
+    def _needed(self) -> bool:
+        link = self._peer.link
+        return link is None or not link.alive
+
+    async def _until_needed(self) -> None:
+        while not self._needed():
+            self._changed.clear()
+            await self._changed.wait()
+        self._relieved.clear()
+
+    async def _relieved_within(self, seconds: float) -> bool:
+        """Whether a living link came by itself within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._relieved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _try_once(self) -> bool:
+        """Whether there is a link now, by our attempt or by theirs."""
+        self._peer.trying = True
+        try:
+            if self._polite:
+                await self._attempt_unless_relieved()
+            else:
+                # Our own dial is the one that both ends keep, so it goes on even when theirs was quicker.
+                await self._attempt(self._peer)
+        except (AtmosphereError, TimeoutError) as error:
+            self.last_error = str(error) or "no answer in time"
+            logger.info("%s cannot be reached yet: %s", self._peer.name, self.last_error)
+            return not self._needed()
+        finally:
+            self._peer.trying = False
+        self.last_error = None
+        return True
+
+    async def _attempt_unless_relieved(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                attempt = group.create_task(self._run_attempt(), name="attempt")
+                relief = group.create_task(self._relieved.wait(), name="relief")
+                await asyncio.wait({attempt, relief}, return_when=asyncio.FIRST_COMPLETED)
+                attempt.cancel()
+                relief.cancel()
+        except* (AtmosphereError, TimeoutError) as errors:
+            raise errors.exceptions[0] from None
+
+    async def _run_attempt(self) -> None:
+        await self._attempt(self._peer)
+
+    async def _pause(self, delay: float) -> None:
+        """Wait between attempts, shorter when there is news."""
+        self._changed.clear()
+        jittered = delay * random.uniform(0.7, 1.3)  # noqa: S311 (jitter, no secret)
+        try:
+            async with asyncio.timeout(jittered):
+                await self._changed.wait()
+        except TimeoutError:
+            return
