@@ -54,7 +54,7 @@ class Link:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._plain = plain
-        self._session = DtlsSession(identity, client=client, now=self._loop.time())
+        self._session = DtlsSession(identity, client=client, now=self._loop.time(), srtp=plain)
         self._channels: dict[int, Channel] = {}
         self._streams: dict[int, Stream] = {}
         self._inbound = Inbound()

@@ -35,6 +35,7 @@ RESEND_FIRST, RESEND_FACTOR, RESEND_MOST = 0.25, 1.3, 1.0
 ANSWER_INTERVAL = 0.1
 MAX_PENDING = 1024
 _CIPHERS = b"ECDHE+ECDSA+AESGCM:ECDHE+ECDSA+CHACHA20"
+_SRTP_PROFILES = b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 _BIO_READ = 65536
 
 State = Literal["handshaking", "connected", "closed", "failed"]
@@ -54,12 +55,13 @@ class Keys(Protocol):
         ...
 
 
-_contexts: WeakKeyDictionary[Keys, SSL.Context] = WeakKeyDictionary()
+_contexts: WeakKeyDictionary[Keys, dict[bool, SSL.Context]] = WeakKeyDictionary()
 
 
-def _context(identity: Keys) -> SSL.Context:
+def _context(identity: Keys, srtp: bool) -> SSL.Context:
     """OpenSSL's settings for one identity, made once."""
-    context = _contexts.get(identity)
+    contexts = _contexts.setdefault(identity, {})
+    context = contexts.get(srtp)
     if context is None:
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_min_proto_version(DTLS_1_2)
@@ -70,7 +72,9 @@ def _context(identity: Keys) -> SSL.Context:
         context.use_certificate(identity.certificate)
         context.use_privatekey(identity.private_key)
         context.set_cipher_list(_CIPHERS)
-        _contexts[identity] = context
+        if srtp:
+            context.set_tlsext_use_srtp(_SRTP_PROFILES)
+        contexts[srtp] = context
     return context
 
 
@@ -86,10 +90,14 @@ def _reason(error: SSL.Error) -> str:
 
 
 class DtlsSession:
-    """One DTLS session; `state` goes from handshaking to connected to closed, or to failed (`reason` says why)."""
+    """One DTLS session; `state` goes from handshaking to connected to closed, or to failed (`reason` says why).
 
-    def __init__(self, identity: Keys, *, client: bool, now: float) -> None:
+    With `srtp` the use_srtp extension is negotiated though no media will flow: aiortc refuses peers without it.
+    """
+
+    def __init__(self, identity: Keys, *, client: bool, now: float, srtp: bool = False) -> None:
         self._identity = identity
+        self._srtp = srtp
         self._client = client
         self._ssl = self._new_connection()
         self._outgoing: deque[bytes] = deque(maxlen=MAX_PENDING)
@@ -207,7 +215,7 @@ class DtlsSession:
     # -- inside
 
     def _new_connection(self) -> SSL.Connection:
-        connection = SSL.Connection(_context(self._identity), None)
+        connection = SSL.Connection(_context(self._identity, self._srtp), None)
         connection.set_ciphertext_mtu(MTU)
         if self._client:
             connection.set_connect_state()

@@ -57,9 +57,7 @@ class Side:
     def __init__(self, *, client: bool, first_id: int = 0) -> None:
         self.log = Log()
         self.out: list[bytes] = []
-        self.association = SctpAssociation(
-            client=client, send=self.out.append, events=self.log, first_id=first_id
-        )
+        self.association = SctpAssociation(client=client, send=self.out.append, events=self.log, first_id=first_id)
 
     @property
     def transport(self) -> SctpTransport:
