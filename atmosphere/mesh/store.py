@@ -76,7 +76,7 @@ def init_home(path: Path, mesh_name: str, node_name: str, force: bool = False) -
 
 
 class Home:
-    """What is on disk, in memory. `facts`, `invites` and `root_key` are of the mesh; None or empty before there is one."""
+    """What is on disk, in memory. `facts`, `invites` and `root_key` are the mesh's: none before the first join."""
 
     def __init__(self, path: Path, identity: Identity, node_name: str) -> None:
         self.path = path
