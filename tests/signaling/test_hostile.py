@@ -158,14 +158,14 @@ async def test_text_that_is_not_utf_8() -> None:
 
 
 async def test_a_flood_is_slowed_down() -> None:
-    settings = Settings(messages_per_connection=100, messages_per_connection_burst=10)
+    settings = Settings(messages_per_connection=20, messages_per_connection_burst=2)
     async with serving(settings) as server, node(server) as eve:
-        for ref in range(30):
-            await eve.send(type="watch", ids=[], ref=ref)
         began = asyncio.get_running_loop().time()
-        assert [(await eve.receive())["ref"] for _ in range(30)] == list(range(30))
-        assert asyncio.get_running_loop().time() - began > 0.1
-        assert server.stats()["messages_delayed_total"] >= 19
+        for ref in range(12):
+            await eve.send(type="watch", ids=[], ref=ref)
+        assert [(await eve.receive())["ref"] for _ in range(12)] == list(range(12))
+        assert asyncio.get_running_loop().time() - began > 0.45
+        assert server.stats()["messages_delayed_total"] > 0
 
 
 async def test_a_flood_from_one_address_is_refused() -> None:
@@ -179,7 +179,7 @@ async def test_a_flood_from_one_address_is_refused() -> None:
 
 
 async def test_fan_out_is_paid_by_who_causes_it() -> None:
-    settings = Settings(messages_per_connection=10, messages_per_connection_burst=8)
+    settings = Settings(messages_per_connection=2, messages_per_connection_burst=8)
     async with serving(settings) as server, node(server) as eve:
         await eve.send(type="watch", ids=[f"{'a' * 50}{a}{b}" for a in "bcdefghi" for b in "bcdefghi"], ref=1)
         for _ in range(65):

@@ -163,13 +163,13 @@ async def test_a_server_that_cannot_listen_says_so_and_can_be_stopped() -> None:
 
 
 async def test_pings_find_the_living_and_the_dead() -> None:
-    settings = Settings(keepalive=0.1, sweep_interval=0.02)
+    settings = Settings(keepalive=0.4, sweep_interval=0.05)
     async with serving(settings) as server, node(server) as ann:
         host, port = "127.0.0.1", server.port
         async with raw(server) as dead:
             await dead.hello()
             dead.websocket.transport.pause_reading()  # it answers no ping
-            await until(lambda: server.stats()["silent_cut_total"] == 1)
+            await until(lambda: server.stats()["silent_cut_total"] > 0)
         await ann.send(type="watch", ids=[], ref=1)
         assert (await ann.receive())["type"] == "done"
         assert url_of(server) == f"ws://{host}:{port}/"
