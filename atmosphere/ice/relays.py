@@ -48,9 +48,10 @@ class Relay:
         self.server = server
         self._opened, self._closed, self._failed = opened, closed, failed
         self._wake = asyncio.Event()
+        self._pause = PAUSE_FIRST
+        self._current: Allocation | None = None
         self._tasks = Tasks(f"relay {server}")
         self._tasks.spawn(self._keep(), "keep")
-        self._pause = PAUSE_FIRST
 
     def update(self, server: TurnServer) -> None:
         """Newer credentials: used for the next allocation, which is at once if there is none."""
@@ -59,40 +60,42 @@ class Relay:
             self.hurry()
 
     def hurry(self) -> None:
-        """Something changed: a pause between attempts ends."""
+        """Something changed: a pause between attempts ends, an allocation is asked whether it is still there."""
         self._pause = PAUSE_FIRST
         self._wake.set()
+        if self._current is not None:
+            self._current.verify()
 
     async def close(self) -> None:
         """Give the allocation back."""
         await self._tasks.close()
 
     async def _keep(self) -> None:
-        allocation: Allocation | None = None
         try:
             while True:
-                following = await self._allocate()
+                made_with = self.server
+                following = await self._allocate(made_with)
                 if following is None:
-                    await self._rest(allocation)
+                    await self._rest()
                 else:
-                    self._retire(allocation)
-                    allocation, made_with = following, self.server
-                    await self._until_needed(allocation, made_with)
-                if allocation is not None and not allocation.is_open:
-                    self._retire(allocation)
-                    allocation = None
+                    self._retire(self._current)
+                    self._current = following
+                    await self._until_needed(following, made_with)
+                if self._current is not None and not self._current.is_open:
+                    self._retire(self._current)
+                    self._current = None
         finally:
-            if allocation is not None:
-                self._closed(allocation)
-                await asyncio.shield(allocation.close())
+            if self._current is not None:
+                self._closed(self._current)
+                await asyncio.shield(self._current.close())
 
-    async def _allocate(self) -> Allocation | None:
+    async def _allocate(self, server: TurnServer) -> Allocation | None:
         """A new allocation, announced; None after saying why there is none."""
         try:
-            allocation = await self._open_first()
+            allocation = await self._open_first(server)
         except AtmosphereError as error:
-            logger.info("TURN server %s: %s", self.server, error)
-            self._failed(self.server, str(error))
+            logger.info("TURN server %s: %s", server, error)
+            self._failed(server, str(error))
             if isinstance(error, Refused):
                 self._pause = max(self._pause, PAUSE_REFUSED)
             return None
@@ -100,8 +103,7 @@ class Relay:
         self._opened(allocation)
         return allocation
 
-    async def _open_first(self) -> Allocation:
-        server = self.server
+    async def _open_first(self, server: TurnServer) -> Allocation:
         addresses = await resolve(server.uri.host, server.uri.port)
         transports: tuple[Transport, ...] = (server.uri.transport,) if server.uri.transport else ("udp", "tcp")
         ends = [
@@ -111,12 +113,12 @@ class Relay:
         ]
         return await race([partial(_open, end) for end in ends], STAGGER)
 
-    async def _rest(self, current: Allocation | None) -> None:
+    async def _rest(self) -> None:
         """Wait before the next attempt; a refusal with the old allocation still up is no hurry."""
         self._wake.clear()
         pause = self._pause * random.uniform(0.7, 1.3)  # noqa: S311 - only spreads load
         self._pause = min(2 * self._pause, PAUSE_LAST)
-        await self._sleep(pause if current is None else max(pause, PAUSE_REFUSED))
+        await self._sleep(pause if self._current is None else max(pause, PAUSE_REFUSED))
 
     async def _until_needed(self, allocation: Allocation, made_with: TurnServer) -> None:
         """Wait until the allocation is lost, or its credentials end and newer ones are there."""

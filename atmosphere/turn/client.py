@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 OPEN_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 KEEPALIVE = 15.0
+LAST_QUESTION = 3.0
+"""Seconds that a server has for the refresh which decides, after it has not answered a keepalive."""
 
 Address = tuple[str, int]
 
@@ -142,6 +144,11 @@ class Allocation:
         elif not self._protocol.put(frame):
             self._channels.dropped += 1
 
+    def verify(self) -> None:
+        """Ask the server now whether it is still there: after the network has changed, say."""
+        self._trouble = "the network changed"
+        self._wake.set()
+
     async def close(self) -> None:
         """Give the relayed address back, waiting a second at most for the server. Twice is fine."""
         state, self._state = self._state, "closed"
@@ -232,7 +239,7 @@ class Allocation:
     async def _last_question(self, protocol: UdpTurnProtocol | StreamTurnProtocol) -> None:
         # A server may answer no Binding at all (coturn's no-stun): only the allocation's own refresh decides.
         try:
-            await asyncio.wait_for(protocol.renew(), OPEN_TIMEOUT)
+            await asyncio.wait_for(protocol.renew(), LAST_QUESTION)
         except (TimeoutError, OSError, stun.TransactionError):
             self._lose("no answer")
             protocol.transport.close()

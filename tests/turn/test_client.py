@@ -161,7 +161,7 @@ async def test_a_tcp_server_that_is_no_turn_server(transport: Transport, answer:
 
 async def test_a_server_that_falls_silent_is_lost(server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "KEEPALIVE", 0.05)
-    monkeypatch.setattr(client, "OPEN_TIMEOUT", 0.1)
+    monkeypatch.setattr(client, "LAST_QUESTION", 0.1)
     lost: asyncio.Queue[str] = asyncio.Queue()
     async with allocated(server) as (allocation, _):
         allocation.on_lost = lost.put_nowait
@@ -184,7 +184,7 @@ async def test_a_server_without_stun_is_asked_by_refresh(
 async def test_a_server_that_closes_its_port_is_lost_at_once(
     server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "OPEN_TIMEOUT", 0.1)
+    monkeypatch.setattr(client, "LAST_QUESTION", 0.1)
     lost: asyncio.Queue[str] = asyncio.Queue()
     async with allocated(server) as (allocation, got):
         allocation.on_lost = lost.put_nowait

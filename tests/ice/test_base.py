@@ -1,0 +1,40 @@
+"""atmosphere.ice.base."""
+
+from __future__ import annotations
+
+from atmosphere.ice.base import reflexive, relay_base, socket_base
+from atmosphere.turn.client import Allocation, TurnEndpoint
+from atmosphere.turn.uri import Transport
+from atmosphere.udp.socket import UdpSocket
+
+
+async def test_a_socket_and_what_servers_see_of_it() -> None:
+    sock = UdpSocket.bind("127.0.0.1")
+    base = socket_base(1, sock, 500)
+    assert base.candidate.endpoint == ("127.0.0.1", sock.port)
+    assert base.candidate.priority >> 24 == 126
+    seen = reflexive(base, ("203.0.113.1", 7), ("192.0.2.1", 3478))
+    base.reflexive["192.0.2.1", 3478] = seen
+    assert base.candidates == [base.candidate, seen]
+    assert seen.priority >> 24 == 100
+    assert (seen.priority >> 8) & 0xFFFF == 500
+    assert (seen.related_address, seen.related_port) == base.candidate.endpoint
+    assert seen.foundation != reflexive(base, ("203.0.113.1", 7), ("192.0.2.2", 3478)).foundation
+    assert not base.is_relay
+    sock.close()
+
+
+def relay(number: int, transport: Transport) -> Allocation:
+    allocation = Allocation(TurnEndpoint(("192.0.2.1", 3478), transport))
+    allocation.relayed, allocation.mapped = ("192.0.2.1", 50000 + number), ("203.0.113.1", 7)
+    return allocation
+
+
+async def test_relays_over_udp_come_before_tcp_before_tls_before_younger() -> None:
+    transports: tuple[Transport, ...] = ("udp", "udp", "tcp", "tls")
+    bases = [relay_base(number, relay(number, transport)) for number, transport in enumerate(transports, 1)]
+    priorities = [base.candidate.priority for base in bases]
+    assert priorities == sorted(set(priorities), reverse=True)
+    assert all(base.is_relay and base.candidate.is_usable for base in bases)
+    assert bases[3].candidate.relay_protocol == "tls"
+    assert bases[0].candidate.related_address == "203.0.113.1"

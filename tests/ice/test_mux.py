@@ -1,0 +1,208 @@
+"""atmosphere.ice.mux: tables, limits and who gets what. The whole of it, on sockets, is in test_endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from atmosphere.ice import mux as module
+from atmosphere.ice.base import Base
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.events import IceFailed, Transmit
+from atmosphere.ice.gather import Gatherer
+from atmosphere.ice.listener import Listener
+from atmosphere.ice.mux import SUPERSEDED, Mux
+from atmosphere.ice.session import IceSession
+from atmosphere.ice.settings import HALF_OPEN, NEW_BURST_OF_SOURCE
+from atmosphere.stun.message import Class, Message, Method, encode
+from tests.until import until
+
+LOCAL = IceCredentials("HostUfrag", "p" * 22)
+HOST_CANDIDATE = Candidate.from_sdp("f 1 udp 1000 192.0.2.1 7777 typ host")
+SOURCE = ("192.0.2.50", 5000)
+
+
+class Wire(Base):
+    """A base that keeps what is sent."""
+
+    def __init__(self, number: int = 1) -> None:
+        self.sent: list[tuple[bytes, tuple[str, int]]] = []
+        super().__init__(number, HOST_CANDIDATE, lambda data, destination: self.sent.append((data, destination)))
+
+
+def check(remote: str, password: str = LOCAL.password, local: str = LOCAL.ufrag) -> bytes:
+    attributes: dict[str, Any] = {"USERNAME": f"{local}:{remote}", "PRIORITY": 1, "ICE-CONTROLLING": 1}
+    message = Message(Method.BINDING, Class.REQUEST, attributes=attributes)
+    message.add_message_integrity(password.encode())
+    return encode(message)
+
+
+def make() -> tuple[Mux, Wire, list[IceSession]]:
+    """A mux with one base that listens, and the sessions it made."""
+    mux, base, met = Mux("any", Gatherer()), Wire(), list[IceSession]()
+    mux.add_base(base)
+    mux.listen(Listener(mux, LOCAL, lambda ufrag: "q" * 22, met.append))
+    return mux, base, met
+
+
+async def test_one_session_a_dialer_however_often_it_asks() -> None:
+    mux, base, met = make()
+    for _ in range(3):
+        mux.receive(base, check("dialer01"), SOURCE)
+    mux.receive(base, check("dialer02"), ("192.0.2.51", 5000))
+    assert [session.key for session in met] == [("HostUfrag", "dialer01"), ("HostUfrag", "dialer02")]
+    assert [session.origin for session in met] == ["192.0.2.50", "192.0.2.51"]
+    mux.close()
+    assert mux.sessions == []
+
+
+async def test_data_goes_to_whoever_proved_the_address() -> None:
+    mux, base, met = make()
+    got: list[bytes] = []
+    mux.receive(base, b"\x16early", SOURCE)
+    mux.receive(base, check("dialer01"), SOURCE)
+    met[0].on_datagram = got.append
+    mux.receive(base, b"\x16data", SOURCE)
+    mux.receive(base, b"\x16other port", (SOURCE[0], 5001))
+    mux.receive(Wire(2), b"\x16other base", SOURCE)
+    mux.receive(base, b"", SOURCE)
+    assert got == [b"\x16data"]
+    assert mux.dropped == {"stranger": 3, "empty": 1}
+    met[0].close()
+    mux.receive(base, b"\x16after", SOURCE)
+    assert mux.dropped["stranger"] == 4
+
+
+async def test_an_ended_session_is_not_started_anew_by_late_checks_for_a_while() -> None:
+    mux, base, met = make()
+    mux.receive(base, check("dialer01"), SOURCE)
+    met[0].close()
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert len(met) == 1
+    mux._turned -= module.GENERATION
+    mux._turn(mux._loop.time())
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert len(met) == 1
+    mux._turned -= module.GENERATION
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert len(met) == 2
+    mux.close()
+
+
+async def test_new_sessions_have_a_rate_for_each_source() -> None:
+    mux, base, met = make()
+    for number in range(200):
+        mux.receive(base, check(f"dialer{number}"), SOURCE)
+    few = len(met)
+    assert few <= NEW_BURST_OF_SOURCE + 10
+    assert mux.dropped["rate"] == 200 - few
+    mux.receive(base, check("neighbor"), ("192.0.2.51", 5000))
+    assert len(met) == few + 1
+    mux.close()
+
+
+async def test_sessions_that_are_not_connected_are_few_and_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HALF_OPEN_SECONDS", 0.05)
+    mux, base, met = make()
+    for number in range(HALF_OPEN + 10):
+        mux.receive(base, check(f"dialer{number}"), (f"192.0.2.{number % 100 + 1}", 5000))
+    assert len(met) == HALF_OPEN
+    assert mux.dropped["refused"] == 10
+    events: list[Any] = []
+    met[0].on_event = events.append
+    await until(lambda: not mux.sessions)
+    assert events == [IceFailed("not connected within 0.05 s")]
+    assert not mux._half_open
+
+
+async def test_of_two_that_live_the_smaller_dialer_stays() -> None:
+    mux, base, met = make()
+    for remote in ("dialerB", "dialerA"):
+        mux.receive(base, check(remote), SOURCE)
+    assert len(mux.sessions) == 2
+    got: list[bytes] = []
+    met[1].on_datagram = got.append
+    mux.receive(base, b"\x16to the newer", SOURCE)
+    events: list[Any] = []
+    met[0].on_event = events.append
+    mux.receive(base, check("dialerB"), SOURCE)  # the elder shows that it lives
+    assert mux.sessions == [met[1]]
+    assert events == [IceFailed(SUPERSEDED)]
+    mux.receive(base, b"\x16to the one", SOURCE)
+    assert got == [b"\x16to the newer", b"\x16to the one"]
+    mux.close()
+
+
+async def test_the_elder_may_be_the_one_to_stay() -> None:
+    mux, base, met = make()
+    for remote in ("dialerA", "dialerB", "dialerA"):
+        mux.receive(base, check(remote), SOURCE)
+    assert mux.sessions == [met[0]]
+    got: list[bytes] = []
+    met[0].on_datagram = got.append
+    mux.receive(base, b"\x16x", SOURCE)
+    assert got == [b"\x16x"]
+    mux.close()
+
+
+async def test_a_base_that_goes_takes_its_routes_along() -> None:
+    mux, base, met = make()
+    mux.receive(base, check("dialer01"), SOURCE)
+    mux.remove_base(base.id)
+    assert mux._routes == {}
+    assert met[0].claims == set()
+    mux.transmit(met[0], Transmit(base.id, b"\x00\x01" + bytes(18), SOURCE))
+    assert mux.base(base.id) is None
+    mux.close()
+
+
+async def test_a_listener_that_has_closed_starts_nothing() -> None:
+    mux, base, met = make()
+    listener = mux._listeners[LOCAL.ufrag]
+    listener.close()
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert listener.session("dialer01") is None
+    assert met == []
+
+
+async def test_a_relay_only_node_has_no_ears_but_its_relay() -> None:
+    mux = Mux("relay", Gatherer())
+    base = Wire()
+    mux.add_base(base)
+    met: list[IceSession] = []
+    mux.listen(Listener(mux, LOCAL, lambda ufrag: "q" * 22, met.append))
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert (met, base.sent) == ([], [])
+    assert mux.useful([HOST_CANDIDATE]) == []
+    mux.close()
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@given(st.lists(st.binary(max_size=100) | st.binary(max_size=60).map(lambda tail: b"\x00\x01\x00" + tail), max_size=20))
+def test_any_datagram_is_survived_and_nothing_is_kept(datagrams: list[bytes]) -> None:
+    async def feed() -> None:
+        mux, base, met = make()
+        for datagram in datagrams:
+            mux.receive(base, datagram, SOURCE)
+        assert mux.size == 0
+        assert met == []
+        mux.close()
+
+    asyncio.run(feed())
+
+
+async def test_answers_that_were_asked_for_long_ago_are_forgotten() -> None:
+    mux, base, met = make()
+    mux.receive(base, check("dialer01"), SOURCE)
+    mux.transmit(met[0], Transmit(base.id, b"\x00\x01\x00\x00\x21\x12\xa4\x42" + b"t" * 12, SOURCE))
+    for _ in range(2):
+        assert b"t" * 12 in mux._asked[0] | mux._asked[1]
+        mux._turned -= module.GENERATION
+        mux._turn(mux._loop.time())
+    assert b"t" * 12 not in mux._asked[0] | mux._asked[1]
+    mux.close()
