@@ -128,8 +128,8 @@ class Agent:
         """Do everything that is due."""
         if self._is_over:
             return
-        if self._path.consent is not None and now > self._expected_at + STALL:
-            self._path.consent.stalled(now)
+        if now > self._expected_at + STALL:
+            self._path.stalled(now)
         self._now = now
         self._rounds.repeat(now)
         self._path.run(now)

@@ -15,6 +15,8 @@ __all__ = ["Consent", "Health"]
 INTERVAL = 1.0
 LOSSY_INTERVAL = 0.5
 HASTE = 0.25
+LOSSY = 0.05
+LOSSY_HASTE = 0.12
 HASTY_FOR = 6.0
 SUSPECT_AFTER = 2.5
 LOST_AFTER = 3.0
@@ -119,7 +121,9 @@ class Consent:
         missing = self._missing_since()
         if missing is None:
             return regular
-        pause = HASTE if self._sent_at < self.answered_at + HASTY_FOR else INTERVAL
+        pause = INTERVAL
+        if self._sent_at < self.answered_at + HASTY_FOR:
+            pause = HASTE if self.loss < LOSSY else LOSSY_HASTE
         return max(min(regular, missing), self._sent_at + pause)
 
     def deadline(self, now: float) -> float:
@@ -146,5 +150,5 @@ class Consent:
 
     def _next_gap(self) -> float:
         self._phase = (self._phase + _GOLDEN) % 1
-        interval = LOSSY_INTERVAL if self.loss > 0.05 else INTERVAL
+        interval = LOSSY_INTERVAL if self.loss >= LOSSY else INTERVAL
         return interval * (0.8 + 0.4 * self._phase)

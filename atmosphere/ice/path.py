@@ -57,6 +57,11 @@ class PathKeeper:
         """When `run` has something to do."""
         return self._settle_at if self.consent is None else self.consent.deadline(now)
 
+    def stalled(self, now: float) -> None:
+        """The caller slept through its deadline: that is no sign against a path that was well."""
+        if self.consent is not None and self.state == "connected":
+            self.consent.stalled(now)
+
     def answered(self, pair: CandidatePair, sent_at: float, rtt: float | None, now: float) -> None:
         """A valid answer came over `pair`, which is marked valid already."""
         if pair is self._pairs.selected and self.consent is not None:

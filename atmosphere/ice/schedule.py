@@ -20,7 +20,7 @@ WORSE_TRIES = 2
 
 
 def round_lifetime(pairs: CheckList) -> float:
-    """How long one check is repeated: 5 sends while nothing works yet, 3 when it is only about something better."""
+    """How long one check is repeated: 7 sends while nothing works yet, 3 when it is only about something better."""
     return CONNECTING_LIFETIME if pairs.selected is None else CONNECTED_LIFETIME
 
 

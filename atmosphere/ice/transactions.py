@@ -11,6 +11,8 @@ from atmosphere.ice.pair import CandidatePair
 __all__ = ["Check", "Transactions"]
 
 FIRST_TIMEOUT = 0.25
+LONGEST_TIMEOUT = 1.0
+LONGEST_TIMEOUT_HEARD = 0.3
 REMEMBERED = 30.0
 MAX_REMEMBERED = 1024
 
@@ -80,7 +82,9 @@ class Transactions:
         for check in self._checks.values():
             if check.resend_at <= now:
                 check.sends += 1
-                check.timeout *= 2
+                # A pair that the remote's checks came over works, at least that way: something was just lost.
+                longest = LONGEST_TIMEOUT_HEARD if check.pair.authenticated else LONGEST_TIMEOUT
+                check.timeout = min(2 * check.timeout, longest)
                 after = now + check.timeout
                 check.resend_at = after if after < check.gives_up_at else math.inf
                 yield check

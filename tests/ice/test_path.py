@@ -1,0 +1,189 @@
+"""The path in use: events and states as answers come, fail to come, and come again."""
+
+from __future__ import annotations
+
+import math
+
+from atmosphere.ice.checklist import CheckList
+from atmosphere.ice.checks import Role
+from atmosphere.ice.events import ConsentExpired, PathLost, PathRestored, PathSelected
+from atmosphere.ice.pair import CandidatePair, PairState
+from atmosphere.ice.path import PathKeeper
+from tests.ice.vnet import make_candidate
+
+
+class Bench:
+    """A keeper over host pairs, best first, with its checks recorded."""
+
+    def __init__(self, count: int, *, controlling: bool = True) -> None:
+        self.pairs = CheckList("any")
+        self.pairs.controlling = controlling
+        self.pairs.add_local(make_candidate("host", ("10.0.0.1", 1)), 1, 0.0)
+        for number in range(count):
+            self.pairs.add_remote(make_candidate("host", ("10.0.0.2", 1 + number), preference=100 - number), 0.0)
+        self.role = Role(controlling, 0)
+        self.checks: list[tuple[CandidatePair, int | None]] = []
+        self.keeper = PathKeeper(
+            self.pairs, self.role, 0.05, lambda pair, now, nomination: self.checks.append((pair, nomination))
+        )
+
+    def answer(self, pair: CandidatePair, now: float) -> None:
+        pair.state, pair.answered_at = PairState.SUCCEEDED, now
+        self.keeper.answered(pair, now - 0.01, 0.01, now)
+
+    @property
+    def all(self) -> list[CandidatePair]:
+        return list(self.pairs)
+
+
+def test_nominate_lose_restore_expire() -> None:
+    bench = Bench(1)
+    (pair,) = bench.all
+    keeper = bench.keeper
+    keeper.run(0.0)
+    assert keeper.deadline(0.0) == math.inf
+    assert keeper.state == "checking"
+    bench.answer(pair, 1.0)
+    keeper.run(1.0)
+    assert bench.checks == [(pair, 1)]
+    assert keeper.counter == 1
+    assert keeper.events == [PathSelected(pair, None)]
+    for now in (3.5, 4.0):
+        assert keeper.deadline(now - 0.1) == now
+        keeper.run(now)
+    assert str(keeper.state) == "disconnected"
+    assert keeper.events[1:] == [PathLost(3.0)]
+    bench.answer(pair, 9.0)
+    keeper.run(9.0)
+    assert str(keeper.state) == "connected"
+    assert keeper.events[2:] == [PathRestored()]
+    keeper.run(39.0)
+    assert str(keeper.state) == "failed"
+    assert keeper.events[3:] == [ConsentExpired()]
+
+
+def test_a_stall_while_lost_is_no_second_loss_and_data_is_enough_to_restore() -> None:
+    bench = Bench(1)
+    (pair,) = bench.all
+    bench.answer(pair, 1.0)
+    for now in (1.0, 3.5, 4.0):
+        bench.keeper.run(now)
+    bench.keeper.stalled(10.0)
+    for now in (10.0, 10.6, 11.1):
+        bench.keeper.run(now)
+    assert sum(isinstance(event, PathLost) for event in bench.keeper.events) == 1
+    assert bench.keeper.consent is not None
+    bench.keeper.consent.heard(12.0)
+    bench.keeper.run(12.0)
+    assert bench.keeper.state == "connected"
+    assert bench.keeper.events[-1] == PathRestored()
+
+
+def test_the_first_that_answers_takes_over_from_a_silent_path() -> None:
+    bench = Bench(2)
+    best, second = bench.all
+    bench.answer(best, 1.0)
+    bench.keeper.run(1.0)
+    bench.answer(second, 1.0)
+    assert bench.pairs.selected is best
+    bench.keeper.run(3.5)
+    assert second.due_at == 3.5, "asked at once"
+    bench.answer(second, 3.6)
+    assert bench.pairs.selected is second
+    assert bench.checks[-1] == (second, 2)
+    assert best.why == "fell silent"
+    assert best.distrusted_until == 6.6
+    for now, expected in ((4.0, second), (6.6, best)):
+        bench.answer(best, now)
+        assert bench.pairs.selected is expected
+
+
+def test_a_base_that_goes_without_a_spare_is_a_loss_until_something_answers() -> None:
+    for controlling in (True, False):
+        bench = Bench(2, controlling=controlling)
+        pair, other = bench.all
+        bench.answer(pair, 1.0)
+        if not controlling:
+            bench.keeper.nominated(pair, 1, 1.0)
+        bench.keeper.run(1.0)
+        pair.state = PairState.FAILED
+        bench.keeper.base_gone(2.0)
+        assert bench.keeper.events[-1] == PathLost(0.0)
+        bench.keeper.run(3.0)
+        bench.answer(other, 4.0)
+        assert bench.pairs.selected is other
+        assert bench.keeper.events[-2:] == [PathSelected(other, None), PathRestored()]
+
+
+def test_the_controlled_side_follows_and_does_not_lead() -> None:
+    bench = Bench(2, controlling=False)
+    best, second = bench.all
+    assert bench.keeper.counter is None
+    bench.answer(best, 1.0)
+    bench.keeper.run(2.0)
+    assert bench.pairs.selected is None
+    bench.keeper.nominated(second, 1, 2.0)
+    assert bench.pairs.selected is None, "nominated, but not checked yet"
+    bench.answer(second, 2.1)
+    assert bench.pairs.selected is second
+    bench.answer(best, 2.2)
+    assert bench.pairs.selected is second
+    bench.keeper.run(5.0)
+    bench.answer(best, 5.0)
+    assert bench.pairs.selected is second, "in need, it still waits for the remote's word"
+    bench.keeper.nominated(best, 2, 5.1)
+    assert bench.pairs.selected is best
+    assert not bench.checks
+
+
+def test_uncounted_nominations_are_taken_over_when_the_path_is_silent() -> None:
+    bench = Bench(2, controlling=False)
+    best, second = bench.all
+    for pair in (best, second):
+        bench.keeper.nominated(pair, None, 1.0)
+        bench.answer(pair, 1.0)
+    assert bench.pairs.selected is best
+    bench.keeper.run(3.6)
+    bench.answer(second, 3.7)
+    assert bench.pairs.selected is second
+    assert not best.nominated
+
+
+def test_a_stall_is_no_sign_against_a_path_that_was_well() -> None:
+    bench = Bench(1)
+    bench.keeper.stalled(0.5)
+    bench.answer(bench.all[0], 1.0)
+    bench.keeper.run(1.0)
+    bench.keeper.stalled(9.0)
+    bench.keeper.run(9.0)
+    assert bench.keeper.state == "connected"
+
+
+def test_a_switched_role_keeps_the_path_and_goes_on_nominating_from_it() -> None:
+    bench = Bench(1, controlling=False)
+    (pair,) = bench.all
+    bench.keeper.nominated(pair, None, 1.0)
+    bench.answer(pair, 1.0)
+    bench.role.switch()
+    bench.pairs.controlling = True
+    bench.keeper.role_switched(1.5)
+    assert bench.pairs.selected is pair
+    assert bench.keeper.counter == 1
+    fresh = Bench(1, controlling=False)
+    fresh.role.switch()
+    fresh.keeper.role_switched(1.5)
+    assert fresh.keeper.counter == 0
+
+
+def test_reconsidering_moves_off_a_path_that_turned_out_relayed() -> None:
+    bench = Bench(2)
+    best, second = bench.all
+    bench.answer(best, 1.0)
+    bench.keeper.run(1.0)
+    bench.keeper.reconsider(1.0)
+    bench.answer(second, 1.0)
+    bench.keeper.reconsider(1.0)
+    assert bench.pairs.selected is best
+    best.remote = make_candidate("relay", best.remote.endpoint)
+    bench.keeper.reconsider(1.0)
+    assert bench.pairs.selected is second
