@@ -27,7 +27,6 @@ MEMBER, TO_HOST, TO_JOINER = 1, 2, 3
 INVITE_ID_BYTES = 8
 MAX_NEIGHBOURS = 4
 TTL = 30
-MAX_AGE_BY_HAND = 86400.0
 
 
 class Pool(Protocol):
@@ -71,16 +70,16 @@ class Signaler:
 
     async def to_joiner(self, joiner_id: str, secret: DialSecret, message: signals.Message) -> None:
         """Send `message` from a host to whoever holds its invite and asked as `joiner_id`."""
-        sealed = sealing.seal_with_secret(secret, "host", signals.encode(message), time.time())
+        sealed = sealing.seal_with_secret(secret, "host", signals.encode(message))
         await self._route(joiner_id, bytes([TO_JOINER]) + bytes.fromhex(secret.id) + sealed)
 
     def seal_by_hand(self, secret: DialSecret, message: signals.Message) -> bytes:
         """A joiner's `message` as a reply code carries it."""
-        return sealing.seal_with_secret(secret, "joiner", signals.encode(message), time.time())
+        return sealing.seal_with_secret(secret, "joiner", signals.encode(message))
 
     def open_by_hand(self, invite_id: str, sealed: bytes) -> None:
-        """Take what a reply code carried; raises DecodeError. A person is slower than a server, so it may be old."""
-        self._open_invite("", True, bytes.fromhex(invite_id) + sealed, max_age=MAX_AGE_BY_HAND)
+        """Take what a reply code carried, more than once too: people repeat themselves. Raises DecodeError."""
+        self._open_invite("", True, bytes.fromhex(invite_id) + sealed, by_hand=True)
 
     async def _route(self, destination: str, envelope: bytes) -> None:
         for link in self._neighbours()[:MAX_NEIGHBOURS]:
@@ -107,13 +106,15 @@ class Signaler:
         else:
             raise DecodeError("an envelope of a kind that is not known here")
 
-    def _open_invite(self, source: str, from_joiner: bool, body: bytes, max_age: float = sealing.MAX_AGE) -> None:
+    def _open_invite(self, source: str, from_joiner: bool, body: bytes, *, by_hand: bool = False) -> None:
         invite_id = body[:INVITE_ID_BYTES].hex()
         secret = self.secret_of(invite_id)
         if secret is None:
             raise DecodeError("an envelope for an invite that is not known here")
-        direction: sealing.Writer = "joiner" if from_joiner else "host"
-        plain = sealing.open_with_secret(secret, direction, body[INVITE_ID_BYTES:], time.time(), self._window, max_age)
+        direction: sealing.Direction = "joiner" if from_joiner else "host"
+        plain = sealing.open_with_secret(
+            secret, direction, body[INVITE_ID_BYTES:], time.time(), None if by_hand else self._window
+        )
         message = signals.decode(plain)
         if from_joiner:
             self.on_joiner(invite_id, source, message)
