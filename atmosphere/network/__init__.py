@@ -7,6 +7,7 @@ StunService            a STUN server of one's own
 
 from __future__ import annotations
 
+from atmosphere.network.attempt import PunchAttempt
 from atmosphere.network.discover import PublicEndpoint, discover_public_ip
 from atmosphere.network.gather import gather_network_info
 from atmosphere.network.info import (
@@ -19,17 +20,20 @@ from atmosphere.network.info import (
     ServerInfo,
 )
 from atmosphere.network.stun_service import StunService
+from atmosphere.network.traversal import NATTraversal
 from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
 
 __all__ = [
     "DEFAULT_STUN_SERVERS",
     "InterfaceInfo",
+    "NATTraversal",
     "NatInfo",
     "NetworkInfo",
     "PortMappingInfo",
     "PublicAddress",
     "PublicEndpoint",
     "PublicInfo",
+    "PunchAttempt",
     "ServerInfo",
     "StunService",
     "discover_public_ip",
