@@ -14,7 +14,7 @@ import pytest
 from signaling import KeySigner, Settings, SignalingServer
 from signaling.auth import prove
 from signaling.messages import encode
-from tests.signaling.tools import RawNode, get, node, raw, serving, until
+from tests.signaling.tools import RawNode, get, node, raw, serving, turned_away, until
 
 UNHURRIED: dict[str, Any] = dict.fromkeys(
     ("messages_per_connection_burst", "messages_per_address_burst", "messages_burst"), 1e6
@@ -37,13 +37,6 @@ async def works(server: SignalingServer) -> None:
         await ann.send(type="send", to=bob.id, payload="", id="m", ref=1)
         assert (await bob.receive())["sender"] == ann.id
         assert (await ann.receive())["type"] == "delivered"
-
-
-async def turned_away(client: RawNode, code: str) -> None:
-    """Told why, and closed."""
-    told = await client.receive()
-    assert (told["type"], told["code"]) == ("error", code)
-    assert await client.closed() == 1008
 
 
 async def test_a_wrong_signature() -> None:
@@ -90,31 +83,6 @@ async def test_the_same_proof_twice() -> None:
         await eve.receive()
         await eve.websocket.send(sent[0])
         await turned_away(eve, "unauthorized")
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        "",
-        "{}",
-        "[" * 10_000,
-        '{"type":"send","to":"' + "a" * 52 + '","payload":"","id":"x","ref":1}',
-        b"\x00\xff",
-        "\x00",
-    ],
-)
-async def test_a_first_frame_that_is_no_hello(frame: str | bytes) -> None:
-    async with serving() as server, raw(server) as eve:
-        await eve.receive()
-        await eve.websocket.send(frame)
-        await turned_away(eve, "malformed")
-        await works(server)
-
-
-async def test_a_client_that_says_nothing() -> None:
-    async with serving(Settings(handshake_timeout=0.1)) as server, raw(server) as eve:
-        await eve.receive()
-        await turned_away(eve, "timeout")
 
 
 async def test_a_request_that_never_ends() -> None:

@@ -48,6 +48,13 @@ class RawNode:
         return self.websocket.close_code
 
 
+async def turned_away(client: RawNode, code: str) -> None:
+    """Told why, and closed."""
+    told = await client.receive()
+    assert (told["type"], told["code"]) == ("error", code)
+    assert await client.closed() == 1008
+
+
 @contextlib.asynccontextmanager
 async def serving(
     settings: Settings | None = None, *, turn: TurnCredentialSource | None = None, port: int = 0
