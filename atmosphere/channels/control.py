@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from atmosphere.channels import wire
 
-MAX_WAITING = 2048
-
 
 class ControlSender:
-    """Control messages on their way out; while the channel is full only the newest grant of each channel is kept."""
+    """Control messages on their way out; while there is no room only the newest of each kind waits for each channel.
+
+    So what waits is bounded by the channels that are open.
+    """
 
     def __init__(self, send: Callable[[bytes], None], has_room: Callable[[], bool]) -> None:
         self._send = send
@@ -21,7 +22,7 @@ class ControlSender:
         """Send now, or when there is room; a newer message of the same kind for the same channel takes its place."""
         if not self._waiting and self._has_room():
             self._send(wire.encode(message))
-        elif len(self._waiting) < MAX_WAITING:
+        else:
             self._waiting[type(message), message.channel] = message
 
     def flush(self) -> None:
