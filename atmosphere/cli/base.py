@@ -153,7 +153,7 @@ def _report(error: BaseException) -> int:
         _log(error)
     elif debugging():
         _log(error)
-    failures.show(str(ours), ours.hint)
+    failures.show(str(ours), failures.hint_for(ours))
     return failures.exit_code(ours)
 
 

@@ -25,6 +25,8 @@ DONE, FAILED, USAGE, NOT_RUNNING, UNREACHABLE, REFUSED, INTERRUPTED = range(7)
 
 REPORT = "run it again with --debug and report what it shows"
 
+_ANOTHER_CODE = {"used", "expired", "revoked", "unknown", "mistyped", "truncated"}
+
 #: The most particular class first: the first that fits an error names it.
 KINDS: dict[str, tuple[type[AtmosphereError], int]] = {
     "code": (CodeError, REFUSED),
@@ -57,6 +59,13 @@ def error_of(kind: str, message: str, *, hint: str | None = None, reason: str = 
 def exit_code(error: AtmosphereError) -> int:
     """What the process exits with for `error`."""
     return KINDS[kind_of(error)][1]
+
+
+def hint_for(error: AtmosphereError) -> str | None:
+    """What to do about `error`: its own hint, or for a code that is no longer good, how to get another."""
+    if error.hint is None and isinstance(error, CodeError) and error.reason in _ANOTHER_CODE:
+        return "ask the other side for a new code: atmosphere join"
+    return error.hint
 
 
 def as_atmosphere_error(error: BaseException) -> AtmosphereError:

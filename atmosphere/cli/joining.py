@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from atmosphere.cli.control import messages
 from atmosphere.cli.control.client import ControlClient
 from atmosphere.cli.output import printable
@@ -108,7 +110,7 @@ def in_foreground(state: State, request: messages.Join, options: NodeOptions) ->
             result = await handle(request, _LocalReport(line))
         finally:
             line.end()
-        show(state, result)
+        show(state, msgspec.to_builtins(result))
 
     def announce(ready: Ready) -> None:
         state.out.data(ready.line())

@@ -96,6 +96,7 @@ class FakeNode:
         self.asked: list[tuple[Any, ...]] = []
         self.fails: AtmosphereError | None = None
         self.hangs = False
+        self.ending = False
         self.cancelled = threading.Event()
         self.ready = True
         self.outstanding = [InviteInfo("aa11", 1, 0, 4e9, 1e9), InviteInfo("ab22", 5, 2, 4e9, 1e9)]
@@ -196,7 +197,8 @@ class FakeNode:
 
     async def events(self) -> AsyncIterator[Any]:
         yield "something"
-        await asyncio.Event().wait()
+        if not self.ending:
+            await asyncio.Event().wait()
 
     def on_stream(self, name: str, handler: Callable[[Any], Awaitable[None]]) -> None:
         self._ask("on_stream", name)

@@ -43,6 +43,14 @@ def test_foreign_errors() -> None:
     assert "ValueError" in str(failures.as_atmosphere_error(ValueError("odd")))
 
 
+def test_a_code_that_is_no_longer_good_has_a_hint() -> None:
+    assert (
+        failures.hint_for(errors.CodeError("x", reason="used")) == "ask the other side for a new code: atmosphere join"
+    )
+    assert failures.hint_for(errors.CodeError("x", reason="used", hint="y")) == "y"
+    assert failures.hint_for(errors.CodeError("x", reason="newer")) is None
+
+
 def test_show_is_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     failures.show("a\nb\x1b[2J", "c\r\nd")
     assert capsys.readouterr().err == "Error: a b [2J\nTry: c d\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
 
 from atmosphere.joincode import JoinCode
@@ -85,7 +86,7 @@ def test_revoked_and_expired(machine: MakeMachine) -> None:
     [invite] = desk.json("invites")
     desk.run("invites", "revoke", invite["id"][:8])
     assert desk.json("invites") == []
-    laptop.run("join", code, "--timeout", "3s", code=4)
+    assert "revoked" in laptop.run("join", code, code=5).stderr
     old = dataclasses.replace(JoinCode.parse(desk.run("join").stdout, time.time()), expires_at=1_000_000_000)
     assert "expired" in laptop.run("join", str(old), code=5).stderr
 
@@ -148,3 +149,32 @@ def test_code_to_exit_is_quick(machine: MakeMachine) -> None:
         machine(f"laptop{number}").run("join", code)
         took.append(time.monotonic() - began)
     assert min(took) < MAX_JOIN, took
+
+
+def test_join_in_the_foreground(machine: MakeMachine) -> None:
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    joining = laptop.spawn("join", desk.run("join").stdout.strip(), "--foreground")
+    assert joining.stdout is not None
+    assert joining.stdout.readline().startswith("READY laptop ")
+    assert joining.stdout.readline().startswith("joined home; connected to desk ")
+    assert desk.json("ping", "laptop", "-c", "1")["received"] == 1
+    joining.send_signal(signal.SIGINT)
+    _, err = joining.communicate(timeout=20)
+    assert joining.returncode == 0, err
+    laptop.run("status", "--check", "live", code=3)
+
+
+def test_bench(pair: tuple[Machine, Machine]) -> None:
+    _, laptop = pair
+    for more in ((), ("--reverse", "--streams", "2")):
+        measured = laptop.json("bench", "desk", "--seconds", "0.3", *more)
+        assert list(measured) == ["peer", "seconds", "bytes", "mb_per_s", "path"]
+        assert measured["bytes"] > 0
+        assert measured["path"]["kind"] == "direct"
+
+
+def test_explain(pair: tuple[Machine, Machine]) -> None:
+    _, laptop = pair
+    assert "desk is connected: direct 127.0.0.1:" in laptop.run("explain", "desk").stdout

@@ -30,7 +30,7 @@ def test_init_does_not_overwrite(machine: MakeMachine) -> None:
     assert "--force" in desk.run("init", "work", code=1).stderr
     again = desk.json("init", "work", "--force")
     assert again["mesh"]["name"] == "work"
-    assert again["node"]["id"] != made["node"]["id"]
+    assert again["mesh"]["id"] != made["mesh"]["id"]
 
 
 def test_serve_makes_a_mesh_and_ends_on_sigterm(machine: MakeMachine) -> None:

@@ -12,6 +12,7 @@ from atmosphere.cli import units
 from atmosphere.cli.base import Command
 from atmosphere.cli.params import option
 from atmosphere.cli.state import State, pass_state
+from atmosphere.errors import NotRunning
 
 
 @click.command(cls=Command)
@@ -23,8 +24,9 @@ def peers(state: State, *, watch: bool) -> None:
 
     with state.control() as control:
         if watch:
-            _watch(state, (reply.data for reply in control.replies(messages.Watch())))
-            return
+            replies = control.replies(messages.Watch())
+            _watch(state, (reply.data for reply in replies if isinstance(reply, messages.Progress)))
+            raise NotRunning("the node has stopped", hint="atmosphere serve --detach")
         _show(state, control.call(messages.Peers()))
 
 

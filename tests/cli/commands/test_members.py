@@ -51,6 +51,16 @@ def test_hostile_names_do_not_steer_the_terminal(invoke: Invoke, node: FakeNode)
     assert "\x1b" not in invoke("peers").stdout
 
 
+def test_watch_ends_with_the_node(invoke: Invoke, node: FakeNode) -> None:
+    node.ending = True
+    result = invoke("peers", "--watch")
+    assert result.exit_code == 3
+    assert "desk" in result.stdout
+    assert "the node has stopped" in result.stderr
+    for line in invoke("--json", "peers", "--watch").stdout.splitlines():
+        assert json.loads(line)[0]["name"] == "desk"
+
+
 def test_invites(invoke: Invoke, node: FakeNode) -> None:
     assert "2 of 5" in invoke("invites").stdout
     assert [entry["id"] for entry in json.loads(invoke("--json", "invites").stdout)] == ["aa11", "ab22"]
