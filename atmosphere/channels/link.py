@@ -63,6 +63,7 @@ class Link:
         self._closed = asyncio.Event()
         self._progress = asyncio.Event()
         self._end_reason: str | None = None
+        self._farewell: list[bytes] = []
         self._mesh_channel: Channel | None = None
         self.on_datagram: Callable[[bytes], None] = _ignore
         self.datagrams_dropped = 0
@@ -341,6 +342,8 @@ class Link:
         for datagram in self._session.datagrams():
             self.bytes_sent += len(datagram)
             self._transport.send(datagram)
+            if self._end_reason is not None:
+                self._farewell.append(datagram)
 
     def _move(self) -> None:
         """Send what the session has, notice its end, and set the timer for what it waits for."""
@@ -374,6 +377,9 @@ class Link:
         self._association.abort(reason)
         self._session.close()
         self._send_datagrams()
+        for datagram in self._farewell:
+            # Nobody will notice if the first was lost; the second of two is dropped as a replay.
+            self._transport.send(datagram)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

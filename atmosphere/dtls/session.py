@@ -156,6 +156,8 @@ class DtlsSession:
             self._handshake(now)
         if self.state == "connected":
             self._read(len(parts))
+            if datagram[0] != records.APPLICATION_DATA or self.state != "connected":
+                self._collect()
             if was_connected and datagram[0] in (records.HANDSHAKE, records.CHANGE_CIPHER_SPEC):
                 self._answer_repeated_flight(now)
 
@@ -165,9 +167,9 @@ class DtlsSession:
             return
         try:
             self._ssl.send(data)
+            self._outgoing.append(self._ssl.bio_read(_BIO_READ))
         except SSL.Error as error:
             self._end("failed", _reason(error))
-        self._collect()
 
     def handle_timer(self, now: float) -> None:
         """Send the last flight again, or give up, when `deadline` has come."""
@@ -264,7 +266,6 @@ class DtlsSession:
             self._end("closed", "closed by the peer")
         except SSL.Error as error:
             self._end("failed", f"the peer ended DTLS: {_reason(error)}")
-        self._collect()
 
     def _written(self) -> list[bytes]:
         try:

@@ -304,3 +304,14 @@ async def test_a_failing_handler_harms_nobody() -> None:
         arrived = await accept(server)
         await (await client.open_channel("b")).send("fine")
         assert await asyncio.wait_for((await arrived.get()).receive(), 5) == "fine"
+
+
+async def test_the_last_words_are_said_twice() -> None:
+    async with two_links() as (client, server):
+        transport = client._transport
+        assert isinstance(transport, End)
+        transport.recording = True
+        client.abort("good night")
+        assert len(transport.sent) == 4
+        assert transport.sent[:2] == transport.sent[2:]
+        assert await asyncio.wait_for(server.wait_closed(), 2) == "good night"
