@@ -36,7 +36,10 @@ def in_background(state: State, request: messages.Join, options: NodeOptions) ->
 def _node(state: State, options: NodeOptions) -> tuple[ControlClient, bool]:
     """A connection to the home's node, and whether it had to be started."""
     with contextlib.suppress(NotRunning):
-        return state.control(), False
+        control = state.control()
+        if "command line" in options.origins.values():
+            state.out.advise("the node of this home runs already, with the settings that it was started with")
+        return control, False
     from atmosphere.cli.daemon import background
 
     ready = background.start(state.home, options)

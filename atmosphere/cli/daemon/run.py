@@ -141,9 +141,11 @@ def _ready(node: NodeFace) -> Ready:
 
 @contextlib.contextmanager
 def signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM, SIGINT and SIGHUP call `stop` while this lasts."""
+    """SIGTERM, SIGINT and SIGHUP call `stop` while this lasts; SIGHUP stays ignored where nohup ignores it."""
     loop = asyncio.get_running_loop()
-    caught = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    caught = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        caught.append(signal.SIGHUP)
     for number in caught:
         loop.add_signal_handler(number, stop)
     try:
