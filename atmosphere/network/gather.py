@@ -67,14 +67,29 @@ async def gather_network_info(
         port_mapping=PortMappingInfo(mapping.upnp, mapping.nat_pmp, mapping.pcp),
         servers=[*stun_info, *relays],
         internet="internet" in reached,
-        summary=summary_of(behaviour, interfaces, reached=reached, relayed=any(item.ok for item in relays)),
+        summary=summary_of(
+            behaviour,
+            interfaces,
+            reached=reached,
+            relayed=any(item.ok for item in relays),
+            asked=bool(servers or turn_servers),
+        ),
     )
 
 
-def summary_of(behaviour: NatBehaviour, interfaces: Sequence[LocalAddress], *, reached: Set[str], relayed: bool) -> str:
+def summary_of(
+    behaviour: NatBehaviour,
+    interfaces: Sequence[LocalAddress],
+    *,
+    reached: Set[str],
+    relayed: bool = False,
+    asked: bool = True,
+) -> str:
     """One plain sentence on what to expect. `reached` says where servers answered: "internet", "local", or nowhere."""
     if all(address_class(item.address) == "loopback" for item in interfaces):
         return "This machine has no network: only programs on it can be reached."
+    if not asked:
+        return "No server was asked: machines on the same network can be reached, nothing is known of the internet."
     if not reached:
         return "No server answers: there is no internet, but machines on the same network can be reached."
     if "internet" not in reached:

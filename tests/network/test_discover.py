@@ -10,7 +10,7 @@ from atmosphere.network.discover import ask_over, discover_public_ip
 from atmosphere.network.servers import parse_servers
 from atmosphere.network.stun_service import StunService
 from atmosphere.stun.exchange import Exchange
-from atmosphere.stun.message import binding_response, decode, encode
+from atmosphere.stun.message import binding_response, decode, encode, error_response
 from atmosphere.udp.socket import UdpSocket
 
 
@@ -50,7 +50,15 @@ async def test_nobody_answers(silent: UdpSocket) -> None:
     assert await discover_public_ip([f"127.0.0.1:{silent.port}"], timeout=0.05) is None
 
 
-async def test_all_refuse_at_once() -> None:
+async def test_a_server_that_refuses(silent: UdpSocket) -> None:
+    def refuse(data: bytes, source: tuple[str, int]) -> None:
+        silent.send(encode(error_response(decode(data), 500, "Server Error")), source)
+
+    silent.on_datagram = refuse
+    assert await asyncio.wait_for(discover_public_ip([f"127.0.0.1:{silent.port}"], timeout=60), 5) is None
+
+
+async def test_nobody_to_ask() -> None:
     assert await asyncio.wait_for(discover_public_ip([], timeout=60), 5) is None
     assert await asyncio.wait_for(discover_public_ip(["[::1]:9"], family=4, timeout=60), 5) is None
 

@@ -147,3 +147,9 @@ def test_the_sentence(
     kind: NatType, interfaces: list[LocalAddress], reached: set[str], relayed: bool, word: str
 ) -> None:
     assert word in summary_of(NatBehaviour(type=kind), interfaces, reached=reached, relayed=relayed)
+
+
+async def test_nobody_was_asked() -> None:
+    found = await gather_network_info([], port_mapping=False)
+    assert found.servers == []
+    assert "No server was asked" in found.summary or "no network" in found.summary

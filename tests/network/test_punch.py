@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atmosphere.network.datagrams import NO_SESSION, Datagram, Kind, decode, encode
-from atmosphere.network.punch import KEEPALIVE, MAX_ADDRESSES, PATIENCE, Address, Punch, Transmit
+from atmosphere.network.punch import KEEPALIVE, MAX_ADDRESSES, MAX_OUTSTANDING, PATIENCE, Address, Punch, Transmit
 
 KEY = b"0123456789abcdef"
 A_PUBLIC, B_PUBLIC = ("198.51.100.1", 1000), ("203.0.113.9", 2000)
@@ -237,6 +237,15 @@ def test_addresses_are_bounded() -> None:
     for port in range(50):
         punch.receive(Datagram(Kind.PROBE, b"peer----", port), (B_PUBLIC[0], 3000 + port), 0.0)
     assert len(punch.poll(0.0)) == MAX_ADDRESSES
+
+
+def test_probes_in_flight_are_bounded() -> None:
+    punch = Punch(B_PUBLIC, KEY)
+    punch.start(0.0, 1000)
+    for _ in range(3 * MAX_OUTSTANDING):
+        assert punch.next_at is not None
+        punch.poll(punch.next_at)
+    assert len(punch._sent) == MAX_OUTSTANDING
 
 
 def test_a_closed_punch_ignores_everything() -> None:
