@@ -1,7 +1,8 @@
 """Is the selected path alive? Liveness within 3 s and consent within 30 are two timers (RFC 7675).
 
 Both count the time since the last valid answer, not the checks that got none, so a path with a long round trip or much
-loss is not taken for a dead one. Data that arrives shows life, but is no consent to go on sending.
+loss is not taken for a dead one. Data that arrives shows life, though not for long (it may be the other direction that
+died), and is no consent to go on sending.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ LOSSY_INTERVAL = 0.5
 HASTE = 0.25
 LOSSY = 0.05
 LOSSY_HASTE = 0.12
-HASTY_FOR = 6.0
+HASTY_FOR = 9.0
 SUSPECT_AFTER = 2.5
 LOST_AFTER = 3.0
+DATA_STRETCHES = 5.0
 EXPIRES_AFTER = 30.0
 ORDINARY_RTT = 0.5
 MOST_ALLOWANCE = 2.0
@@ -54,6 +56,7 @@ class Consent:
         self.rtt = rtt
         self.jitter = 0.0 if rtt is None else rtt / 4
         self._heard_at = now
+        self._excused_at = now
         self._sent_at = now
         self._phase = (seed % 997) / 997
         self._probes: deque[_Probe] = deque(maxlen=WINDOW)
@@ -65,7 +68,7 @@ class Consent:
 
     def stalled(self, now: float) -> None:
         """The caller itself slept: give answers that may be waiting in a socket a moment before judging."""
-        self._heard_at = max(self._heard_at, now - SUSPECT_AFTER + STALL_GRACE)
+        self._excused_at = now - SUSPECT_AFTER + STALL_GRACE
 
     def sent(self, now: float) -> None:
         """A check went over the path."""
@@ -104,13 +107,13 @@ class Consent:
 
     def quiet(self, now: float) -> float:
         """Seconds since the remote last showed life."""
-        return now - max(self.answered_at, self._heard_at)
+        return now - self._shown_at()
 
     def health(self, now: float) -> Health:
         """What the two timers say."""
         if now >= self.answered_at + EXPIRES_AFTER:
             return Health.EXPIRED
-        shown = max(self.answered_at, self._heard_at)
+        shown = self._shown_at()
         if now >= shown + LOST_AFTER + self.allowance:
             return Health.LOST
         return Health.SUSPECT if now >= shown + SUSPECT_AFTER + self.allowance else Health.ALIVE
@@ -128,13 +131,17 @@ class Consent:
 
     def deadline(self, now: float) -> float:
         """When `health` changes next, if nothing comes."""
-        shown = max(self.answered_at, self._heard_at)
+        shown = self._shown_at()
         limits = (
             shown + SUSPECT_AFTER + self.allowance,
             shown + LOST_AFTER + self.allowance,
             self.answered_at + EXPIRES_AFTER,
         )
         return min(limit for limit in (*limits, float("inf")) if limit > now)
+
+    def _shown_at(self) -> float:
+        heard = min(self._heard_at, self.answered_at + DATA_STRETCHES)
+        return max(self.answered_at, heard, self._excused_at)
 
     def _missing_since(self) -> float | None:
         """When the oldest check after the last answered one was overdue."""

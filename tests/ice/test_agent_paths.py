@@ -254,17 +254,27 @@ def test_ten_seconds_of_round_trip_still_answer() -> None:
     assert network.run(29, lambda: agree(a, b))
 
 
-def test_data_alone_shows_life_but_gives_no_consent() -> None:
+def test_data_alone_shows_life_for_some_seconds_and_gives_no_consent() -> None:
     network = Network()
     a, b = connected_nodes(network)
     network.drops.append(lambda packet: packet.data[:1] < b"\x04")
-    for _ in range(100):
+    for count in range(200):
         b.send(b"data")
         network.run(0.2)
-        assert a.state == "connected"
-    assert b.state == "disconnected"
-    network.run(15)
-    assert a.state == b.state == "failed"
+        if count < 30:
+            assert a.state == "connected"
+    assert b.state == a.state == "failed"
+
+
+def test_a_path_that_died_in_one_direction_is_left_although_data_comes() -> None:
+    network = Network()
+    a, b = connected_nodes(network, relays=True)
+    network.drops.append(lambda packet: (packet.source[0], packet.destination[0]) == V4)
+    for _ in range(50):
+        b.send(b"data")
+        network.run(0.2)
+    assert agree(a, b)
+    assert is_relayed(a)
 
 
 def test_a_process_that_was_stopped_does_not_blame_the_path() -> None:

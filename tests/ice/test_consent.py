@@ -27,11 +27,16 @@ def test_health_by_the_seconds_since_the_last_answer() -> None:
     assert consent.deadline(130.0) == float("inf")
 
 
-def test_data_shows_life_but_not_consent() -> None:
+def test_data_shows_life_for_a_while_but_not_consent() -> None:
     consent = Consent(100.0)
+    consent.heard(104.0)
+    assert consent.quiet(104.5) == 0.5
+    assert consent.health(104.5) is Health.ALIVE
     consent.heard(129.0)
-    assert consent.quiet(129.5) == 0.5
-    assert consent.health(129.5) is Health.ALIVE
+    assert consent.health(107.4) is Health.ALIVE
+    assert consent.deadline(107.4) == 107.5
+    assert consent.health(107.5) is Health.SUSPECT
+    assert consent.health(108.0) is Health.LOST
     assert consent.health(130.0) is Health.EXPIRED
 
 
@@ -40,7 +45,7 @@ def test_a_stall_of_our_own_gives_answers_a_moment() -> None:
     consent.stalled(110.0)
     assert consent.health(110.0) is Health.ALIVE
     assert consent.health(110.6) is Health.SUSPECT
-    consent.heard(110.7)
+    consent.answered(100.0, None, 110.7)
     consent.stalled(110.8)
     assert consent.quiet(110.8) == pytest.approx(0.1)
 
@@ -64,7 +69,7 @@ def test_a_missing_answer_quickens_the_pace_for_a_while() -> None:
         probe(consent, at, at + 0.01)
     probe(consent, 4.0)
     sent: list[float] = []
-    while len(sent) < 25:
+    while len(sent) < 40:
         at = consent.next_check_at()
         sent.append(at)
         consent.sent(at)
