@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -81,6 +83,8 @@ class Daemon:
             self._interrupt = None
 
     async def _start(self) -> NodeFace:
+        if self._options.host is not None:
+            _check_host(self._options.host)
         try:
             return await self._start_on(self._options)
         except (OSError, AtmosphereError) as error:
@@ -97,16 +101,20 @@ class Daemon:
         register(node, options.inbox_of(self._home))
         try:
             await node.start()
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise AtmosphereError(
-                    f"{options.host} is no address of this machine", hint="atmosphere network"
-                ) from error
-            raise
         except asyncio.CancelledError:
             await node.stop()
             raise
         return node
+
+
+def _check_host(host: str) -> None:
+    """Refuse an address that this machine does not have."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError) as error:
+        raise AtmosphereError(f"{host} is no address of this machine", hint="atmosphere network") from error
 
 
 def _port_taken(error: BaseException | None) -> bool:

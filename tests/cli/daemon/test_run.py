@@ -94,13 +94,10 @@ async def test_any_port_will_do(home: Path) -> None:
     assert starts == [7777, 0]
 
 
-async def test_no_such_address(home: Path) -> None:
-    class Elsewhere(FakeNode):
-        async def start(self) -> None:
-            raise OSError(errno.EADDRNOTAVAIL, "not here")
-
-    daemon = Daemon(home, NodeOptions(host="192.0.2.1"), lambda *_: Elsewhere())
-    with pytest.raises(AtmosphereError, match=r"192\.0\.2\.1 is no address of this machine"):
+@pytest.mark.parametrize("host", ["192.0.2.77", "2001:db8::77", "somewhere"])
+async def test_no_such_address(home: Path, host: str) -> None:
+    daemon = Daemon(home, NodeOptions(host=host), lambda *_: FakeNode())
+    with pytest.raises(AtmosphereError, match=f"{host} is no address of this machine"):
         await daemon.run(lambda _: None)
 
 
