@@ -10,6 +10,8 @@ All else is dropped without a word and counted. Nothing is remembered of a stran
 Two sessions with one remote endpoint (both sides dialed at once) would share an address, and DTLS has nothing to tell
 them apart. As soon as both are seen to be alive, the one whose dialer has the smaller ufrag stays, which both ends
 judge alike; the other fails as superseded. While only one is alive (the remote was restarted) that one has the address.
+What decides is answers to our checks, for they prove that the remote receives at that address: a check can be sent with
+a forged source, and takes an address only from a session that has no path there.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.gather import Gatherer
 from atmosphere.ice.listener import Listener
-from atmosphere.ice.session import IceSession, SessionKey
+from atmosphere.ice.session import Claim, IceSession, SessionKey
 from atmosphere.ice.settings import (
     HALF_OPEN,
     HALF_OPEN_SECONDS,
@@ -50,6 +52,8 @@ GENERATION = 60.0
 MAX_ENDED = 4096
 
 Address = tuple[str, int]
+Question = tuple[IceSession, int, Address]
+"""Who asked, from which base, whom."""
 
 
 class Mux:
@@ -64,7 +68,7 @@ class Mux:
         self._listeners: dict[str, Listener] = {}
         self._routes: dict[tuple[int, Address], IceSession] = {}
         self._half_open: dict[IceSession, asyncio.TimerHandle] = {}
-        self._asked: tuple[dict[bytes, IceSession], dict[bytes, IceSession]] = ({}, {})
+        self._asked: tuple[dict[bytes, Question], dict[bytes, Question]] = ({}, {})
         self._ended: tuple[set[SessionKey], set[SessionKey]] = (set(), set())
         self._turned = self._loop.time()
         self._everybody = SourceLimiter(rate=NEW_PER_SECOND, burst=NEW_BURST, size=1)
@@ -148,28 +152,38 @@ class Mux:
             return
         if transmit.data[:2] == b"\x00\x01":
             self._turn(self._loop.time())
-            self._asked[0][transmit.data[8:20]] = session
+            self._asked[0][transmit.data[8:20]] = (session, transmit.base, transmit.destination)
         base.send(transmit.data, transmit.destination)
 
     def base(self, number: int) -> Base | None:
         """The base with that number, while it exists."""
         return self._bases.get(number)
 
-    def claim(self, session: IceSession, base: int, source: Address) -> None:
-        """The remote proved itself to `session` from `source`; settles who of two sessions has that address."""
-        key = (base, source)
+    def claim(self, session: IceSession, base: int, source: Address, *, proven: bool) -> None:
+        """The remote showed itself to `session` at `source`; settles who of two sessions has that address."""
+        if session.is_over:
+            return
+        key, now = (base, source), self._loop.time()
+        claim = session.claims.setdefault(key, Claim(now))
+        if proven:
+            claim.answered_at = now
         owner = self._routes.get(key)
-        if owner is session or session.is_over:
+        if owner is session:
             return
-        first = key not in session.claims
-        session.claims.add(key)
-        if owner is None or first:
-            # New here: perhaps the remote was restarted and the owner is dead. If not, the owner will show.
+        if owner is None or (not proven and owner.state != "connected"):
             self._routes[key] = session
-            return
-        stays, goes = sorted((owner, session), key=lambda one: one.dialer_ufrag)
-        self._routes[key] = stays
-        goes.fail(SUPERSEDED)
+        elif proven:
+            self._contest(key, owner, session)
+
+    def _contest(self, key: tuple[int, Address], owner: IceSession, session: IceSession) -> None:
+        """Both had answers from that address. If the one still had after the other showed itself, both are alive."""
+        claims = (owner.claims[key], session.claims[key])
+        if max(claim.seen_at for claim in claims) < min(claim.answered_at for claim in claims):
+            stays, goes = sorted((owner, session), key=lambda one: one.dialer_ufrag)
+            self._routes[key] = stays
+            goes.fail(SUPERSEDED)
+        else:
+            self._routes[key] = session
 
     def connected(self, session: IceSession) -> None:
         """The session has a path."""
@@ -184,7 +198,7 @@ class Mux:
             if self._routes.get(key) is session:
                 del self._routes[key]
         for generation in self._asked:
-            for transaction in [one for one, owner in generation.items() if owner is session]:
+            for transaction in [one for one, question in generation.items() if question[0] is session]:
                 del generation[transaction]
         self._turn(self._loop.time())
         if len(self._ended[0]) < MAX_ENDED:
@@ -284,9 +298,10 @@ class Mux:
         return self._each.allow(host, now) and self._everybody.allow("", now)
 
     def _response(self, base: Base, message: Message, data: bytes, source: Address) -> bool:
-        session = self._asked[0].get(message.transaction_id) or self._asked[1].get(message.transaction_id)
-        if session is not None:
-            session.receive_stun(message, data, base.id, source)
+        question = self._asked[0].get(message.transaction_id) or self._asked[1].get(message.transaction_id)
+        if question is not None:
+            session, *asked = question
+            session.receive_stun(message, data, base.id, source, returned=asked == [base.id, source])
             return False
         gathered = self._gatherer.receive(message, base.id, source, self._loop.time())
         self.dropped["unasked"] += not gathered

@@ -30,7 +30,7 @@ from atmosphere.ice.events import (
 from atmosphere.ice.settings import PathPolicy
 from atmosphere.stun.message import Message
 
-__all__ = ["IceSession", "Path", "PathEnd", "Router"]
+__all__ = ["Claim", "IceSession", "Path", "PathEnd", "Router"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,14 @@ class Path:
     remote: PathEnd
 
 
+@dataclass(slots=True)
+class Claim:
+    """When the remote first showed itself at an address, and when it last answered there (monotonic seconds)."""
+
+    seen_at: float
+    answered_at: float = float("-inf")
+
+
 class Router(Protocol):
     """What a session needs of the endpoint it belongs to."""
 
@@ -72,8 +80,8 @@ class Router(Protocol):
     def base(self, number: int) -> Base | None:
         """The base with that number, while it exists."""
 
-    def claim(self, session: IceSession, base: int, source: Address) -> None:
-        """The remote proved itself to `session` from `source`: data that comes from there is the session's."""
+    def claim(self, session: IceSession, base: int, source: Address, *, proven: bool) -> None:
+        """The remote showed itself to `session` at `source`: by a check, or (`proven`) by answering one of ours."""
 
     def connected(self, session: IceSession) -> None:
         """The session has a path."""
@@ -105,7 +113,7 @@ class IceSession:
         self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
         self.dialer_ufrag = local.ufrag if controlling else remote.ufrag
         self.origin = origin
-        self.claims: set[tuple[int, Address]] = set()
+        self.claims: dict[tuple[int, Address], Claim] = {}
         self.on_event: OnEvent | None = None
         self.bytes_sent = self.bytes_received = self.dropped = 0
         self._on_datagram: OnDatagram | None = None
@@ -208,7 +216,7 @@ class IceSession:
         """The endpoint lost a base."""
         if self._ended is None:
             self._agent.remove_base(base, self._loop.time())
-            self.claims = {claim for claim in self.claims if claim[0] != base}
+            self.claims = {key: claim for key, claim in self.claims.items() if key[0] != base}
             self._flush()
 
     # datagrams
@@ -236,13 +244,19 @@ class IceSession:
         base.send(datagram, pair.remote.endpoint)
         self.bytes_sent += len(datagram)
 
-    def receive_stun(self, message: Message, raw: bytes, base: int, source: Address) -> None:
-        """A STUN message that is meant for this session; the agent authenticates it."""
+    def receive_stun(self, message: Message, raw: bytes, base: int, source: Address, *, returned: bool = False) -> None:
+        """A STUN message that is meant for this session; the agent authenticates it.
+
+        `returned` says that it comes from where the question went, with the id of that question.
+        """
         if self._ended is not None:
             return
+        asked = returned and self._agent.owns_transaction(message.transaction_id)
         self._agent.receive(message, raw, base, source, self._loop.time())
         if self._agent.is_valid_source(base, source):
-            self._router.claim(self, base, source)
+            # An answer that the agent took, and only such a one, ends its transaction.
+            proven = asked and not self._agent.owns_transaction(message.transaction_id)
+            self._router.claim(self, base, source, proven=proven)
         self._flush()
 
     def receive_datagram(self, data: bytes, base: int, source: Address) -> None:

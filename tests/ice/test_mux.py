@@ -19,7 +19,7 @@ from atmosphere.ice.listener import Listener
 from atmosphere.ice.mux import SUPERSEDED, Mux
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import HALF_OPEN, NEW_BURST_OF_SOURCE
-from atmosphere.stun.message import Class, Message, Method, encode
+from atmosphere.stun.message import Class, Message, Method, binding_response, decode, encode
 from tests.until import until
 
 LOCAL = IceCredentials("HostUfrag", "p" * 22)
@@ -39,6 +39,14 @@ def check(remote: str, password: str = LOCAL.password, local: str = LOCAL.ufrag)
     attributes: dict[str, Any] = {"USERNAME": f"{local}:{remote}", "PRIORITY": 1, "ICE-CONTROLLING": 1}
     message = Message(Method.BINDING, Class.REQUEST, attributes=attributes)
     message.add_message_integrity(password.encode())
+    return encode(message)
+
+
+def nominating(remote: str) -> bytes:
+    """A dialer's check that nominates."""
+    attributes = {"USERNAME": f"{LOCAL.ufrag}:{remote}", "PRIORITY": 1, "ICE-CONTROLLING": 1, "USE-CANDIDATE": None}
+    message = Message(Method.BINDING, Class.REQUEST, attributes=attributes)
+    message.add_message_integrity(LOCAL.key)
     return encode(message)
 
 
@@ -120,33 +128,78 @@ async def test_sessions_that_are_not_connected_are_few_and_have_an_end(monkeypat
     assert not mux._half_open
 
 
-async def test_of_two_that_live_the_smaller_dialer_stays() -> None:
+def answer(mux: Mux, base: Wire, remote: str, source: tuple[str, int] = SOURCE) -> None:
+    """The dialer `remote` answers the last check that went to it."""
+    requests = [decode(data) for data, _ in base.sent if data[:2] == b"\x00\x01"]
+    request = [one for one in requests if one.attributes["USERNAME"].startswith(f"{remote}:")][-1]
+    response = binding_response(request, ("192.0.2.1", 7777))
+    response.add_message_integrity(b"q" * 22)
+    mux.receive(base, encode(response), source)
+
+
+def repeat(session: IceSession, seconds: float) -> None:
+    """Let the session's agent do what is due some time from now."""
+    now = session._loop.time() + seconds
+    session._agent.handle_timer(now)
+    session._flush()
+
+
+@pytest.mark.parametrize("order", [("dialerA", "dialerB"), ("dialerB", "dialerA")])
+async def test_of_two_that_live_the_smaller_dialer_stays(order: tuple[str, str]) -> None:
     mux, base, met = make()
-    for remote in ("dialerB", "dialerA"):
+    for remote in order:
         mux.receive(base, check(remote), SOURCE)
-    assert len(mux.sessions) == 2
-    got: list[bytes] = []
-    met[1].on_datagram = got.append
-    mux.receive(base, b"\x16to the newer", SOURCE)
+    by_name = {session.remote_ufrag: session for session in met}
     events: list[Any] = []
-    met[0].on_event = events.append
-    mux.receive(base, check("dialerB"), SOURCE)  # the elder shows that it lives
-    assert mux.sessions == [met[1]]
-    assert events == [IceFailed(SUPERSEDED)]
+    by_name["dialerB"].on_event = events.append
+    answer(mux, base, order[0])
+    assert len(mux.sessions) == 2
+    answer(mux, base, order[1])
+    assert mux.sessions == [by_name["dialerA"]]
+    assert events[-1] == IceFailed(SUPERSEDED)
+    got: list[bytes] = []
+    by_name["dialerA"].on_datagram = got.append
     mux.receive(base, b"\x16to the one", SOURCE)
-    assert got == [b"\x16to the newer", b"\x16to the one"]
+    assert got == [b"\x16to the one"]
     mux.close()
 
 
-async def test_the_elder_may_be_the_one_to_stay() -> None:
+async def test_a_restarted_remote_takes_its_address_back_and_the_dead_session_stays_harmless() -> None:
     mux, base, met = make()
-    for remote in ("dialerA", "dialerB", "dialerA"):
-        mux.receive(base, check(remote), SOURCE)
+    mux.receive(base, check("dialerA"), SOURCE)
+    answer(mux, base, "dialerA")
+    mux.receive(base, nominating("dialerA"), SOURCE)
+    assert met[0].state == "connected"
+    mux.receive(base, check("dialerB"), SOURCE)
+    answer(mux, base, "dialerB")
+    got: list[bytes] = []
+    met[1].on_datagram = got.append
+    mux.receive(base, b"\x16to the newer", SOURCE)
+    assert got == [b"\x16to the newer"]
+    assert len(mux.sessions) == 2
+    # It lives after all, and so both do.
+    repeat(met[0], 3.0)
+    answer(mux, base, "dialerA")
     assert mux.sessions == [met[0]]
+    mux.close()
+
+
+async def test_a_forged_source_takes_no_address_from_a_session_with_a_path() -> None:
+    mux, base, met = make()
+    mux.receive(base, check("victim"), SOURCE)
+    answer(mux, base, "victim")
+    mux.receive(base, nominating("victim"), SOURCE)
+    assert met[0].state == "connected"
+    mux.receive(base, check("AAAA"), SOURCE)  # from an invited attacker, who writes the victim's address
+    mux.receive(base, check("AAAA"), ("192.0.2.66", 6666))
+    answer(mux, base, "AAAA", ("192.0.2.66", 6666))
+    repeat(met[1], 0.5)
+    answer(mux, base, "AAAA", ("192.0.2.66", 6666))
     got: list[bytes] = []
     met[0].on_datagram = got.append
-    mux.receive(base, b"\x16x", SOURCE)
-    assert got == [b"\x16x"]
+    mux.receive(base, b"\x16data", SOURCE)
+    assert got == [b"\x16data"]
+    assert met[0] in mux.sessions
     mux.close()
 
 
@@ -155,7 +208,7 @@ async def test_a_base_that_goes_takes_its_routes_along() -> None:
     mux.receive(base, check("dialer01"), SOURCE)
     mux.remove_base(base.id)
     assert mux._routes == {}
-    assert met[0].claims == set()
+    assert met[0].claims == {}
     mux.transmit(met[0], Transmit(base.id, b"\x00\x01" + bytes(18), SOURCE))
     assert mux.base(base.id) is None
     mux.close()
