@@ -54,6 +54,7 @@ class IceEndpoint:
         self._stun_tasks: dict[str, asyncio.Task[None] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
+        self._changed = asyncio.Event()
         self._running = False
 
     async def start(self) -> None:
@@ -175,11 +176,18 @@ class IceEndpoint:
                 addresses = await resolve(uri.host, uri.port)
             except Unreachable as error:
                 self._health.failed(name, str(error))
-                await asyncio.sleep(NAME_RETRY)
+                await self._pause(NAME_RETRY)
             else:
                 self._gatherer.set_server(name, addresses, self._loop.time())
                 self._gather()
                 return
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; a change of the network ends the wait."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
 
     # gathering
 
@@ -276,3 +284,5 @@ class IceEndpoint:
             self._gatherer.ask_again(self._loop.time())
             self._gather()
             self._relays.hurry()
+            self._changed.set()
+            self._changed.clear()

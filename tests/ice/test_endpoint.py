@@ -293,6 +293,26 @@ async def test_a_name_without_an_address_is_one_line() -> None:
         assert "nobody.invalid" in str(server.error)
 
 
+async def test_a_change_of_the_network_looks_names_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = [LocalAddress("a", "127.0.0.2", 4, Quality.WIRED)]
+    monkeypatch.setattr("atmosphere.ice.sockets.local_addresses", lambda: list(present))
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[tuple[str, int]]:
+        asked.append(host)
+        if len(asked) == 1:
+            raise Unreachable("no network")
+        return [("127.0.0.1", port)]
+
+    monkeypatch.setattr(endpoint_module, "resolve", resolve)
+    async with IceEndpoint(IceSettings(stun=(parse_stun("stun.example:9"),))) as endpoint:
+        await until(lambda: asked)
+        assert endpoint.servers()[0].error == "no network"
+        present.append(LocalAddress("b", "127.0.0.3", 4, Quality.WIFI))
+        endpoint.refresh_addresses()
+        await until(lambda: len(asked) == 2)
+
+
 async def test_addresses_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     present = [LocalAddress("a", "127.0.0.2", 4, Quality.WIRED)]
     monkeypatch.setattr("atmosphere.ice.sockets.local_addresses", lambda: list(present))
