@@ -28,6 +28,9 @@ from tests.lab.routers import Kind, rules
 PUBLIC = "198.51.100"
 """The internet of the laboratory: one segment of RFC 5737's documentation addresses."""
 
+BEYOND = f"{PUBLIC}.1"
+"""The way to everywhere else: it forwards nothing, so what has no place in the laboratory is lost without a word."""
+
 
 def _ip(*arguments: str) -> None:
     _do("ip", *arguments)
@@ -47,6 +50,7 @@ class Machine:
         self.name = name
         self.address = address
         self.addresses = [address]
+        self.gateway = BEYOND
         self.namespace = lab.make_namespace(name)
         self.folder = lab.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -86,8 +90,9 @@ class Machine:
         _ip("-n", self.namespace, "link", "set", "eth0", "down")
 
     def plug(self) -> None:
-        """Put the network cable back (its default route too)."""
+        """Put the network cable in: the link is up and the default route set."""
         _ip("-n", self.namespace, "link", "set", "eth0", "up")
+        _ip("-n", self.namespace, "route", "replace", "default", "via", self.gateway)
 
     def _home(self) -> dict[str, str]:
         return {"HOME": str(self.folder)}
@@ -118,8 +123,8 @@ class Home:
         self._lab.cable(self.namespace, f"port{number}", machine.namespace, "eth0")
         _ip("-n", self.namespace, "link", "set", f"port{number}", "master", "lan", "up")
         _ip("-n", machine.namespace, "address", "add", f"{machine.address}/24", "dev", "eth0")
-        _ip("-n", machine.namespace, "link", "set", "eth0", "up")
-        _ip("-n", machine.namespace, "route", "add", "default", "via", f"{self._inside}.1")
+        machine.gateway = f"{self._inside}.1"
+        machine.plug()
         self._lab.machines.append(machine)
         return machine
 
@@ -154,6 +159,7 @@ class Lab:
         try:
             self._segment = self.make_namespace("internet")
             _ip("-n", self._segment, "link", "add", "br0", "type", "bridge")
+            _ip("-n", self._segment, "address", "add", f"{BEYOND}/24", "dev", "br0")
             _ip("-n", self._segment, "link", "set", "br0", "up")
         except BaseException:
             self.close()
@@ -215,6 +221,7 @@ class Lab:
         for address in addresses:
             _ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
         _ip("-n", namespace, "link", "set", card, "up")
+        _ip("-n", namespace, "route", "add", "default", "via", BEYOND)
 
     def close(self) -> None:
         """End every program and remove every namespace; safe to call twice."""
