@@ -102,7 +102,9 @@ class ControlServer:
     ) -> messages.Reply | None:
         """The reply to the client's request; None when the client went before it was ready."""
         try:
-            request = messages.decode_request(await asyncio.wait_for(_line(reader), REQUEST_TIMEOUT))
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                line = await _line(reader)
+            request = messages.decode_request(line)
         except DecodeError as error:
             return failed(error)
         work = self._tasks.spawn(self._answer(request, Report(writer)), type(request).__name__)

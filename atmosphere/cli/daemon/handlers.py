@@ -76,7 +76,8 @@ class Handlers:
                 changed.clear()
                 await report([peer.info() for peer in self._node.peers()])
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), request.interval)
+                    async with asyncio.timeout(request.interval):
+                        await changed.wait()
         finally:
             await tasks.close()
 

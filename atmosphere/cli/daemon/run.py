@@ -128,7 +128,8 @@ def _port_taken(error: BaseException | None) -> bool:
 
 async def _end(node: NodeFace) -> None:
     try:
-        await asyncio.wait_for(node.stop(), 15.0)
+        async with asyncio.timeout(15.0):
+            await node.stop()
     except TimeoutError:
         logger.warning("the node took too long to stop; ending anyway")
 

@@ -1,0 +1,103 @@
+"""Options become settings: their values, their origins, and paths that do not depend on where the node runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from atmosphere.cli.daemon.options import NodeOptions, decode_start, stun_servers, without_password
+from atmosphere.cli.gather import check_servers, node_options
+from atmosphere.cli.params import server_options
+from atmosphere.cli.state import State
+from atmosphere.errors import DecodeError
+
+
+def gathered(
+    *arguments: str, debug: bool = False, env: dict[str, str] | None = None, **defaults: object
+) -> NodeOptions:
+    found: list[NodeOptions] = []
+
+    @click.command()
+    @server_options
+    @click.pass_context
+    def command(ctx: click.Context, /, **_: object) -> None:
+        found.append(node_options(ctx))
+
+    state = State(home=Path("/nowhere"))
+    state._debug = debug
+    result = CliRunner().invoke(command, arguments, obj=state, env=env, default_map=defaults)
+    assert result.exit_code == 0, result.output
+    return found[0]
+
+
+def test_defaults() -> None:
+    options = gathered()
+    assert (options.port, options.stun, options.path_policy, options.no_relay) == (7777, [], "any", False)
+    assert set(options.origins.values()) == {"default"}
+    assert options.inbox_of(Path("/home/x")) == Path("/home/x/inbox")
+
+
+def test_order() -> None:
+    """Command line before environment before file before default."""
+    env = {"ATMOSPHERE_PORT": "2", "ATMOSPHERE_NAME": "env"}
+    options = gathered("--port", "1", env=env, port=3, name="file", host="192.0.2.1")
+    assert (options.port, options.name, options.host) == (1, "env", "192.0.2.1")
+    assert options.origins["port"] == "command line"
+    assert options.origins["name"] == "environment"
+    assert options.origins["host"] == "config.toml"
+
+
+def test_several() -> None:
+    options = gathered("--stun", "stun:a", "--stun", "b:1", "--turn", "turn:u:p@c", "--signaling", "wss://d")
+    assert (options.stun, options.turn, options.signaling) == (["stun:a", "b:1"], ["turn:u:p@c"], ["wss://d"])
+    assert gathered(env={"ATMOSPHERE_STUN": "stun:a stun:b"}).stun == ["stun:a", "stun:b"]
+
+
+def test_inbox_is_absolute() -> None:
+    assert gathered("--inbox", "in").inbox == os.path.join(os.getcwd(), "in")
+    assert gathered("--inbox", "~/in").inbox == os.path.expanduser("~/in")
+
+
+def test_debug_reaches_the_node() -> None:
+    assert gathered(debug=True).log_level == "debug"
+
+
+def test_secret_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "uri").write_text("turn:ann:hush@example.org\n")
+    assert gathered("--turn", f"@{tmp_path / 'uri'}").turn == ["turn:ann:hush@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("stun", "turn", "signaling"), [(["stun:"], [], []), ([], ["turn:a@b"], []), ([], [], ["example.org"])]
+)
+def test_wrong_servers(stun: list[str], turn: list[str], signaling: list[str]) -> None:
+    with pytest.raises(click.UsageError):
+        check_servers(stun, turn, signaling)
+
+
+def test_stun_servers() -> None:
+    assert stun_servers([]) is None
+    assert stun_servers(["none"]) == ()
+    assert stun_servers(["stun:a"]) == ("stun:a",)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("turn:ann:hush@example.org:3478", "turn:ann:***@example.org:3478"),
+        ("turn:1767225600:ann:hu@sh@example.org", "turn:1767225600:ann:***@example.org"),
+        ("turn:example.org", "turn:example.org"),
+    ],
+)
+def test_passwords_are_left_out(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"home":1,"options":{}}', b"\xff"])
+def test_start_is_decoded_totally(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_start(data)
