@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AHEAD = 16384
 """How far ahead of the last packet in order one may be."""
-MAX_HELD = 8192
+MAX_HELD = 4096
 """DATA chunks waiting for others of their message, or for messages before them."""
 OVERDRAFT = 320 * 1024
 MAX_INBOUND_STREAMS = 2048

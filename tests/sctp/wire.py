@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aiortc.rtcsctptransport import Chunk, parse_packet, serialize_packet
+from aiortc.rtcsctptransport import Chunk, SackChunk, parse_packet, serialize_packet
 
 from atmosphere.sctp.association import SctpAssociation
 from atmosphere.sctp.interface import ChannelOptions
@@ -99,3 +99,10 @@ async def two_sides() -> tuple[Side, Side]:
 
 def kinds(packets: list[bytes]) -> list[str]:
     return [type(chunk).__name__ for packet in packets for chunk in parse_packet(packet)[3]]
+
+
+def report(packet: bytes) -> SackChunk:
+    """The SACK in a packet."""
+    (chunk,) = parse_packet(packet)[3]
+    assert isinstance(chunk, SackChunk)
+    return chunk

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from atmosphere.sctp.interface import ChannelOptions
+from atmosphere.sctp.sending import HANDSHAKE_TRIES, RTO_LEAST, RTO_MOST
+from tests.sctp.wire import Side, carry, kinds, two_sides
+
+
+async def test_the_handshake_is_sent_again_and_given_up() -> None:
+    side = Side(client=True)
+    side.association.start()
+    side.association.kick()
+    for _ in range(HANDSHAKE_TRIES - 1):
+        side.transport._t1_expired()
+    assert kinds(side.take()) == ["InitChunk"] * (HANDSHAKE_TRIES + 1)
+    side.transport._t1_expired()
+    assert side.log.reason == "the peer does not answer"
+
+
+async def test_the_retransmission_timer_backs_off_and_recovers() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    one.association.send(handle, b"x" * 3000)
+    one.take()
+    delays = []
+    for _ in range(5):
+        delays.append(one.transport._t3_delay())
+        one.transport._t3_expired()
+        assert one.take() != []
+    assert delays == sorted(delays)
+    assert delays[-1] == RTO_MOST
+    one.transport._t3_expired()
+    await carry(one, other)
+    assert one.transport._timeouts == 0
+    assert other.log.messages == [(handle, b"x" * 3000)]
+    assert not one.association.outstanding
+
+
+async def test_a_kick_sends_again_and_keeps_half_the_window() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    for _ in range(20):
+        one.association.send(handle, bytes(16_000))
+    await carry(one, other)
+    window = one.transport._cwnd
+    one.association.send(handle, b"lost")
+    one.take()
+    one.association.kick()
+    assert one.transport._cwnd >= window // 2
+    await carry(one, other)
+    assert other.log.messages[-1] == (handle, b"lost")
+    one.association.kick()
+    assert one.take() == []
+
+
+async def test_a_stream_reset_is_sent_until_it_is_answered() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    await carry(one, other)
+    one.association.close(handle)
+    assert kinds(one.take()) == ["ReconfigChunk"]
+    for _ in range(20):
+        one.transport._reconfig_timer_expired()
+    assert kinds(one.take()) == ["ReconfigChunk"] * 20
+    one.transport._reconfig_timer_expired()
+    await carry(one, other)
+    assert one.log.closed_channels == other.log.closed_channels == [handle]
+    one.transport._reconfig_timer_cancel()
+    one.transport._reconfig_timer_expired()
+    assert one.take() == []
+
+
+async def test_round_trip_times_stay_sensible_when_the_clock_jumps() -> None:
+    one, _ = await two_sides()
+    for measured in (-5000.0, 0.0, 1e9):
+        one.transport._update_rto(measured)
+        assert RTO_LEAST <= one.transport._rto <= RTO_MOST
+
+
+async def test_the_window_is_bounded_by_what_the_peer_takes() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    other.transport._advertised_rwnd = 5000
+    for _ in range(30):
+        one.association.send(handle, bytes(16_000))
+    await carry(one, other)
+    assert one.transport._cwnd <= 5000 + 1160
+    assert len(other.log.messages) == 30
