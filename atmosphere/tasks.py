@@ -9,6 +9,9 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
+CANCEL_AGAIN = 5.0
+"""Seconds after which a task that is to end, and did not, is cancelled once more."""
+
 
 class Tasks:
     """The background tasks of one object; `close` cancels and awaits all of them."""
@@ -40,8 +43,9 @@ class Tasks:
         """Cancel and await every task, except the one that is calling."""
         self._closed = True
         current = asyncio.current_task()
-        waiting = [task for task in self._tasks if task is not current]
-        for task in waiting:
-            task.cancel()
-        if waiting:
-            await asyncio.wait(waiting)
+        waiting = {task for task in self._tasks if task is not current}
+        while waiting:
+            for task in waiting:
+                task.cancel()
+            # Library code may lose a cancellation (asyncio.wait_for of Python 3.11 does), so it is repeated.
+            _, waiting = await asyncio.wait(waiting, timeout=CANCEL_AGAIN)

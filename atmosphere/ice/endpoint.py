@@ -122,7 +122,8 @@ class IceEndpoint:
     async def gathered(self, timeout: float) -> None:
         """Wait until every server has answered or failed, `timeout` seconds at most."""
         try:
-            await asyncio.wait_for(self._health.settled.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._health.settled.wait()
         except TimeoutError:
             return
 
@@ -185,7 +186,8 @@ class IceEndpoint:
     async def _pause(self, seconds: float) -> None:
         """Wait; a change of the network ends the wait."""
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
         except TimeoutError:
             return
 

@@ -145,7 +145,8 @@ class _Probe:
             self._a.socket.send(token, public_c)
             self._c.socket.send(token, public_a)
             try:
-                await asyncio.wait_for(arrived.wait(), HAIRPIN_INTERVAL)
+                async with asyncio.timeout(HAIRPIN_INTERVAL):
+                    await arrived.wait()
             except TimeoutError:
                 continue
             return True

@@ -127,7 +127,8 @@ async def _ask(
                 if not socket.sent:
                     return False
                 try:
-                    await asyncio.wait_for(answered.wait(), INTERVAL)
+                    async with asyncio.timeout(INTERVAL):
+                        await answered.wait()
                 except TimeoutError:
                     continue
                 return True

@@ -35,7 +35,8 @@ async def resolve(host: str, port: int, *, timeout: float = TIMEOUT) -> list[Add
         raise Unreachable("too many names are being looked up")
     threading.Thread(target=_look_up, args=(host, loop, answer), daemon=True, name=f"resolve {host}").start()
     try:
-        found = await asyncio.wait_for(answer, timeout)
+        async with asyncio.timeout(timeout):
+            found = await answer
     except TimeoutError:
         raise Unreachable(f"no answer from DNS for {host}") from None
     except (OSError, UnicodeError) as error:

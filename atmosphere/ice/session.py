@@ -186,7 +186,8 @@ class IceSession:
             if self._settled is None:
                 self._settled = self._loop.create_future()
             try:
-                await asyncio.wait_for(asyncio.shield(self._settled), timeout)
+                async with asyncio.timeout(timeout):
+                    await asyncio.shield(self._settled)
             except TimeoutError:
                 raise Unreachable(f"no path within {timeout:g} s") from None
         if self._ended is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -49,8 +50,9 @@ class NodeSettings:
 class Listeners:
     """The endpoint and the embedded signaling server, both on `port`."""
 
-    def __init__(self, settings: NodeSettings) -> None:
+    def __init__(self, settings: NodeSettings, is_member: Callable[[str], bool]) -> None:
         self._settings = settings
+        self._is_member = is_member
         self.endpoint = self._make_endpoint(settings.port)
         self.server: SignalingServer | None = None
 
@@ -87,7 +89,8 @@ class Listeners:
 
     async def _start_once(self) -> None:
         await self.endpoint.start()
-        server = SignalingServer(Settings())
+        # Strangers may leave word for members (joiners do), and get nothing else of us.
+        server = SignalingServer(Settings(), is_member=self._is_member)
         try:
             await server.start(list(self._settings.host) or None, self.port)
         except OSError as error:

@@ -100,7 +100,8 @@ class Node:
         self._lock.acquire()
         try:
             self._home = Home.open(self.home, self._wanted_name)
-            self._listeners = Listeners(self.settings)
+            self._roster = Roster(self._home)
+            self._listeners = Listeners(self.settings, lambda node_id: self._roster.member(node_id) is not None)
             await self._listeners.start()
         except BaseException:
             self._lock.release()
@@ -115,7 +116,6 @@ class Node:
 
     def _put_together(self) -> None:
         identity, endpoint = self._home.identity, self._listeners.endpoint
-        self._roster = Roster(self._home)
         self._meeting = Meeting(identity, self.settings, endpoint)
         self._signaler = Signaler(identity, self._roster, self._meeting, self._neighbours)
         self._dialer = Dialer(endpoint, identity)

@@ -18,7 +18,7 @@ from atmosphere.ice.candidate import Candidate
 MAX_SIGNAL = 8 * 1024
 MAX_CANDIDATES = 32
 
-SessionName = Annotated[str, Meta(min_length=4, max_length=32, pattern=r"^[A-Za-z0-9+/]+$")]
+SessionName = Annotated[str, Meta(min_length=4, max_length=32, pattern=r"^[A-Za-z0-9+/]+\Z")]
 CandidateLines = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=MAX_CANDIDATES)]
 
 

@@ -155,7 +155,8 @@ class Allocation:
         await self._tasks.close()
         if self._protocol is not None and state == "open":
             try:
-                await asyncio.wait_for(self._protocol.delete(), CLOSE_TIMEOUT)
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._protocol.delete()
             except (TimeoutError, OSError, stun.TransactionError) as error:
                 logger.debug("TURN server %s did not confirm the end: %s", self.endpoint.address[0], error)
         self._abandon()
@@ -218,7 +219,8 @@ class Allocation:
                 self._tasks.spawn(self._check(), "check")
             due = min(alive_at + KEEPALIVE, self._channels.deadline() or now + KEEPALIVE)
             try:
-                await asyncio.wait_for(self._wake.wait(), max(0.05, due - now))
+                async with asyncio.timeout(max(0.05, due - now)):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 
@@ -239,7 +241,8 @@ class Allocation:
     async def _last_question(self, protocol: UdpTurnProtocol | StreamTurnProtocol) -> None:
         # A server may answer no Binding at all (coturn's no-stun): only the allocation's own refresh decides.
         try:
-            await asyncio.wait_for(protocol.renew(), LAST_QUESTION)
+            async with asyncio.timeout(LAST_QUESTION):
+                await protocol.renew()
         except (TimeoutError, OSError, stun.TransactionError):
             self._lose("no answer")
             protocol.transport.close()
@@ -249,7 +252,8 @@ class Allocation:
         if protocol is None:
             return
         try:
-            await asyncio.wait_for(protocol.channel_bind(binding.number, binding.address), OPEN_TIMEOUT)
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                await protocol.channel_bind(binding.number, binding.address)
         except (TimeoutError, OSError, ValueError, stun.TransactionError) as error:
             logger.debug("TURN server %s: no channel to %s: %s", self.endpoint.address[0], binding.address, error)
             self._channels.failed(binding, time.monotonic())
