@@ -69,14 +69,29 @@ def _send(state: State, peer: str, paths: list[str], as_name: str | None) -> Non
     state.out.document(result)
     for line in lines(result):
         state.out.data(line)
+    _complain(state, result)
 
 
 def lines(result: Any) -> list[str]:
-    """A line a file or folder, and the sum."""
+    """A line for each file or folder that arrived, with its name over there, and one for the sum."""
     from atmosphere.cli.output import printable
 
-    saved = [f"{printable(entry['name'])} → {printable(entry['saved_as'])}" for entry in result["saved"]]
-    count = result["files"]
-    what = "1 file" if count == 1 else f"{count} files"
-    speed = f", {units.rate(result['bytes'] / result['seconds'])}" if result["seconds"] > 0 else ""
-    return [*saved, f"sent {what} ({units.size(result['bytes'])}) to {printable(result['peer'])}{speed}"]
+    arrived = [entry for entry in result["results"] if not entry["error"]]
+    tops = {entry["name"].split("/")[0]: entry["saved_as"].split("/")[0] for entry in arrived}
+    saved = [printable(name if name == there else f"{name} → {there}") for name, there in tops.items()]
+    what = "1 file" if result["files"] == 1 else f"{result['files']} files"
+    speed = units.rate(result["mb_per_s"] * 1e6)
+    return [*saved, f"sent {what} ({units.size(result['bytes'])}) to {printable(result['peer'])}, {speed}"]
+
+
+def _complain(state: State, result: Any) -> None:
+    """Name what did not arrive, and fail for it."""
+    from atmosphere.cli.output import printable
+    from atmosphere.errors import AtmosphereError
+
+    missing = [entry for entry in result["results"] if entry["error"]]
+    for entry in missing:
+        state.out.advise(printable(f"{entry['name']}: {entry['error']}"))
+    if missing:
+        count = "1 file was" if len(missing) == 1 else f"{len(missing)} files were"
+        raise AtmosphereError(f"{count} not sent", hint="send the same again: what arrived is not sent twice")
