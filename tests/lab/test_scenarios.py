@@ -174,6 +174,52 @@ def test_a_killed_node_is_back_within_20_seconds(lab: Lab, victim: str) -> None:
         pong(other, members[victim])
 
 
+def test_the_link_stays_when_the_public_box_goes(lab: Lab) -> None:
+    """Servers help at the beginning; a node that comes back without them finds its peer by what the mesh remembers."""
+    box = lab.public("box")
+    relay = Relay(box)
+    home = lab.home("home", "full-cone")
+    anna = Member(home.machine("anna"), *relay.options)
+    ben = Member(lab.machine("ben", "port-restricted"), *relay.options)
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "direct")
+    box.unplug()
+    pong(anna, ben)
+    ben.kill()
+    ben.serve()
+    all_connected([anna, ben], "direct")
+    pong(ben, anna)
+
+
+def test_a_router_that_was_restarted(lab: Lab) -> None:
+    """Every mapping is forgotten; the members are connected again without anybody doing anything."""
+    relay = Relay(lab.public("box"))
+    home = lab.home("anna-home", "port-restricted")
+    anna = Member(home.machine("anna"), *relay.options)
+    ben = Member(lab.machine("ben", "port-restricted"), *relay.options)
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "direct")
+    home.forget_flows()
+    until("the ping gets through", lambda: anna.atmosphere("ping", "ben", "-c", "1").returncode == 0)
+    all_connected([anna, ben], "direct")
+
+
+def test_a_cable_pulled_and_put_back(lab: Lab) -> None:
+    relay = Relay(lab.public("box"))
+    anna = Member(lab.machine("anna", "port-restricted"), *relay.options)
+    ben = Member(lab.machine("ben", "port-restricted"), *relay.options)
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "direct")
+    ben.machine.unplug()
+    until("anna notices", lambda: anna.peers()["ben"]["state"] != "connected", seconds=10)
+    ben.machine.plug()
+    all_connected([anna, ben], "direct")
+    pong(ben, anna)
+
+
 def test_a_node_killed_and_restarted_at_once_is_back_too(lab: Lab) -> None:
     """The other side still believes in the old link when the new one arrives."""
     relay = Relay(lab.public("box"))
