@@ -157,8 +157,15 @@ class IceEndpoint:
         kinds: dict[str, Kind] = {str(uri): "stun" for uri in self.settings.stun}
         kinds.update({str(server): "turn" for server in self.settings.turn})
         self._health.replace(kinds)
-        self._set_stun({str(uri): uri for uri in self.settings.stun})
+        self._set_stun({str(uri): uri for uri in self._binding_servers()})
         self._relays.set_servers(self.settings.turn)
+
+    def _binding_servers(self) -> list[ServerUri]:
+        """Whom to ask for our addresses: STUN servers, and TURN servers over UDP, which are that too (RFC 8656 §3)."""
+        if self.settings.policy == "relay":
+            return []
+        turn = [server.uri for server in self.settings.turn if server.uri.transport in (None, "udp")]
+        return [*self.settings.stun, *(ServerUri("stun", uri.host, uri.port) for uri in turn)]
 
     def _set_stun(self, wanted: dict[str, ServerUri]) -> None:
         for gone in [uri for uri in self._stun_tasks if uri not in wanted]:

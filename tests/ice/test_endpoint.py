@@ -248,6 +248,15 @@ async def test_candidates_trickle_into_live_sessions(monkeypatch: pytest.MonkeyP
             assert await exchange(session, [b"\x20still"])
 
 
+async def test_a_turn_server_tells_our_address_too() -> None:
+    with FakeTurnServer() as server:
+        server.sees = ("203.0.113.5", 40000)
+        turn = parse_turn(f"turn:{USER}:{PASSWORD}@127.0.0.1:{server.address[1]}")
+        async with IceEndpoint(IceSettings(("127.0.0.1",), turn=(turn,))) as endpoint:
+            await until(lambda: {"srflx", "relay"} <= {one.type for one in endpoint.candidates})
+            assert [(one.kind, one.ok, one.address) for one in endpoint.servers()] == [("turn", True, RELAYED)]
+
+
 async def test_direct_leaves_turn_servers_out_and_relay_everything_else() -> None:
     stun, turn = parse_stun("127.0.0.1:9"), parse_turn("turn:127.0.0.1:9")
     async with IceEndpoint(IceSettings(("127.0.0.1",), stun=(stun,), turn=(turn,), policy="direct")) as direct:

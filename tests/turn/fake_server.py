@@ -18,7 +18,9 @@ Address = tuple[str, int]
 
 
 class FakeTurnServer:
-    """Answers unless its method is in `silent`, with the error in `refused` where there is one; counts requests."""
+    """Answers unless its method is in `silent`, with the error in `refused` where there is one; counts requests.
+
+    `sees` is what it answers to Binding requests, instead of the truth."""
 
     def __init__(self, *, lifetime: int = 600) -> None:
         self.socket = UdpSocket.bind("127.0.0.1")
@@ -31,6 +33,7 @@ class FakeTurnServer:
         self.channels: dict[int, Address] = {}
         self.data: list[tuple[int, bytes]] = []
         self.client: Address | None = None
+        self.sees: Address | None = None
         self.attributes: dict[str, Any] = {}
 
     def close(self) -> None:
@@ -68,7 +71,9 @@ class FakeTurnServer:
     def _answer(self, request: Message) -> Message:
         method = request.message_method
         if method == Method.BINDING:
-            return Message(method, Class.RESPONSE, request.transaction_id, {"XOR-MAPPED-ADDRESS": self.client})
+            return Message(
+                method, Class.RESPONSE, request.transaction_id, {"XOR-MAPPED-ADDRESS": self.sees or self.client}
+            )
         if not request.check_message_integrity(KEY):
             return error_response(request, 401, "Unauthorized", {"REALM": REALM, "NONCE": b"nonce"})
         if method in self.refused:
