@@ -288,6 +288,10 @@ class Node:
 
     # What tests look at
 
+    @property
+    def bases(self) -> list[int]:
+        return list(self._senders)
+
     def events(self, kind: type[IceEvent]) -> list[tuple[float, IceEvent]]:
         return [(when, event) for when, event in self.log if isinstance(event, kind)]
 
