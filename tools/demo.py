@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 ATMOSPHERE = [sys.executable, "-m", "atmosphere"]
+HERE = "127.0.0.1"
 FILE_SIZE = 5_000_000
 PATIENCE = 60.0
 
@@ -44,8 +45,8 @@ class Terminal:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def type(self, *arguments: str, show: bool = True) -> str:
-        """Run `atmosphere …` to its end; its stdout. Failed when it does not exit with 0."""
+    def type(self, *arguments: str, show: bool = True, quote: bool = False) -> str:
+        """Run `atmosphere …` to its end; what it said (with `quote`, on stdout only). Failed when it exits badly."""
         if show:
             self._prompt(arguments)
         done = subprocess.run(
@@ -53,15 +54,16 @@ class Terminal:
             env=self._environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if quote else subprocess.STDOUT,
             text=True,
             check=False,
             timeout=PATIENCE,
         )
         if show:
-            say(done.stdout + done.stderr)
+            say(done.stdout + (done.stderr or ""))
         if done.returncode:
-            raise Failed(f"atmosphere {arguments[0]} ended with exit code {done.returncode}\n{done.stderr}")
+            raise Failed(f"atmosphere {arguments[0]} ended with exit code {done.returncode}")
         return done.stdout
 
     def start(self, *arguments: str) -> Service:
@@ -141,7 +143,7 @@ def digest(path: Path) -> str:
 
 def connected(terminal: Terminal, name: str) -> bool:
     """Whether the member called `name` is connected."""
-    peers = json.loads(terminal.type("--json", "peers", show=False))
+    peers = json.loads(terminal.type("--json", "peers", show=False, quote=True))
     return any(peer["name"] == name and peer["state"] == "connected" for peer in peers)
 
 
@@ -156,16 +158,15 @@ def wait_until_connected(terminal: Terminal, name: str) -> None:
 
 def show(anna: Terminal, ben: Terminal, relay: Terminal) -> None:
     """The whole story, step by step."""
-    services = [relay.start("relay", "--port", str(relay.port), "--public-host", "127.0.0.1")]
+    services = [relay.start("relay", "--host", HERE, "--port", str(relay.port))]
     servers = (
-        f"--signaling=ws://127.0.0.1:{relay.port}",
-        f"--stun=stun:127.0.0.1:{relay.port}",
-        "--no-port-mapping",
+        *("--host", HERE, "--no-port-mapping"),
+        *("--signaling", f"ws://{HERE}:{relay.port}", "--stun", f"stun:{HERE}:{relay.port}"),
     )
     try:
         anna.type("init", "demo", "--name", "anna")
         services.append(anna.start("serve", "--port", str(anna.port), *servers))
-        code = anna.type("join").strip()
+        code = anna.type("join", quote=True).strip()
         ben.type("join", code, "--name", "ben", "--port", str(ben.port), *servers)
         wait_until_connected(anna, "ben")
         ben.type("peers")
