@@ -325,10 +325,7 @@ class IceSession:
 
     def _timeout(self, armed: float) -> None:
         self._timer = None
-        now = max(self._loop.time(), armed)
-        deadline = self._agent.deadline()
-        if deadline is not None and deadline <= now:
-            self._agent.handle_timer(now)
+        self._agent.handle_timer(max(self._loop.time(), armed))
         self._flush()
 
     # its end
