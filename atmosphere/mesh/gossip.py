@@ -37,8 +37,8 @@ class Gossip:
         self.on_bye: Callable[[PeerLink, str], None] = lambda link, reason: None
 
     def welcome(self, link: PeerLink) -> None:
-        """First words to a new neighbour: what we hold, and every contact."""
-        link.post(wire.Have(self._roster.fact_ids()))
+        """First words to a new neighbour: a digest of what we hold, and every contact."""
+        link.post(wire.Digest(self._roster.digest()))
         self._post_contacts([link], self._roster.contacts.encoded())
 
     def handle(self, link: PeerLink, message: wire.Message) -> None:
@@ -50,6 +50,9 @@ class Gossip:
                 self._pong(link, number)
             case wire.Signal():
                 self._signal(link, message)
+            case wire.Digest(digest):
+                if digest != self._roster.digest():
+                    link.post(wire.Have(self._roster.fact_ids()))
             case wire.Have(ids):
                 self._post_facts([link], self._roster.facts_beyond(ids))
             case wire.Facts(facts):

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -96,6 +97,8 @@ class Node:
 
     async def start(self) -> None:
         """Take the home, bind the port, and begin to reach every member."""
+        # These imports take long: here, not in the first link's handshake, where they would look like a slow path.
+        await asyncio.to_thread(import_module, "atmosphere.sctp.library")
         self._lock = Lock(self.home)
         self._lock.acquire()
         try:

@@ -114,6 +114,10 @@ class Roster:
         """The facts that prove a node's membership, at most as many as a greeting takes."""
         return self._facts.proof(node_id)[:32] if self._facts else []
 
+    def digest(self) -> bytes:
+        """32 bytes that are equal on two nodes exactly when they hold the same facts."""
+        return self._known().digest()
+
     def fact_ids(self) -> list[bytes]:
         """The ids of all facts."""
         return self._facts.ids() if self._facts else []

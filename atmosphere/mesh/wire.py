@@ -69,6 +69,12 @@ class Have(msgspec.Struct, tag=5, array_like=True, frozen=True):
     ids: FactIds
 
 
+class Digest(msgspec.Struct, tag=12, array_like=True, frozen=True):
+    """A digest of all the facts its sender holds; who holds others answers with Have."""
+
+    digest: Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
 class Facts(msgspec.Struct, tag=6, array_like=True, frozen=True):
     """Memberships and revocations that the receiver may lack."""
 
@@ -107,7 +113,7 @@ class Bye(msgspec.Struct, tag=11, array_like=True, frozen=True):
     reason: Annotated[str, Meta(max_length=64)]
 
 
-Message = Hello | Redeem | Granted | Denied | Have | Facts | Contacts | Signal | Ping | Pong | Bye
+Message = Hello | Redeem | Granted | Denied | Digest | Have | Facts | Contacts | Signal | Ping | Pong | Bye
 
 _decoder = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()

@@ -15,6 +15,7 @@ MESSAGES: list[wire.Message] = [
     wire.Redeem(wire.PROTOCOL, "ab" * 8, b"p" * 32, "laptop"),
     wire.Granted("home", b"r" * 32, [b"fact", b"other"]),
     wire.Denied("used", "the code was used"),
+    wire.Digest(b"d" * 32),
     wire.Have([b"i" * 16]),
     wire.Facts([b"fact"]),
     wire.Contacts([b"contact"]),
