@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from atmosphere.cli.control.server import Report
 from atmosphere.errors import LinkError
-from atmosphere.mesh import bench, files_send, files_wire
+from atmosphere.mesh import bench, files
 
 if TYPE_CHECKING:
     from atmosphere.cli.daemon.faces import NodeFace, PeerFace
@@ -28,13 +28,11 @@ def register(node: NodeFace, inbox: Path) -> None:
     """Let the members of the mesh send files into `inbox` and measure."""
 
     async def receive(stream: Any) -> None:
-        from atmosphere.mesh import files
-
-        for result in await files.receive_files(stream, inbox):
-            logger.info("received %s", result)
+        for result in await files.receive_files(stream, inbox, peer_name=stream.peer.id):
+            logger.info("from %s: %s %s", stream.peer.name, result.saved_as or result.name, result.error or "received")
 
     node.on_stream(bench.STREAM, bench.serve)
-    node.on_stream(files_wire.STREAM, receive)
+    node.on_stream(files.STREAM, receive)
 
 
 async def send(peer: PeerFace, paths: Sequence[str], as_name: str | None, report: Report) -> dict[str, Any]:
@@ -59,15 +57,15 @@ async def send(peer: PeerFace, paths: Sequence[str], as_name: str | None, report
 
 async def _attempt(
     peer: PeerFace, paths: Sequence[str], as_name: str | None, progress: _Progress
-) -> list[files_send.FileResult]:
-    stream = await peer.open_stream(files_wire.STREAM)
+) -> list[files.FileResult]:
+    stream = await peer.open_stream(files.STREAM)
     try:
-        return await files_send.send_paths(stream, [Path(path) for path in paths], as_name=as_name, progress=progress)
+        return await files.send_paths(stream, [Path(path) for path in paths], as_name=as_name, progress=progress)
     finally:
         await stream.close()
 
 
-def _summary(peer: PeerFace, results: list[files_send.FileResult], seconds: float) -> dict[str, Any]:
+def _summary(peer: PeerFace, results: list[files.FileResult], seconds: float) -> dict[str, Any]:
     arrived = [result for result in results if result.ok]
     moved = sum(result.size - result.resumed_at for result in arrived)
     return {

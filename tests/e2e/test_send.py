@@ -1,0 +1,64 @@
+"""Files and folders between two real nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from pathlib import Path
+
+from tests.e2e.machine import Machine
+
+SIZE = 3_000_000
+
+
+def filled(path: Path, size: int, seed: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(random.Random(seed).randbytes(size))
+    return path
+
+
+def same(first: Path, second: Path) -> bool:
+    return hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
+
+
+def test_a_file_and_never_over_another(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = pair
+    film, inbox = filled(tmp_path / "film.bin", SIZE), desk.home / "inbox"
+    sent = laptop.json("send", str(film), "desk")
+    assert (sent["peer"], sent["files"], sent["bytes"]) == ("desk", 1, SIZE)
+    assert same(film, inbox / "film.bin")
+    filled(film, 1000, seed=2)
+    again = laptop.run("send", str(film), "desk")
+    assert "sent 1 file (1.0 kB) to desk" in again.stdout
+    assert (inbox / "film.bin").stat().st_size == SIZE
+    assert len([path for path in inbox.iterdir() if path.suffix == ".bin"]) == 2
+
+
+def test_folders_and_stdin(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = pair
+    filled(tmp_path / "pics" / "sub" / "b.jpg", 70_000)
+    filled(tmp_path / "pics" / "a.jpg", 10)
+    (tmp_path / "pics" / "empty").mkdir()
+    laptop.run("send", str(tmp_path / "pics"), "desk")
+    inbox = desk.home / "inbox"
+    assert same(tmp_path / "pics" / "sub" / "b.jpg", inbox / "pics" / "sub" / "b.jpg")
+    assert (inbox / "pics" / "empty").is_dir()
+    laptop.run("send", "-", "desk", "--as", "notes.txt", input="from a pipe\n")
+    assert (inbox / "notes.txt").read_text() == "from a pipe\n"
+
+
+def test_hostile_names_stay_in_the_inbox(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = pair
+    before = set(os.listdir(desk.home))
+    laptop.run("send", "-", "desk", "--as", "../../identity.pem", input="mine now")
+    laptop.run("send", "-", "desk", "--as", "..", input="x")
+    assert set(os.listdir(desk.home)) - before <= {"inbox"}
+    assert b"PRIVATE KEY" in (desk.home / "identity.pem").read_bytes()
+
+
+def test_to_nobody(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    _, laptop = pair
+    film = filled(tmp_path / "film.bin", 10)
+    assert "desk" in laptop.run("send", str(film), "nobody", code=1).stderr
+    assert laptop.run("send", str(tmp_path / "missing"), "desk", code=1).stderr.startswith("Error: No such file")
