@@ -12,14 +12,19 @@ from atmosphere.channels.credit import ReceiveCredit, SendCredit
 from atmosphere.errors import ChannelClosed
 from atmosphere.sctp.interface import MAX_MESSAGE, ChannelOptions
 
-MAX_UNRELIABLE_MESSAGES, MAX_UNRELIABLE_BYTES = 1024, 1024 * 1024
+MAX_UNRELIABLE_MESSAGES, MAX_UNRELIABLE_BYTES = 1024, 256 * 1024
 """What a channel that may lose messages keeps for its reader; the newest beyond that are lost."""
 MAX_PLAIN_MESSAGES, MAX_PLAIN_BYTES = 1024, 16 * 1024 * 1024
 """What a reliable channel of a peer without credit (any other WebRTC stack) keeps before it is closed with an error."""
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""What all channels of a link without credit keep together."""
 
 
 class Carrier(Protocol):
     """What a channel needs of its link."""
+
+    held: int
+    """Bytes that the link's channels without credit keep for their readers."""
 
     def send_message(self, handle: int, data: bytes | str) -> None:
         """Queue one message."""
@@ -171,7 +176,7 @@ class Channel:
         if not self._inbox:
             return None
         message, size = self._inbox.popleft()
-        self._inbox_bytes -= size
+        self._keep(-size)
         if self._credited and not self.closed:
             self._grant(self._receive_credit.consume(size))
         return message
@@ -180,6 +185,7 @@ class Channel:
         """Close at once, or (with `discard`) without sending what is queued."""
         if self._closing or self.end_reason is not None:
             return
+        self._release()
         self._closing = True
         self._carrier.close_channel(self.id, discard=discard)
         self.changed()
@@ -198,7 +204,7 @@ class Channel:
         elif not self._fits(size):
             return
         self._inbox.append((data, size))
-        self._inbox_bytes += size
+        self._keep(size)
         self.changed()
 
     def granted(self, limit: int) -> None:
@@ -215,6 +221,7 @@ class Channel:
     def ended(self, reason: str, *, with_link: bool) -> None:
         """The channel is gone; what came in before stays to be read."""
         if self.end_reason is None:
+            self._release()
             self.end_reason, self.link_ended = reason, with_link
             self.changed()
 
@@ -226,15 +233,26 @@ class Channel:
 
     # -- inside
 
+    def _keep(self, size: int) -> None:
+        """Count what waits for the reader, here and in the link; what is left at the end is only the reader's."""
+        self._inbox_bytes += size
+        if not self._credited and not self.closed:
+            self._carrier.held += size
+
+    def _release(self) -> None:
+        if not self._credited and not self.closed:
+            self._carrier.held -= self._inbox_bytes
+
     def _fits(self, size: int) -> bool:
         """Whether a message of a channel without credit is kept."""
+        shared = self._carrier.held + size <= MAX_HELD_BYTES
         if self._options.reliable:
-            if len(self._inbox) < MAX_PLAIN_MESSAGES and self._inbox_bytes + size <= MAX_PLAIN_BYTES:
+            if shared and len(self._inbox) < MAX_PLAIN_MESSAGES and self._inbox_bytes + size <= MAX_PLAIN_BYTES:
                 return True
             self.ended("the messages that nobody read became too many", with_link=False)
             self._carrier.close_channel(self.id, discard=True)
             return False
-        if len(self._inbox) < MAX_UNRELIABLE_MESSAGES and self._inbox_bytes + size <= MAX_UNRELIABLE_BYTES:
+        if shared and len(self._inbox) < MAX_UNRELIABLE_MESSAGES and self._inbox_bytes + size <= MAX_UNRELIABLE_BYTES:
             return True
         self.dropped += 1
         return False

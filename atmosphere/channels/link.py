@@ -67,6 +67,7 @@ class Link:
         self._mesh_channel: Channel | None = None
         self.on_datagram: Callable[[bytes], None] = _ignore
         self.datagrams_dropped = 0
+        self.held = 0
         self.bytes_sent = 0
         self.bytes_received = 0
         self._association: Association = SctpAssociation(
@@ -89,7 +90,8 @@ class Link:
             async with asyncio.timeout(timeout):
                 await self._settled.wait()
         if self._end_reason is not None:
-            raise LinkError(f"the link could not be made: {self._end_reason}")
+            kind = Unreachable if self._session.timed_out else LinkError
+            raise kind(f"the link could not be made: {self._end_reason}")
         if not self._settled.is_set():
             layer = "the DTLS handshake" if self._session.state == "handshaking" else "the SCTP handshake"
             self.abort("no answer in time")
@@ -259,6 +261,8 @@ class Link:
 
     def on_channel_closed(self, handle: int, reason: str) -> None:
         """A channel is gone."""
+        if handle in (wire.CONTROL_ID, wire.DATAGRAM_ID) and not self._plain and self.established:
+            self.abort("the peer closed a channel that belongs to the link")
         self._control.forget(handle)
         self._inbound.release(handle)
         self._streams.pop(handle, None)

@@ -36,7 +36,8 @@ ANSWER_INTERVAL = 0.1
 MAX_PENDING = 1024
 _CIPHERS = b"ECDHE+ECDSA+AESGCM:ECDHE+ECDSA+CHACHA20"
 _SRTP_PROFILES = b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
-_BIO_READ = 65536
+_FLIGHT, _RECORD = 65536, 17 * 1024
+"""Bytes in the largest flight, and in the largest record with its header."""
 
 State = Literal["handshaking", "connected", "closed", "failed"]
 
@@ -110,6 +111,7 @@ class DtlsSession:
         self._peer: x509.Certificate | None = None
         self.state: State = "handshaking"
         self.reason = ""
+        self.timed_out = False
         if client:
             self._handshake(now)
 
@@ -167,7 +169,7 @@ class DtlsSession:
             return
         try:
             self._ssl.send(data)
-            self._outgoing.append(self._ssl.bio_read(_BIO_READ))
+            self._outgoing.append(self._ssl.bio_read(_RECORD))
         except SSL.Error as error:
             self._end("failed", _reason(error))
 
@@ -176,6 +178,7 @@ class DtlsSession:
         if self.state != "handshaking":
             return
         if now >= self._give_up_at:
+            self.timed_out = True
             self._end("failed", "the DTLS handshake took too long")
         elif self._resend_at is not None and now >= self._resend_at:
             self._outgoing.extend(self._flight)
@@ -259,7 +262,7 @@ class DtlsSession:
         """Take the data of up to `count` records."""
         try:
             for _ in range(count):
-                self._incoming.append(self._ssl.recv(_BIO_READ))
+                self._incoming.append(self._ssl.recv(_RECORD))
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -269,7 +272,7 @@ class DtlsSession:
 
     def _written(self) -> list[bytes]:
         try:
-            return records.pack(records.split(self._ssl.bio_read(_BIO_READ)), MTU)
+            return records.pack(records.split(self._ssl.bio_read(_FLIGHT)), MTU)
         except SSL.WantReadError:
             return []
 

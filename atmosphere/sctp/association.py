@@ -29,6 +29,7 @@ DCEP, STRING, BINARY, STRING_EMPTY, BINARY_EMPTY = 50, 51, 53, 56, 57
 MAX_PEER_CHANNELS = 1024
 MAX_WAITING_PACKETS = 1024
 LOW_MARK = 32 * 1024
+LOUD_ERRORS = 10
 _EMPTY = b"\0"
 
 
@@ -348,4 +349,5 @@ class SctpAssociation:
             call(*arguments)
         except Exception:  # a hostile packet or a faulty handler must not end the association
             self.contained += 1
-            logger.warning("an error was contained", exc_info=True)
+            level = logging.WARNING if self.contained <= LOUD_ERRORS else logging.DEBUG
+            logger.log(level, "an error was contained", exc_info=True)

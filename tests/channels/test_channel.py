@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from atmosphere.channels import wire
-from atmosphere.channels.channel import MAX_PLAIN_BYTES, MAX_UNRELIABLE_MESSAGES, Channel
+from atmosphere.channels.channel import MAX_HELD_BYTES, MAX_PLAIN_BYTES, MAX_UNRELIABLE_MESSAGES, Channel
 from atmosphere.channels.credit import WINDOW, cost
 from atmosphere.errors import ChannelClosed
 from atmosphere.sctp.interface import ChannelOptions
@@ -20,6 +20,7 @@ class Carrier:
         self.closed: list[bool] = []
         self.aborted: list[str] = []
         self.room = True
+        self.held = 0
 
     def send_message(self, handle: int, data: bytes | str) -> None:
         self.sent.append(data)
@@ -126,6 +127,21 @@ async def test_without_credit_a_full_reliable_channel_is_closed() -> None:
     assert carrier.closed == [True]
     with pytest.raises(ChannelClosed, match="too many"):
         ours.try_send(b"x")
+
+
+async def test_all_channels_without_credit_share_a_bound() -> None:
+    carrier = Carrier()
+    channels = [channel(carrier, credited=False) for _ in range(5)]
+    for ours in channels:
+        for _ in range(MAX_PLAIN_BYTES // 2**18):
+            ours.arrived(bytes(2**18))
+    assert [ours.end_reason is None for ours in channels] == [True] * 4 + [False]
+    assert carrier.held == MAX_HELD_BYTES
+    channels[0].take()
+    channels[1].shut()
+    channels[2].ended("x", with_link=False)
+    channels[2].take()
+    assert carrier.held == 2 * MAX_PLAIN_BYTES - 2**18
 
 
 async def test_what_comes_after_closing_is_dropped() -> None:

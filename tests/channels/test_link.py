@@ -10,6 +10,7 @@ from atmosphere.channels.inbound import MAX_OPEN
 from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import ChannelClosed, LinkError, Unreachable
+from atmosphere.sctp.association import SctpAssociation
 from atmosphere.sctp.interface import MAX_MESSAGE
 from tests.channels.pipe import ALICE, BOB, End, Weather, no_tasks, path, two_links, within
 
@@ -282,12 +283,14 @@ async def test_a_path_that_changed_is_used_at_once() -> None:
         transport = client._transport
         assert isinstance(transport, End)
         transport.dead = True
+        assert isinstance(client._association, SctpAssociation)
+        client._association._transport._timeouts = 8  # its own timer would take three seconds now
         channel = await client.open_channel("c")
         await channel.send("over the new path")
         await asyncio.sleep(0)
         transport.dead = False
         client.path_changed()
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(2.5):
             assert await (await arrived.get()).receive() == "over the new path"
     client.path_changed()
 
@@ -315,3 +318,16 @@ async def test_the_last_words_are_said_twice() -> None:
         assert len(transport.sent) == 4
         assert transport.sent[:2] == transport.sent[2:]
         assert await asyncio.wait_for(server.wait_closed(), 2) == "good night"
+
+
+async def test_a_peer_that_closes_the_links_own_channel_is_cut_off() -> None:
+    async with two_links() as (client, server):
+        client._association.close(wire.CONTROL_ID)
+        assert "belongs to the link" in await asyncio.wait_for(server.wait_closed(), 5)
+
+
+async def test_a_dtls_handshake_that_takes_too_long_is_unreachable() -> None:
+    link = Link(path()[0], ALICE, client=True)
+    link._session.handle_timer(asyncio.get_running_loop().time() + 60)
+    with pytest.raises(Unreachable, match="too long"):
+        await link.start()
