@@ -61,7 +61,6 @@ class Agent:
         self._now = now
         self._expected_at = now
         self._remote_seen = False
-        self._remote_ended = False
 
     # What it is told
 
@@ -101,7 +100,6 @@ class Agent:
 
     def end_of_remote_candidates(self, now: float) -> None:
         """The remote has no more candidates to send; checks go on all the same, as its NAT may open late."""
-        self._remote_ended = True
         self.handle_timer(now)
 
     def receive(self, message: Message, raw: bytes, base: int, source: Address, now: float) -> None:

@@ -13,7 +13,7 @@ from atmosphere.ice.pair import CandidatePair, PairState
 
 __all__ = ["Nominations", "Nominator"]
 
-RELAY_PATIENCE = 0.2
+RELAY_PATIENCE = 0.1
 DIRECT_HOPE = 0.5
 RTT_SLACK = 0.02
 
@@ -50,8 +50,9 @@ class Nominator:
     def is_upgrade(self, pairs: CheckList, pair: CandidatePair, now: float) -> bool:
         """Whether to move from the selected pair to `pair`, which has just answered.
 
-        Direct always beats relayed. Within a class a better rank does, unless the round trip is clearly longer. A pair
-        that died under us lately has to wait.
+        Direct always beats relayed. Within a class a pair does whose worse end is better (a choice between two relays'
+        better ends is not worth moving for), unless the round trip is clearly longer. A pair that died under us lately
+        has to wait.
         """
         selected = pairs.selected
         if selected is None or pair is selected or not pair.is_valid or now < pair.distrusted_until:
@@ -60,7 +61,7 @@ class Nominator:
             return selected.is_relayed
         if pair.rtt is not None and selected.rtt is not None and pair.rtt > 1.5 * selected.rtt + RTT_SLACK:
             return False
-        return pairs.rank(pair) > pairs.rank(selected)
+        return pairs.rank(pair)[1] >> 32 > pairs.rank(selected)[1] >> 32
 
 
 class Nominations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -60,8 +61,8 @@ def test_a_relay_waits_for_direct_pairs_that_started_lately_but_not_long() -> No
     succeed(nominator, relay, 0.1)
     pair, until = nominator.choose(pairs, 0.1)
     assert pair is None
-    assert until == pytest.approx(0.35), "the most a relay waits beyond its own success"
-    assert nominator.choose(pairs, 0.36) == (relay, math.inf)
+    assert until == pytest.approx(0.25), "the most a relay waits beyond its own success"
+    assert nominator.choose(pairs, 0.26) == (relay, math.inf)
     succeed(nominator, direct, 0.2)
     assert nominator.choose(pairs, 0.2) == (direct, math.inf)
     assert better_relay.state is PairState.IN_PROGRESS
@@ -73,7 +74,9 @@ def test_a_relay_that_comes_late_does_not_wait_for_what_was_silent_so_far() -> N
     succeed(nominator, relay, 2.0)
     assert nominator.choose(pairs, 2.0) == (relay, math.inf)
     direct.first_sent_at = math.inf  # not even sent: that is recent
-    assert nominator.choose(pairs, 2.0) == (None, 2.25)
+    pair, until = nominator.choose(pairs, 2.0)
+    assert pair is None
+    assert until == pytest.approx(2.15)
 
 
 def test_upgrades() -> None:
@@ -94,6 +97,17 @@ def test_upgrades() -> None:
     assert nominator.is_upgrade(pairs, second, 5.0)
     second.state = PairState.FAILED
     assert not nominator.is_upgrade(pairs, second, 5.0)
+
+
+def test_the_better_end_of_a_pair_is_not_worth_moving_for() -> None:
+    pairs, (best, second) = make(False, False)
+    nominator = Nominator(0.05)
+    pairs.selected = second
+    for pair in (best, second):
+        succeed(nominator, pair, 0.0)
+        pair.local = replace(pair.local, priority=7)
+    assert pairs.rank(best) > pairs.rank(second)
+    assert not nominator.is_upgrade(pairs, best, 0.0)
 
 
 def test_a_better_rank_is_not_worth_a_longer_way_but_direct_always_is() -> None:
