@@ -8,8 +8,9 @@
 All else is dropped without a word and counted. Nothing is remembered of a stranger before it is authenticated.
 
 Two sessions with one remote endpoint (both sides dialed at once) would share an address, and DTLS has nothing to tell
-them apart. As soon as both are seen to be alive, the one whose dialer has the smaller ufrag stays, which both ends
-judge alike; the other fails as superseded. While only one is alive (the remote was restarted) that one has the address.
+them apart. As soon as both are seen to be alive, one fails as superseded: the younger where one is clearly older, so
+that no later dial cuts a link, else the one whose dialer has the greater ufrag. Both ends judge alike. While only one
+is alive (the remote was restarted) that one has the address.
 What decides is answers to our checks, for they prove that the remote receives at that address: a check can be sent with
 a forged source, and takes an address only from a session that has no path there.
 """
@@ -46,10 +47,12 @@ __all__ = ["SUPERSEDED", "Mux"]
 
 logger = logging.getLogger(__name__)
 
-SUPERSEDED = "superseded: both sides dialed, the other session stays"
+SUPERSEDED = "superseded by another session with the same peer"
 GENERATION = 60.0
 """Seconds after which transaction ids and ended sessions start to be forgotten; they are gone after twice that."""
 MAX_ENDED = 4096
+CLEARLY_OLDER = 10.0
+"""Seconds; signaling and round trips make the ages that two ends see differ by less."""
 
 Address = tuple[str, int]
 Question = tuple[IceSession, int, Address]
@@ -179,7 +182,10 @@ class Mux:
         """Both had answers from that address. If the one still had after the other showed itself, both are alive."""
         claims = (owner.claims[key], session.claims[key])
         if max(claim.seen_at for claim in claims) < min(claim.answered_at for claim in claims):
+            elder, younger = sorted((owner, session), key=lambda one: one.created_at)
             stays, goes = sorted((owner, session), key=lambda one: one.dialer_ufrag)
+            if younger.created_at - elder.created_at >= CLEARLY_OLDER:
+                stays, goes = elder, younger
             self._routes[key] = stays
             goes.fail(SUPERSEDED)
         else:

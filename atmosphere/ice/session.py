@@ -109,6 +109,7 @@ class IceSession:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._router = router
+        self.created_at = self._loop.time()
         self._agent = Agent(controlling=controlling, local=local, remote=remote, now=self._loop.time(), policy=policy)
         self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
         self.dialer_ufrag = local.ufrag if controlling else remote.ufrag

@@ -164,6 +164,18 @@ async def test_of_two_that_live_the_smaller_dialer_stays(order: tuple[str, str])
     mux.close()
 
 
+@pytest.mark.parametrize("order", [("dialerA", "dialerB"), ("dialerB", "dialerA")])
+async def test_no_later_dial_cuts_a_link(order: tuple[str, str]) -> None:
+    mux, base, met = make()
+    for remote in order:
+        mux.receive(base, check(remote), SOURCE)
+    met[0].created_at -= module.CLEARLY_OLDER
+    answer(mux, base, order[0])
+    answer(mux, base, order[1])
+    assert mux.sessions == [met[0]]
+    mux.close()
+
+
 async def test_a_restarted_remote_takes_its_address_back_and_the_dead_session_stays_harmless() -> None:
     mux, base, met = make()
     mux.receive(base, check("dialerA"), SOURCE)
