@@ -66,6 +66,19 @@ async def test_a_dialer_needs_no_answer() -> None:
         assert session.bytes_sent == session.bytes_received == 1206
 
 
+async def test_over_ipv6_and_over_both() -> None:
+    both = IceSettings(addresses=("::1", "127.0.0.1"))
+    async with IceEndpoint(both) as host, IceEndpoint(IceSettings(addresses=("::1",))) as six, IceEndpoint(both) as two:
+        listen(host)
+        assert {one.family for one in host.candidates} == {4, 6}
+        for dialer in (six, two):
+            session = dial(host, dialer)
+            await session.connected(5)
+            assert session.path is not None
+            assert (session.path.family, session.path.remote.address) == (6, "::1")
+            assert await exchange(session, [b"\x20six"])
+
+
 async def test_twenty_dialers_at_once() -> None:
     async with IceEndpoint(LOOPBACK) as host:
         listen(host)

@@ -45,9 +45,12 @@ def rest_credentials(lifetime: float = 3600, user: str = "anna") -> tuple[str, s
 
 
 @asynccontextmanager
-async def running_coturn(folder: Path, *, rest: bool = False, port: int = 0) -> AsyncIterator[Coturn]:
-    """coturn for static users or, with `rest`, for time-limited credentials."""
+async def running_coturn(
+    folder: Path, *, rest: bool = False, port: int = 0, certificate: tuple[Path, Path] | None = None
+) -> AsyncIterator[Coturn]:
+    """coturn for static users or, with `rest`, for time-limited credentials; with a certificate over TLS, too."""
     port = port or free_port()
+    tls = ["--no-tls"] if certificate is None else [f"--cert={certificate[0]}", f"--pkey={certificate[1]}"]
     users = ["--use-auth-secret", f"--static-auth-secret={SECRET}"] if rest else [f"--user={USER}:{PASSWORD}"]
     process = await asyncio.create_subprocess_exec(
         "turnserver",
@@ -59,7 +62,8 @@ async def running_coturn(folder: Path, *, rest: bool = False, port: int = 0) -> 
         "--lt-cred-mech",
         *users,
         "--allow-loopback-peers",
-        "--no-tls",
+        *tls,
+        f"--tls-listening-port={port}",
         "--no-dtls",
         "--no-cli",
         "--verbose",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from atmosphere.errors import Refused
+from atmosphere.errors import Refused, Unreachable
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.health import ServerHealth
 from atmosphere.ice.settings import IceSettings, PathPolicy, parse_stun, parse_turn
@@ -81,6 +86,45 @@ async def until_echoed(
         except TimeoutError:
             continue
         return
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost and its key, as files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "cert.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    no_password = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password
+    files[1].write_bytes(key.private_bytes(*pem))
+    return files
+
+
+async def test_over_tls_the_certificate_counts(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    async with running_coturn(tmp_path, certificate=certificate) as server:
+        address = ("127.0.0.1", server.port)
+        trusting = ssl.create_default_context(cafile=str(certificate[0]))
+        good = Allocation(TurnEndpoint(address, "tls", USER, PASSWORD, host="localhost", tls=trusting))
+        await good.open()
+        assert good.relayed[0] == "127.0.0.1"
+        await good.close()
+        for host, context in (("localhost", None), ("elsewhere.example", trusting)):
+            bad = Allocation(TurnEndpoint(address, "tls", USER, PASSWORD, host=host, tls=context))
+            with pytest.raises(Unreachable, match="certificate is not valid"):
+                await bad.open()
 
 
 async def test_wrong_credentials_are_named(coturn: Coturn) -> None:
