@@ -88,6 +88,8 @@ class BaseTransport(RTCSctpTransport):
         self._timeouts = 0
         self._held = 0
         self._scan = False
+        self._unreported = 0
+        self._report_handle: asyncio.Handle | None = None
         self._over = False
         self._end_reason = "the association failed"
 
@@ -121,6 +123,8 @@ class BaseTransport(RTCSctpTransport):
             self._t1_cancel()
             self._t2_cancel()
             self._t3_cancel()
+            if self._report_handle is not None:
+                self._report_handle.cancel()
             if not self._over:
                 self._over = True
                 self._owner.transport_closed(self._end_reason)

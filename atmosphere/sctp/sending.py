@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from atmosphere.sctp.base import WINDOW_MOST, run
+from atmosphere.sctp.base import MODULO, WINDOW_MOST, run
 from atmosphere.sctp.library import SackChunk
-from atmosphere.sctp.receiving import ReceivingTransport
+from atmosphere.sctp.receiving import REPORT_EVERY, ReceivingTransport
 
 HANDSHAKE_RESEND, HANDSHAKE_RESEND_MOST, HANDSHAKE_TRIES = 0.4, 1.0, 30
 RTO_LEAST, RTO_MOST = 0.4, 3.0
@@ -27,7 +27,11 @@ class SendingTransport(ReceivingTransport):
             self._timeouts = 0
         self._scan = self._scan or bool(chunk.gaps)
         self._cwnd = min(self._cwnd, WINDOW_MOST, max(chunk.advertised_rwnd, 4096))
+        newly, window = (chunk.cumulative_tsn - self._last_sacked_tsn) % MODULO, self._cwnd
         await super()._receive_sack_chunk(chunk)
+        if window < self._cwnd <= self._ssthresh and newly > 1:
+            # Slow start counts what was acknowledged, not how often (RFC 3465): acknowledgements come for several.
+            self._cwnd = min(self._cwnd + (min(newly, REPORT_EVERY) - 1) * SEGMENT, WINDOW_MOST)
 
     async def _transmit(self) -> None:
         """As aiortc's, which always looks through all that is in flight; that is needed only after a loss."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiortc.rtcsctptransport import DataChunk, ForwardTsnChunk, InitAckChunk, InitChunk
 
@@ -26,6 +28,7 @@ async def test_order_repetition_and_ranges_across_the_wrap(first: int) -> None:
     assert (sack.cumulative_tsn, sack.gaps) == (first, [(2, 3), (6, 6)])
     for ahead in (1, 4, 5):
         other.association.receive(one.forge(data(first + ahead)))
+    await asyncio.sleep(0)
     sack = report(other.take()[-1])
     assert (sack.cumulative_tsn, sack.gaps) == ((first + 6) % MODULO, [])
 
@@ -90,3 +93,17 @@ async def test_a_wrong_checksum_is_dropped() -> None:
     packet[-1] ^= 1
     other.association.receive(bytes(packet))
     assert kinds(other.take()) == []
+
+
+async def test_packets_in_order_are_acknowledged_together() -> None:
+    one, other = await two_sides()
+    tsn = other.transport._last_received_tsn
+    for index in range(1, 7):
+        other.association.receive(one.forge(data(tsn + index)))
+    assert kinds(other.out) == ["SackChunk"]
+    await asyncio.sleep(0)
+    assert [report(packet).cumulative_tsn for packet in other.take()] == [(tsn + 4) % MODULO, (tsn + 6) % MODULO]
+    other.association.receive(one.forge(data(tsn + 7)))
+    other.association.abort("enough")
+    await asyncio.sleep(0)
+    assert kinds(other.take()) == ["AbortChunk"]
