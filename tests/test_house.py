@@ -20,7 +20,7 @@ ONLY_IN = {"aioice": "atmosphere/stun/library.py", "aiortc": "atmosphere/sctp/li
 """Libraries whose private names we use, and the one file that may."""
 
 TASK_OWNERS = {"atmosphere/tasks.py", "signaling/client.py", "signaling/pool.py", "signaling/server.py"}
-"""Everybody else starts tasks through atmosphere.tasks, or in a TaskGroup; signaling's objects keep and end their own."""
+"""Everybody else starts tasks through atmosphere.tasks, or in a TaskGroup; signaling's objects own theirs."""
 
 HEAVY = ("aioice", "aiortc", "av", "cryptography", "OpenSSL", "websockets", "asyncio")
 """What `atmosphere --help` must not wait for."""

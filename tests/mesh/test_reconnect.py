@@ -25,7 +25,18 @@ class FakePeer:
 
     def __init__(self) -> None:
         self.link: FakeLink | None = None
-        self.trying = False
+        self.idle = asyncio.Event()
+
+    @property
+    def trying(self) -> bool:
+        return not self.idle.is_set()
+
+    @trying.setter
+    def trying(self, trying: bool) -> None:
+        if trying:
+            self.idle.clear()
+        else:
+            self.idle.set()
 
 
 class Attempts:
@@ -72,8 +83,7 @@ async def test_it_dials_at_once_and_rests_while_the_link_lives(tasks: Tasks) -> 
     attempt = await attempts.next()
     connect(peer, reconnector)
     attempt.set_result(None)
-    while peer.trying:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(peer.idle.wait(), 5)
     assert attempts.begun.empty()
 
 
@@ -99,8 +109,7 @@ async def test_news_ends_a_long_wait(tasks: Tasks, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reconnect, "BACKOFF", (3600.0,))
     peer, attempts, reconnector = care(tasks)
     (await attempts.next()).set_exception(TimeoutError())
-    while peer.trying:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(peer.idle.wait(), 5)
     reconnector.wake()
     await attempts.next()
     assert reconnector.last_error == "no answer in time"
