@@ -190,23 +190,22 @@ class _Sending:
             result = FileResult("/".join((item.name, *entry.path)), entry.size or 0)
             self._results.append(result)
             before = self._done
-            announced = await self._file(entry, result)
-            if announced:
-                results.append(result)
+            await self._file(entry, result, results)
             if entry.size is not None:  # whether it was sent or not, that much is behind us
                 self._done = before + entry.size
             self._progress(result.name, self._done, self._total)
         self._answers.expect_item(results)
         await self._say(wire.ItemEnd())
 
-    async def _file(self, entry: Entry, result: FileResult) -> bool:
-        """Send one file; whether the receiver was told of it."""
+    async def _file(self, entry: Entry, result: FileResult, announced: list[FileResult]) -> None:
+        """Send one file; those of which the receiver is told join `announced`."""
         assert entry.source is not None  # noqa: S101 - every file has one
         try:
             reading = await asyncio.to_thread(Reading, entry.source)
         except OSError as error:
             result.error = reason(error)
-            return False
+            return
+        announced.append(result)
         try:
             ask = (entry.size or 0) >= ASK_FROM
             self._answers.expect_file(result)
@@ -216,7 +215,6 @@ class _Sending:
                 await self._content(reading, result, digest)
         finally:
             await asyncio.to_thread(reading.close)
-        return True
 
     async def _agree(self, reading: Reading, result: FileResult) -> hashlib._Hash | None:
         """Hear how much is there already; the hash of what need not be sent, or None when nothing is wanted."""
