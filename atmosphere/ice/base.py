@@ -14,6 +14,7 @@ __all__ = ["Base", "reflexive", "relay_base", "socket_base"]
 
 Address = tuple[str, int]
 
+_UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - said to a peer, not listened on
 _RELAY_RANK: dict[Transport, int] = {"udp": 3, "tcp": 2, "tls": 1}
 
 
@@ -51,9 +52,13 @@ def socket_base(number: int, sock: UdpSocket, preference: int) -> Base:
     return Base(number, candidate, sock.send)
 
 
-def relay_base(number: int, allocation: Allocation) -> Base:
-    """The base of a relayed address: over UDP before TCP before TLS, else the older first."""
+def relay_base(number: int, allocation: Allocation, *, hide: bool = False) -> Base:
+    """The base of a relayed address: over UDP before TCP before TLS, else the older first.
+
+    `hide` leaves out what it is related to, our public address: a peer that may only see the relay must not learn it.
+    """
     address, port = allocation.relayed
+    related = (_UNSPECIFIED[":" in address], 9) if hide else allocation.mapped
     transport = allocation.endpoint.transport
     candidate = Candidate(
         foundation=foundation("relay", address, allocation.endpoint.address[0], transport),
@@ -63,8 +68,8 @@ def relay_base(number: int, allocation: Allocation) -> Base:
         address=address,
         port=port,
         type="relay",
-        related_address=allocation.mapped[0],
-        related_port=allocation.mapped[1],
+        related_address=related[0],
+        related_port=related[1],
         relay_protocol=transport,
     )
     return Base(number, candidate, allocation.send)

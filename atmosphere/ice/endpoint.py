@@ -236,7 +236,7 @@ class IceEndpoint:
             self._announce([candidate])
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
-        base = relay_base(next(self._numbers), allocation)
+        base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
         self._relayed[allocation] = base
         allocation.on_datagram = partial(self._received, base)
         self._health.answered(uri, allocation.rtt, allocation.relayed)

@@ -275,9 +275,7 @@ class Mux:
     def _request(self, base: Base, message: Message, data: bytes, source: Address) -> None:
         username = message.attributes.get("USERNAME")
         if username is None:
-            answer = self.stun_server.answer(message, source, self._loop.time())
-            if answer is not None:
-                base.send(answer, source)
+            self._question(base, message, source)
             return
         if self._policy == "relay" and not base.is_relay:
             self.dropped["policy"] += 1
@@ -286,6 +284,12 @@ class Mux:
         session = self._sessions.get((local, remote)) or self._first_check(local, remote, message, source)
         if session is not None:
             session.receive_stun(message, data, base.id, source)
+
+    def _question(self, base: Base, message: Message, source: Address) -> None:
+        # Not through a relay: the answer would take a channel there, and what it tells is the asker's own relay.
+        answer = None if base.is_relay else self.stun_server.answer(message, source, self._loop.time())
+        if answer is not None:
+            base.send(answer, source)
 
     def _first_check(self, local: str, remote: str, message: Message, source: Address) -> IceSession | None:
         listener = self._listeners.get(local)

@@ -38,3 +38,12 @@ async def test_relays_over_udp_come_before_tcp_before_tls_before_younger() -> No
     assert all(base.is_relay and base.candidate.is_usable for base in bases)
     assert bases[3].candidate.relay_protocol == "tls"
     assert bases[0].candidate.related_address == "203.0.113.1"
+
+
+async def test_a_relay_may_hide_the_address_behind_it() -> None:
+    base = relay_base(1, relay(1, "udp"), hide=True)
+    assert "203.0.113.1" not in base.candidate.to_sdp()
+    assert (base.candidate.related_address, base.candidate.related_port) == ("0.0.0.0", 9)
+    six = relay(1, "udp")
+    six.relayed = ("2001:db8::1", 5)
+    assert relay_base(1, six, hide=True).candidate.related_address == "::"

@@ -19,7 +19,7 @@ from atmosphere.ice.listener import Listener
 from atmosphere.ice.mux import SUPERSEDED, Mux
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import HALF_OPEN, NEW_BURST_OF_SOURCE
-from atmosphere.stun.message import Class, Message, Method, binding_response, decode, encode
+from atmosphere.stun.message import Class, Message, Method, binding_request, binding_response, decode, encode
 from tests.until import until
 
 LOCAL = IceCredentials("HostUfrag", "p" * 22)
@@ -213,6 +213,16 @@ async def test_a_forged_source_takes_no_address_from_a_session_with_a_path() -> 
     assert got == [b"\x16data"]
     assert met[0] in mux.sessions
     mux.close()
+
+
+async def test_questions_are_answered_by_sockets_alone() -> None:
+    mux, base, _ = make()
+    mux.receive(base, encode(binding_request()), SOURCE)
+    assert len(base.sent) == 1
+    relayed = Wire(2)
+    relayed.candidate = Candidate.from_sdp("f 1 udp 1 192.0.2.9 5 typ relay")
+    mux.receive(relayed, encode(binding_request()), SOURCE)
+    assert relayed.sent == []
 
 
 async def test_a_base_that_goes_takes_its_routes_along() -> None:

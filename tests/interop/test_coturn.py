@@ -147,6 +147,7 @@ async def test_a_relayed_session_passes_data_both_ways(coturn: Coturn, transport
         await host.gathered(10)
         await dialer.gathered(10)
         assert {one.type for one in host.candidates} == {one.type for one in dialer.candidates} == {"relay"}
+        assert {one.related_address for one in host.candidates} == {"0.0.0.0"}
         session, listener = await connect(host, dialer)
         assert session.path is not None
         assert session.path.kind == "relay"
