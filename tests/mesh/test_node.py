@@ -98,7 +98,7 @@ async def test_a_code_the_host_does_not_know_is_not_answered(mesh: Mesh) -> None
 async def test_an_impostor_at_the_hosts_address_is_noticed(mesh: Mesh) -> None:
     alpha, eve = await mesh.found(), await mesh.found("eve")
     code = await eve.invite()
-    lured = JoinCode(alpha._roster.mesh_id_bytes, alpha.id, code.secret, "home", code.expires_at, code.candidates)
+    lured = JoinCode(bytes.fromhex(alpha.mesh_id), alpha.id, code.secret, "home", code.expires_at, code.candidates)
     with pytest.raises(Refused, match="somebody else"):
         await (await mesh.fresh("beta")).join(lured, timeout=5.0)
 

@@ -1,0 +1,180 @@
+"""The parts of a running node, put together: who calls whom is decided here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+from atmosphere.errors import Refused
+from atmosphere.joincode import JoinCode
+from atmosphere.mesh import events, greeting, wire
+from atmosphere.mesh.announcing import Announcing
+from atmosphere.mesh.connecting import Connecting
+from atmosphere.mesh.dialer import Dialer
+from atmosphere.mesh.feed import Feed
+from atmosphere.mesh.gossip import Gossip
+from atmosphere.mesh.handlers import Handlers
+from atmosphere.mesh.hosting import Hosting
+from atmosphere.mesh.joining import Joining
+from atmosphere.mesh.listeners import Listeners, NodeSettings
+from atmosphere.mesh.meeting import Meeting
+from atmosphere.mesh.peer import Peer
+from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.peers import Peers
+from atmosphere.mesh.roster import Roster
+from atmosphere.mesh.signaler import Signaler
+from atmosphere.mesh.store import Home
+from atmosphere.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+try:
+    VERSION = version("atmosphere-mesh")
+except PackageNotFoundError:  # pragma: no cover (run from a source tree that was never installed)
+    VERSION = "0"
+
+MAINTENANCE = 5.0
+"""Seconds between looks at what expires by itself: invites and memberships."""
+
+
+class Assembly:
+    """Everything that runs for one home; `feed` and `handlers` are the application's and outlive it."""
+
+    def __init__(self, home: Home, settings: NodeSettings, feed: Feed, handlers: Handlers) -> None:
+        self.home = home
+        self.settings = settings
+        self.feed = feed
+        self.handlers = handlers
+        self.roster = Roster(home)
+        self.listeners = Listeners(settings, lambda node_id: self.roster.member(node_id) is not None)
+        self.started_at = 0.0
+        self._boot = os.urandom(8)
+        self._removed = False
+        self._running = False
+        self._tasks = Tasks("node")
+
+    async def start(self) -> None:
+        """Bind the port and begin to reach every member; raises AtmosphereError when the port is taken."""
+        await self.listeners.start()
+        self._put_together()
+        self._running = True
+        self.started_at = time.time()
+        self.meeting.start(self.listeners.port, self._learned_servers())
+        self._follow_roster()
+        self.announcing.start()
+        self._tasks.spawn(self._maintain(), "maintenance")
+
+    def _put_together(self) -> None:
+        identity, endpoint = self.home.identity, self.listeners.endpoint
+        self.meeting = Meeting(identity, self.settings, endpoint)
+        self.signaler = Signaler(identity, self.roster, self.meeting, self._neighbours)
+        self.dialer = Dialer(endpoint, identity)
+        self.gossip = Gossip(identity.node_id, self.roster, self._neighbours)
+        self.connecting = Connecting(
+            identity, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
+        )
+        self.peers = Peers(
+            identity.node_id, self.roster, ping=self.gossip.ping, attempt=self.connecting.attempt, emit=self.feed.emit
+        )
+        self.hosting = Hosting(
+            self.home, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
+        )
+        self.joining = Joining(identity, self.dialer, self.signaler, self.meeting, adopt=self._adopt)
+        self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip)
+        self._wire_up()
+
+    def _wire_up(self) -> None:
+        self.roster.on_facts = self._facts_arrived
+        self.meeting.on_payload = self.signaler.envelope_received
+        self.meeting.on_news = self._met
+        self.gossip.on_signal = self.signaler.envelope_received
+        self.gossip.on_bye = self._bye
+        self.signaler.on_member = self.connecting.signal_received
+        self.signaler.on_joiner = self.hosting.signal_received
+        self.signaler.on_host = self.joining.signal_received
+        self.signaler.secret_of = lambda invite: self.joining.secret_of(invite) or self.hosting.secret_of(invite)
+        self.peers.on_stream = self.handlers.stream_arrived
+        self.peers.on_channel = self.handlers.channel_arrived
+        self.peers.on_linked = self._linked
+        self.announcing.on_candidates = self._candidates_changed
+
+    async def stop(self, reason: str) -> None:
+        """Say goodbye to every peer and free the port."""
+        self._running = False
+        await self._tasks.close()
+        await self.joining.close()
+        await self.announcing.close()
+        await self.handlers.close()
+        await self.peers.close(reason)
+        await self.dialer.close()
+        await self.meeting.close()
+        await self.listeners.close()
+
+    async def _adopt(self, link: PeerLink, granted: wire.Granted, code: JoinCode, name: str) -> Peer:
+        """Make a grant our own, on disk first; then the link that brought it is the link to the host."""
+        self.roster.adopt(code, granted, name)
+        self.meeting.learn(code.signaling)
+        await greeting.greet_dialed(link, self.roster, self._hello(), code.host_id)
+        peer = self._install(link)
+        if peer is None:
+            raise Refused("the host granted a membership of a mesh that it is not in itself")
+        self.announcing.now()
+        return peer
+
+    def _learned_servers(self) -> list[str]:
+        """The signaling servers that members named in their contacts."""
+        found = [self.roster.contacts.get(node_id) for node_id in self.roster.members()]
+        return [url for contact in found if contact is not None for url in contact.signaling]
+
+    def _neighbours(self) -> list[PeerLink]:
+        return self.peers.neighbours()
+
+    def _hello(self) -> wire.Hello:
+        return wire.Hello(wire.PROTOCOL, self.roster.mesh_id, self._boot, VERSION, self.roster.own_chain())
+
+    def _install(self, link: PeerLink) -> Peer | None:
+        self._follow_roster()
+        link.run(self.gossip.handle)
+        return self.peers.install(link)
+
+    def _linked(self, link: PeerLink) -> None:
+        self.gossip.welcome(link)
+        self.peers.wake_all()
+
+    def _bye(self, link: PeerLink, reason: str) -> None:
+        logger.info("%r: the other side says goodbye: %s", link, reason)
+        self._tasks.spawn(link.close(f"the other side: {reason}", say=False), "bye")
+
+    def _met(self) -> None:
+        """A signaling server can be used from now on."""
+        self.dialer.tell_candidates(again=True)
+        self.peers.wake_all()
+
+    def _candidates_changed(self) -> None:
+        self.dialer.tell_candidates()
+        self.peers.wake_all()
+
+    def _facts_arrived(self, fresh: list[bytes]) -> None:
+        """Pass on what is new, then act on it: whom a fact removes shall still hear it."""
+        self.gossip.share_facts(fresh)
+        asyncio.get_running_loop().call_soon(self._follow_roster)
+
+    def _follow_roster(self) -> None:
+        """Members came or went: listen for them, care for them; and notice when we are none ourselves."""
+        if not self._running:
+            return
+        self.connecting.follow_roster()
+        self.peers.update()
+        removed = bool(self.roster.mesh_id) and not self.roster.is_member
+        if removed and not self._removed:
+            self.feed.emit(events.MembershipRevoked("this node was removed from the mesh"))
+        self._removed = removed
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(MAINTENANCE)
+            self.hosting.sweep()
+            self._follow_roster()
