@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 MAX_CODE_CANDIDATES = 8
 """More would make the code longer than a person likes to handle."""
 
+MAX_REMEMBERED = 256
+"""Dials of joiners that came through, remembered for a late reply code."""
+
 
 class Hosting:
     """Outstanding invites and the sessions that come in under them; greeted links go to `install`."""
@@ -48,6 +51,8 @@ class Hosting:
         self._hello = hello
         self._install = install
         self._waiting: dict[str, JoinerWait] = {}
+        self._joined: dict[str, str] = {}
+        """Who came through a dial of that name: a reply code may arrive after its joiner did."""
         self.sweep()
 
     # --- making and taking back -----------------------------------------------------------------------------------
@@ -122,6 +127,9 @@ class Hosting:
             if joiner_id:
                 await self._signaler.to_joiner(joiner_id, invite.dial_secret, answer)
 
+        if message.session in self._joined:
+            self._joined_by(invite_id, self._joined[message.session])
+            return
         self._dialer.dialed(_key(invite_id), message, send)
 
     def accept_reply(self, text: str) -> JoinerWait:
@@ -149,11 +157,18 @@ class Hosting:
 
         def greeted(link: PeerLink) -> None:
             self._install(link)
-            wait = self._waiting.pop(invite_id, None)
-            if wait is not None:
-                wait.joined(link.peer_id)
+            self._joined[session.dialer_ufrag] = link.peer_id
+            if len(self._joined) > MAX_REMEMBERED:
+                del self._joined[next(iter(self._joined))]
+            self._joined_by(invite_id, link.peer_id)
 
         self._dialer.accept(session, greet, greeted)
+
+    def _joined_by(self, invite_id: str, node_id: str) -> None:
+        """Tell whoever waits for the joiner of this invite."""
+        wait = self._waiting.pop(invite_id, None)
+        if wait is not None:
+            wait.joined(node_id)
 
     def _redeem(self, invite_id: str, link: PeerLink, request: wire.Redeem) -> wire.Granted:
         """Count a use, on disk first, and make the joiner a member; raises CodeError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -62,7 +63,8 @@ async def _attempt(
     try:
         return await files.send_paths(stream, [Path(path) for path in paths], as_name=as_name, progress=progress)
     finally:
-        await stream.close()
+        with contextlib.suppress(LinkError):  # all is said already; a second try would send it twice
+            await stream.close()
 
 
 def _summary(peer: PeerFace, results: list[files.FileResult], seconds: float) -> dict[str, Any]:
