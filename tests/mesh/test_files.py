@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from atmosphere.mesh import files_wire as wire
 from atmosphere.mesh.files import FileResult, Limits, Source, receive_files, send_paths
 from atmosphere.mesh.files_source import SourceItem, look_up
 from atmosphere.mesh.inbox import PARTIAL
+from tests.channels.pipe import Weather, two_links
 from tests.mesh.streams import Stream, pair
 
 BIG = os.urandom(3_000_000)
@@ -387,3 +389,36 @@ async def test_giving_up_tells_the_other_side(tmp_path: Path) -> None:
         await receiving
     assert there.reset_reason == "given up"
     assert files_receive.Limits().size is None
+
+
+async def over_a_link(tmp_path: Path, tree: Path, weather: Weather, *, abort_at: int | None = None) -> object:
+    """What the sender hears when the tree goes over a real link, which may be cut when so many bytes are done."""
+    streams: asyncio.Queue[Any] = asyncio.Queue()
+    async with two_links(weather) as (here, there):
+        there.on_stream = streams.put_nowait
+        stream = await here.open_stream(wire.STREAM)
+
+        def progress(name: str, done: int, total: int | None) -> None:
+            if abort_at is not None and done > abort_at:
+                here.abort("cut")
+
+        sending = asyncio.ensure_future(send_paths(stream, [tree], progress=progress))
+        receiving = receive_files(await streams.get(), tmp_path / "inbox", peer_name="alice")
+        sent, received = await asyncio.wait_for(asyncio.gather(sending, receiving, return_exceptions=True), 60)
+    assert isinstance(received, list | LinkError)
+    return sent
+
+
+async def test_files_over_a_link_that_loses(tmp_path: Path, tree: Path) -> None:
+    sent = await over_a_link(tmp_path, tree, Weather(loss=0.005, reorder=0.01))
+    assert isinstance(sent, list)
+    assert {result.error for result in sent} == {"", "a symbolic link is not sent"}
+    assert content(tmp_path / "inbox")["tree/big"] == BIG
+
+
+async def test_files_over_a_link_that_breaks(tmp_path: Path, tree: Path) -> None:
+    assert isinstance(await over_a_link(tmp_path, tree, Weather(), abort_at=2_000_000), LinkError)
+    sent = await over_a_link(tmp_path, tree, Weather())
+    assert isinstance(sent, list)
+    assert next(result for result in sent if result.name == "tree/big").resumed_at > 0
+    assert content(tmp_path / "inbox")["tree/big"] == BIG
