@@ -29,7 +29,8 @@ from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.gather import Gatherer
 from atmosphere.ice.listener import Listener
-from atmosphere.ice.session import Claim, IceSession, SessionKey
+from atmosphere.ice.router import Claim, SessionKey
+from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import (
     HALF_OPEN,
     HALF_OPEN_SECONDS,

@@ -10,12 +10,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from atmosphere.errors import Unreachable
 from atmosphere.ice.agent import Agent
-from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import (
@@ -25,12 +23,13 @@ from atmosphere.ice.events import (
     IceFailed,
     PairReport,
     PathSelected,
-    Transmit,
 )
+from atmosphere.ice.route import Path, PathEnd, path_of
+from atmosphere.ice.router import Claim, Router, SessionKey
 from atmosphere.ice.settings import PathPolicy
 from atmosphere.stun.message import Message
 
-__all__ = ["Claim", "IceSession", "Path", "PathEnd", "Router"]
+__all__ = ["IceSession", "Path", "PathEnd"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,56 +37,8 @@ MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
 
 Address = tuple[str, int]
-SessionKey = tuple[str, str]
 OnDatagram = Callable[[bytes], None]
 OnEvent = Callable[[IceEvent], None]
-
-
-@dataclass(frozen=True)
-class PathEnd:
-    """One end of a path."""
-
-    type: Literal["host", "srflx", "prflx", "relay"]
-    address: str
-    port: int
-
-
-@dataclass(frozen=True)
-class Path:
-    """The way data goes: direct or by relay, how the relay is reached, the IP version, and both ends."""
-
-    kind: Literal["direct", "relay"]
-    protocol: Literal["udp", "tcp", "ws"]
-    family: Literal[4, 6]
-    local: PathEnd
-    remote: PathEnd
-
-
-@dataclass(slots=True)
-class Claim:
-    """When the remote first showed itself at an address, and when it last answered there (monotonic seconds)."""
-
-    seen_at: float
-    answered_at: float = float("-inf")
-
-
-class Router(Protocol):
-    """What a session needs of the endpoint it belongs to."""
-
-    def transmit(self, session: IceSession, transmit: Transmit) -> None:
-        """Send a datagram of the session's agent, and remember whose its answer is."""
-
-    def base(self, number: int) -> Base | None:
-        """The base with that number, while it exists."""
-
-    def claim(self, session: IceSession, base: int, source: Address, *, proven: bool) -> None:
-        """The remote showed itself to `session` at `source`: by a check, or (`proven`) by answering one of ours."""
-
-    def connected(self, session: IceSession) -> None:
-        """The session has a path."""
-
-    def release(self, session: IceSession) -> None:
-        """The session is over: forget all about it."""
 
 
 class IceSession:
@@ -149,16 +100,7 @@ class IceSession:
     def path(self) -> Path | None:
         """The way data goes now, or None while there is none."""
         pair = self._agent.selected if self._ended is None else None
-        if pair is None:
-            return None
-        local, remote, via = pair.local, pair.remote, pair.base_candidate.relay_protocol
-        return Path(
-            kind="relay" if pair.is_relayed else "direct",
-            protocol="udp" if via in (None, "udp") else ("ws" if via == "ws" else "tcp"),
-            family=remote.family,
-            local=PathEnd(local.type, local.address, local.port),
-            remote=PathEnd(remote.type, remote.address, remote.port),
-        )
+        return None if pair is None else path_of(pair)
 
     @property
     def rtt_ms(self) -> float | None:
