@@ -90,6 +90,8 @@ class BaseTransport(RTCSctpTransport):
         self._scan = False
         self._unreported = 0
         self._report_handle: asyncio.Handle | None = None
+        self._probe_handle: asyncio.TimerHandle | None = None
+        self._probed = False
         self._over = False
         self._end_reason = "the association failed"
 
@@ -123,8 +125,9 @@ class BaseTransport(RTCSctpTransport):
             self._t1_cancel()
             self._t2_cancel()
             self._t3_cancel()
-            if self._report_handle is not None:
-                self._report_handle.cancel()
+            for handle in (self._report_handle, self._probe_handle):
+                if handle is not None:
+                    handle.cancel()
             if not self._over:
                 self._over = True
                 self._owner.transport_closed(self._end_reason)

@@ -15,6 +15,8 @@ from atmosphere.sctp.receiving import REPORT_EVERY, ReceivingTransport
 
 HANDSHAKE_RESEND, HANDSHAKE_RESEND_MOST, HANDSHAKE_TRIES = 0.4, 1.0, 30
 RTO_LEAST, RTO_MOST = 0.4, 3.0
+PROBE_LEAST = 0.02
+SMALL_FLIGHT = 4
 SEGMENT = 1160
 """Bytes of a message in one packet."""
 
@@ -27,11 +29,31 @@ class SendingTransport(ReceivingTransport):
             self._timeouts = 0
         self._scan = self._scan or bool(chunk.gaps)
         self._cwnd = min(self._cwnd, WINDOW_MOST, max(chunk.advertised_rwnd, 4096))
+        if chunk.gaps and (self._probed or (len(self._sent_queue) <= SMALL_FLIGHT and not self._outbound_queue)):
+            self._expect_loss((chunk.cumulative_tsn + chunk.gaps[-1][1]) % MODULO)
+        elif not chunk.gaps:
+            self._probed = False
         newly, window = (chunk.cumulative_tsn - self._last_sacked_tsn) % MODULO, self._cwnd
         await super()._receive_sack_chunk(chunk)
         if window < self._cwnd <= self._ssthresh and newly > 1:
             # Slow start counts what was acknowledged, not how often (RFC 3465): acknowledgements come for several.
             self._cwnd = min(self._cwnd + (min(newly, REPORT_EVERY) - 1) * SEGMENT, WINDOW_MOST)
+
+    def _expect_loss(self, highest: int) -> None:
+        """Take what is missing before `highest` for lost without two more reports that may never come (RFC 5827)."""
+        self._probed = False
+        for sent in self._sent_queue:
+            if (highest - sent.tsn) % MODULO >= MODULO // 2:
+                break
+            sent._misses = max(sent._misses, 2)
+
+    def _probe(self) -> None:
+        """Two round trips of silence: send the last packet again, and its report tells what is lost (RFC 8985)."""
+        self._probe_handle = None
+        if self._sent_queue and self.established and not self._sent_queue[-1]._abandoned:
+            self._probed = True
+            self._sent_queue[-1]._sent_count += 1
+            run(self._send_chunk(self._sent_queue[-1]))
 
     async def _transmit(self) -> None:
         """As aiortc's, which always looks through all that is in flight; that is needed only after a loss."""
@@ -85,7 +107,13 @@ class SendingTransport(ReceivingTransport):
 
     def _t3_restart(self) -> None:
         self._t3_cancel()
-        self._t3_handle = self._later(self._t3_delay(), self._t3_expired)
+        delay = self._t3_delay()
+        self._t3_handle = self._later(delay, self._t3_expired)
+        if self._probe_handle is not None:
+            self._probe_handle.cancel()
+        self._probe_handle = None
+        if self._timeouts == 0 and self._srtt is not None and (probe := 2 * self._srtt + PROBE_LEAST) < delay:
+            self._probe_handle = self._later(probe, self._probe)
 
     def _t3_expired(self) -> None:
         """As aiortc's, with back-off (RFC 9260 section 6.3.3, E2) and without a task."""

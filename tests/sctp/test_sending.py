@@ -85,3 +85,48 @@ async def test_the_window_is_bounded_by_what_the_peer_takes() -> None:
     await carry(one, other)
     assert one.transport._cwnd <= 5000 + 1160
     assert len(other.log.messages) == 30
+
+
+async def test_a_loss_in_a_small_flight_is_mended_without_a_timer() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    await carry(one, other)
+    for message in (b"lost", b"arrives"):
+        one.association.send(handle, message)
+    del one.out[0]
+    await carry(one, other)
+    assert [data for _, data in other.log.messages] == [b"lost", b"arrives"]
+
+
+async def test_a_lost_tail_is_probed_and_mended() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    await carry(one, other)
+    one.transport._cwnd = 20_000
+    one.association.send(handle, bytes(4_600))
+    del one.out[2:]
+    await carry(one, other)
+    assert other.log.messages == []
+    one.transport._timeouts = 0
+    one.transport._t3_restart()
+    assert one.transport._probe_handle is not None
+    one.transport._probe()
+    assert kinds(one.out) == ["DataChunk"]
+    window = one.transport._cwnd
+    await carry(one, other)
+    assert other.log.messages == [(handle, bytes(4_600))]
+    assert one.transport._cwnd >= window // 2
+    assert not one.association.outstanding
+    one.transport._probe()
+    assert one.take() == []
+
+
+async def test_probes_stop_with_the_association() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    await carry(one, other)
+    one.association.send(handle, b"x")
+    probe = one.transport._probe_handle
+    assert probe is not None
+    one.association.abort("enough")
+    assert probe.cancelled()
