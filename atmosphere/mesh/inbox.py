@@ -29,6 +29,8 @@ from atmosphere.mesh.statefile import sync_folder
 PARTIAL = f"{HIDDEN}partial"
 KEPT = 7 * 86400.0
 """For how many seconds what was interrupted waits to be taken up."""
+PATIENCE = 3.0
+"""For how many seconds a transfer that begins again waits until the one before has noticed that its link is gone."""
 RESERVE = 64 << 20
 """Bytes that are left free on the disk."""
 _MOST_NUMBERS = 10_000
@@ -37,9 +39,10 @@ _MOST_NUMBERS = 10_000
 class Inbox:
     """A folder where files arrive; made where there is none."""
 
-    def __init__(self, path: Path, *, reserve: int = RESERVE) -> None:
+    def __init__(self, path: Path, *, reserve: int = RESERVE, patience: float = PATIENCE) -> None:
         self.path = path
         self.reserve = reserve
+        self._patience = patience
 
     def stage(self, name: str, folder: bool, key: bytes) -> Staging:
         """Where an item arrives, with what came of it before; OSError when that cannot be."""
@@ -49,7 +52,10 @@ class Inbox:
         self._sweep(base)
         digest = hashlib.sha256(f"{name}\0{folder}\0".encode(errors="replace") + key).hexdigest()[:32]
         staging = Staging(self, base / digest, safe_name(name), folder)
-        if not staging.lock():
+        until = time.monotonic() + self._patience
+        while not (locked := staging.lock()) and time.monotonic() < until:
+            time.sleep(0.05)
+        if not locked:
             staging = Staging(self, base / secrets.token_hex(16), safe_name(name), folder)
             staging.lock()
         return staging

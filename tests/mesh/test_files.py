@@ -1,62 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atmosphere.errors import LinkError, StreamReset
-from atmosphere.mesh import files_receive, files_send
+from atmosphere.errors import LinkError
+from atmosphere.mesh import files_send
 from atmosphere.mesh import files_wire as wire
 from atmosphere.mesh.files import FileResult, Limits, Source, receive_files, send_paths
 from atmosphere.mesh.files_source import SourceItem, look_up
 from atmosphere.mesh.inbox import PARTIAL
 from tests.channels.pipe import Weather, two_links
-from tests.mesh.streams import Stream, pair
-
-BIG = os.urandom(3_000_000)
-
-
-def content(folder: Path) -> dict[str, bytes | None]:
-    return {
-        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if PARTIAL not in path.parts
-    }
-
-
-async def transfer(
-    tmp_path: Path,
-    *paths: Path | Source,
-    as_name: str | None = None,
-    limits: Limits | None = None,
-    cut: int | None = None,
-) -> tuple[list[FileResult] | BaseException, list[FileResult] | BaseException]:
-    here, there = pair()
-    if cut is not None:
-        here.cut_after(cut)
-    sent, received = await asyncio.wait_for(
-        asyncio.gather(
-            send_paths(here, paths, as_name=as_name),
-            receive_files(there, tmp_path / "inbox", peer_name="alice", limits=limits),
-            return_exceptions=True,
-        ),
-        60,
-    )
-    return sent, received
-
-
-async def done(tmp_path: Path, *paths: Path | Source, **more: object) -> list[FileResult]:
-    """What the sender heard, which must be what the receiver knows too."""
-    sent, received = await transfer(tmp_path, *paths, **more)  # type: ignore[arg-type]
-    assert isinstance(sent, list), sent
-    assert isinstance(received, list), received
-    known = {result.name: (result.saved_as, result.error) for result in sent}
-    assert {result.name: (result.saved_as, result.error) for result in received}.items() <= known.items()
-    return sent
+from tests.mesh.streams import pair
+from tests.mesh.transfers import BIG, content, done, transfer
 
 
 @pytest.fixture
@@ -254,141 +213,6 @@ async def test_a_file_that_cannot_be_read_to_its_end(tmp_path: Path) -> None:
     (result,) = await done(tmp_path, Source("disk", read))
     assert result.error == "the sender could not read it: bad sector"
     assert content(tmp_path / "inbox") == {}
-
-
-async def told(tmp_path: Path, *messages: wire.Sent | bytes, limits: Limits | None = None) -> tuple[Stream, object]:
-    """What comes of a receiver that is told this, and no more."""
-    here, there = pair()
-    for message in messages:
-        here.write(message if isinstance(message, bytes) else wire.encode(message))
-    await here.write_eof()
-    receiving = receive_files(there, tmp_path / "inbox", peer_name="mallory", limits=limits)
-    (outcome,) = await asyncio.gather(receiving, return_exceptions=True)
-    return here, outcome
-
-
-BEGIN = wire.Begin(wire.VERSION, 1, 4)
-ITEM = wire.Item("name", False, bytes(16))
-
-
-@pytest.mark.parametrize(
-    "messages",
-    [
-        [wire.Begin(wire.VERSION + 1, 1, 1)],
-        [wire.End()],
-        [BEGIN, wire.ItemEnd()],
-        [BEGIN, ITEM, wire.End()],
-        [BEGIN, ITEM, wire.File([], 4, False, True), wire.End()],
-        [BEGIN, ITEM, wire.File([], 4, False, True), wire.Start(3)],
-        [BEGIN, ITEM, wire.File([], 4, False, False), wire.piece(b""), wire.End()],
-        [BEGIN, wire.End(), b"more"],
-        [b"\xff\xff\xff\xff"],
-        [b"\x00\x00\x00\x01\xc1"],
-    ],
-)
-async def test_a_sender_that_makes_no_sense(tmp_path: Path, messages: list[wire.Sent | bytes]) -> None:
-    _, outcome = await told(tmp_path, *messages)
-    assert isinstance(outcome, LinkError)
-
-
-async def test_a_sender_that_stops_in_the_middle(tmp_path: Path) -> None:
-    _, outcome = await told(tmp_path, BEGIN, ITEM)
-    assert isinstance(outcome, StreamReset)
-
-
-async def test_content_that_is_damaged(tmp_path: Path) -> None:
-    file = wire.File([], 4, False, False)
-    here, outcome = await told(
-        tmp_path,
-        BEGIN,
-        ITEM,
-        file,
-        wire.piece(b"evil"),
-        wire.piece(b""),
-        wire.Sum(bytes(32)),
-        wire.ItemEnd(),
-        wire.End(),
-    )
-    assert await wire.read_returned(here) == wire.Done("it arrived damaged")
-    assert await wire.read_returned(here) == wire.Placed("")
-    assert outcome == [FileResult("name", 4, error="it arrived damaged")]
-    assert content(tmp_path / "inbox") == {}
-
-
-async def test_a_path_that_is_too_much(tmp_path: Path) -> None:
-    file = wire.File(["d"] * 100, 4, False, True)
-    _, outcome = await told(
-        tmp_path,
-        BEGIN,
-        wire.Item("\x1b[31m", True, bytes(16)),
-        file,
-        wire.Folder(["d"] * 100),
-        wire.ItemEnd(),
-        wire.End(),
-    )
-    assert isinstance(outcome, list)
-    assert outcome[0].name.startswith("?[31m/d/d")
-    assert "deep" in outcome[0].error
-
-
-@pytest.mark.parametrize(
-    "answers",
-    [
-        [wire.Answer(0, bytes(32))],
-        [wire.Done(), wire.Done()],
-        [wire.Placed("x")],
-        [b"\x00\x00\x00\x01\xc1"],
-        [],
-    ],
-)
-async def test_a_receiver_that_makes_no_sense(tmp_path: Path, answers: list[wire.Returned | bytes]) -> None:
-    (tmp_path / "small").write_bytes(b"small")
-    here, there = pair()
-    for answer in answers:
-        there.write(answer if isinstance(answer, bytes) else wire.encode(answer))
-    await there.write_eof()
-    with pytest.raises(LinkError):
-        await asyncio.wait_for(send_paths(here, [tmp_path / "small"]), 5)
-    assert here.reset_reason
-
-
-async def test_a_receiver_that_refuses_what_it_was_asked_about(tmp_path: Path) -> None:
-    (tmp_path / "big").write_bytes(BIG)
-    here, there = pair()
-    sending = asyncio.ensure_future(send_paths(here, [tmp_path / "big"]))
-    while not isinstance(await wire.read_sent(there), wire.File):
-        pass
-    there.write(wire.encode(wire.Answer(9, bytes(32))))
-    assert await wire.read_sent(there) == wire.Start(0)
-    there.write(wire.encode(wire.Done("enough")))
-    while await wire.read_piece(there):
-        pass
-    while not isinstance(await wire.read_sent(there), wire.ItemEnd):
-        pass
-    there.write(wire.encode(wire.Placed("")))
-    (result,) = await asyncio.wait_for(sending, 5)
-    assert (result.error, result.resumed_at) == ("enough", 0)
-
-
-async def test_giving_up_tells_the_other_side(tmp_path: Path) -> None:
-    here, there = pair()
-    sending = asyncio.ensure_future(send_paths(here, [Source("stdin", lambda size: b"x")]))
-    receiving = asyncio.ensure_future(receive_files(there, tmp_path / "inbox", peer_name="alice"))
-    while there.incoming.passed < 100:
-        await there.incoming.changed.wait()
-    sending.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await sending
-    with pytest.raises(LinkError):
-        await asyncio.wait_for(receiving, 5)
-    here, there = pair()
-    receiving = asyncio.ensure_future(receive_files(there, tmp_path / "inbox", peer_name="alice"))
-    await asyncio.sleep(0)
-    receiving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await receiving
-    assert there.reset_reason == "given up"
-    assert files_receive.Limits().size is None
 
 
 async def over_a_link(tmp_path: Path, tree: Path, weather: Weather, *, abort_at: int | None = None) -> object:

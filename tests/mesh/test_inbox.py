@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -180,7 +181,19 @@ def test_other_senders_are_others(inbox: Inbox) -> None:
     assert inbox.stage("film", True, KEY).file(("film",), 3, executable=False, resume=True).offset == 0
 
 
-def test_the_same_twice_at_once(inbox: Inbox) -> None:
+def test_who_begins_again_waits_for_the_one_before(inbox: Inbox) -> None:
+    before = inbox.stage("film", False, KEY)
+    before.file((), 3, executable=False, resume=True).write(b"123")
+    with ThreadPoolExecutor(1) as threads:
+        beginning = threads.submit(inbox.stage, "film", False, KEY)
+        with pytest.raises(TimeoutError):
+            beginning.result(0.1)
+        before.release()
+        assert beginning.result(5).file((), 3, executable=False, resume=True).offset == 3
+
+
+def test_the_same_twice_at_once(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox", patience=0.06)
     one, two = inbox.stage("film", False, KEY), inbox.stage("film", False, KEY)
     put(one, b"1")
     put(two, b"2")
