@@ -103,7 +103,7 @@ async def serve(stream: BenchStream) -> None:
                 received = await _count(stream, lambda _: None)
                 stream.write(msgspec.json.encode(Count(received)) + b"\n")
                 await stream.write_eof()
-    except (DecodeError, LinkError, TimeoutError) as error:
+    except (DecodeError, LinkError, TimeoutError, ValueError) as error:
         logger.debug("a measurement ended early: %s", error)
     finally:
         await stream.close()

@@ -134,9 +134,9 @@ class _Answers:
             raise DecodeError("an answer that nobody asked for")
 
     async def _wait(self) -> None:
+        """Wait for news. The end of the other side may be among them, and is no failure once all is answered."""
         self._changed.clear()
         await self._changed.wait()
-        self._raise_failure()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
