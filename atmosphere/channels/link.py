@@ -11,15 +11,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from atmosphere.channels import wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.control import ControlSender
 from atmosphere.channels.inbound import Inbound
+from atmosphere.channels.protected import DatagramTransport, ProtectedPath
 from atmosphere.channels.stream import Stream
-from atmosphere.dtls.records import is_dtls
-from atmosphere.dtls.session import DtlsSession, Keys
+from atmosphere.dtls.session import Keys
 from atmosphere.errors import ChannelClosed, DecodeError, LinkError, Unreachable
 from atmosphere.sctp.association import LOW_MARK, SctpAssociation
 from atmosphere.sctp.interface import Association, ChannelOptions
@@ -33,16 +32,6 @@ FLUSH_TIME = 1.0
 """Seconds that `close` waits for what is on its way."""
 
 
-class DatagramTransport(Protocol):
-    """A path: it moves whole datagrams and may lose, repeat and reorder them."""
-
-    on_datagram: Callable[[bytes], None] | None
-
-    def send(self, datagram: bytes, /) -> None:
-        """Send one datagram; never raises, and never answers before it returns."""
-        ...
-
-
 def _ignore(_datagram: bytes) -> None:
     """Nobody listens."""
 
@@ -51,32 +40,26 @@ class Link:
     """An encrypted association with one peer. Make it as soon as there is a path, then `await start()`."""
 
     def __init__(self, transport: DatagramTransport, identity: Keys, *, client: bool, plain: bool = False) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
         self._plain = plain
-        self._session = DtlsSession(identity, client=client, now=self._loop.time(), srtp=plain)
+        self._path = ProtectedPath(transport, identity, self, client=client, srtp=plain)
         self._channels: dict[int, Channel] = {}
         self._streams: dict[int, Stream] = {}
         self._inbound = Inbound()
-        self._timer: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()
         self._closed = asyncio.Event()
         self._progress = asyncio.Event()
         self._end_reason: str | None = None
-        self._farewell: list[bytes] = []
         self._mesh_channel: Channel | None = None
         self.on_datagram: Callable[[bytes], None] = _ignore
         self.datagrams_dropped = 0
         self.held = 0
-        self.bytes_sent = 0
-        self.bytes_received = 0
         self._association: Association = SctpAssociation(
-            client=client, send=self._protect, events=self, first_id=0 if plain else wire.FIRST_FREE_ID
+            client=client, send=self._path.send, events=self, first_id=0 if plain else wire.FIRST_FREE_ID
         )
         self._control = ControlSender(self._send_control, lambda: self.has_room(wire.CONTROL_ID))
         if not plain:
             self._open_reserved()
-        transport.on_datagram = self._receive
+        self._path.listen()
 
     # -- life
 
@@ -85,15 +68,15 @@ class Link:
 
         Unreachable if that is not done within `timeout` seconds, LinkError if it fails before.
         """
-        self._move()
+        self._path.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._settled.wait()
         if self._end_reason is not None:
-            kind = Unreachable if self._session.timed_out else LinkError
+            kind = Unreachable if self._path.session.timed_out else LinkError
             raise kind(f"the link could not be made: {self._end_reason}")
         if not self._settled.is_set():
-            layer = "the DTLS handshake" if self._session.state == "handshaking" else "the SCTP handshake"
+            layer = "the DTLS handshake" if self._path.session.state == "handshaking" else "the SCTP handshake"
             self.abort("no answer in time")
             raise Unreachable(f"the peer did not finish {layer} within {timeout:g} s")
 
@@ -125,23 +108,33 @@ class Link:
         return self._end_reason is not None
 
     @property
+    def bytes_sent(self) -> int:
+        """Bytes given to the path, DTLS and all."""
+        return self._path.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes taken from the path, DTLS and all."""
+        return self._path.bytes_received
+
+    @property
     def peer_id(self) -> str:
         """The peer's node id, proved by its handshake; empty before."""
-        return self._session.peer_node_id or ""
+        return self._path.session.peer_node_id or ""
 
     @property
     def peer_public_key(self) -> bytes:
         """The peer's SubjectPublicKeyInfo (DER), proved by its handshake; empty before."""
-        return self._session.peer_public_key or b""
+        return self._path.session.peer_public_key or b""
 
     @property
     def peer_certificate(self) -> bytes:
         """The peer's certificate (DER); empty before the handshake."""
-        return self._session.peer_certificate or b""
+        return self._path.session.peer_certificate or b""
 
     def exporter(self, label: bytes, length: int) -> bytes:
         """`length` secret bytes that only the two ends of this very handshake know (RFC 5705)."""
-        return self._session.exporter(label, length)
+        return self._path.session.exporter(label, length)
 
     def path_changed(self) -> None:
         """The path has just moved: send again at once what may have been lost on the old one."""
@@ -319,52 +312,24 @@ class Link:
             case wire.Stop() if stream is not None:
                 stream.peer_stopped()
 
-    # -- inside: datagrams and time
+    # -- what the protected path tells (protected.Receiver)
 
-    def _receive(self, datagram: bytes) -> None:
-        """A datagram came from the path."""
-        if self._end_reason is not None or not is_dtls(datagram):
-            return
-        self.bytes_received += len(datagram)
-        before = self._session.state
-        self._session.receive(datagram, self._loop.time())
-        data = self._session.data()
-        if before == "handshaking" and self._session.state == "connected":
-            self._association.start()
-        for packet in data:
+    def path_protected(self) -> None:
+        """DTLS is up, so SCTP may begin."""
+        self._association.start()
+
+    def packets_arrived(self, packets: list[bytes]) -> None:
+        """SCTP packets came in."""
+        for packet in packets:
             self._association.receive(packet)
-        self._move()
         self._progress.set()
         self._progress.clear()
 
-    def _protect(self, packet: bytes) -> None:
-        """Send one SCTP packet."""
-        self._session.send(packet, self._loop.time())
-        self._send_datagrams()
+    def path_ended(self, reason: str) -> None:
+        """DTLS has ended."""
+        self._finish(reason)
 
-    def _send_datagrams(self) -> None:
-        for datagram in self._session.datagrams():
-            self.bytes_sent += len(datagram)
-            self._transport.send(datagram)
-            if self._end_reason is not None:
-                self._farewell.append(datagram)
-
-    def _move(self) -> None:
-        """Send what the session has, notice its end, and set the timer for what it waits for."""
-        self._send_datagrams()
-        if self._session.state in ("closed", "failed"):
-            self._finish(self._session.reason)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._session.deadline()
-        if deadline is not None and self._end_reason is None:
-            self._timer = self._loop.call_at(deadline, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._session.handle_timer(self._loop.time())
-        self._move()
+    # -- inside: the end
 
     async def _flushed(self) -> None:
         """Wait until the peer has acknowledged everything."""
@@ -378,16 +343,9 @@ class Link:
             return
         self._end_reason = reason
         logger.info("link to %s ended: %s", self.peer_id or "a peer", reason)
+        self._path.last_words()
         self._association.abort(reason)
-        self._session.close()
-        self._send_datagrams()
-        for datagram in self._farewell:
-            # Nobody will notice if the first was lost; the second of two is dropped as a replay.
-            self._transport.send(datagram)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._transport.on_datagram = _ignore
+        self._path.close()
         self._settled.set()
         self._closed.set()
         self._progress.set()

@@ -167,8 +167,8 @@ async def test_waiters_end_with_the_link() -> None:
 
 async def test_close_notify_alone_ends_the_link() -> None:
     async with two_links() as (client, server):
-        server._session.close()
-        server._send_datagrams()
+        server._path.session.close()
+        server._path._send_datagrams()
         assert await asyncio.wait_for(client.wait_closed(), 2) == "closed by the peer"
 
 
@@ -266,9 +266,9 @@ async def test_hostile_datagrams_do_no_harm() -> None:
         mutated = bytearray(datagram)
         for _ in range(rng.randrange(1, 5)):
             mutated[rng.randrange(len(mutated))] = rng.randrange(256)
-        server._receive(bytes(mutated[: rng.randrange(len(mutated) + 1)]))
-        server._receive(rng.randbytes(rng.randrange(100)))
-        server._receive(datagram)
+        server._path._receive(bytes(mutated[: rng.randrange(len(mutated) + 1)]))
+        server._path._receive(rng.randbytes(rng.randrange(100)))
+        server._path._receive(datagram)
     arrived = await accept(server)
     peer = await asyncio.wait_for(arrived.get(), 5)
     await channel.send("still fine")
@@ -280,7 +280,7 @@ async def test_hostile_datagrams_do_no_harm() -> None:
 async def test_a_path_that_changed_is_used_at_once() -> None:
     async with two_links() as (client, server):
         arrived = await accept(server)
-        transport = client._transport
+        transport = client._path._transport
         assert isinstance(transport, End)
         transport.dead = True
         assert isinstance(client._association, SctpAssociation)
@@ -311,7 +311,7 @@ async def test_a_failing_handler_harms_nobody() -> None:
 
 async def test_the_last_words_are_said_twice() -> None:
     async with two_links() as (client, server):
-        transport = client._transport
+        transport = client._path._transport
         assert isinstance(transport, End)
         transport.recording = True
         client.abort("good night")
@@ -328,6 +328,6 @@ async def test_a_peer_that_closes_the_links_own_channel_is_cut_off() -> None:
 
 async def test_a_dtls_handshake_that_takes_too_long_is_unreachable() -> None:
     link = Link(path()[0], ALICE, client=True)
-    link._session.handle_timer(asyncio.get_running_loop().time() + 60)
+    link._path.session.handle_timer(asyncio.get_running_loop().time() + 60)
     with pytest.raises(Unreachable, match="too long"):
         await link.start()
