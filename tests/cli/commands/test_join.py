@@ -81,7 +81,7 @@ def test_code_that_cannot_be_read(invoke: Invoke) -> None:
     assert "cannot be read" in result.stderr
 
 
-@pytest.mark.parametrize("wrong", ["nonsense", CODE[:40], CODE[:-2] + "zz"])
+@pytest.mark.parametrize("wrong", ["nonsense", CODE[:40], CODE[:-2] + "zz"], ids=["nonsense", "cut", "changed"])
 def test_wrong_codes_start_nothing(invoke: Invoke, home: Path, wrong: str) -> None:
     result = invoke("join", wrong)
     assert result.exit_code == 5
