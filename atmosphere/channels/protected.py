@@ -47,6 +47,7 @@ class ProtectedPath:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._ended = False
         self._last_words: list[bytes] = []
         self.session = DtlsSession(identity, client=client, now=self._loop.time(), srtp=srtp)
         self.bytes_sent = 0
@@ -59,7 +60,8 @@ class ProtectedPath:
     def start(self) -> None:
         """Send what the session has, notice its end, and set the timer for what it waits for."""
         self._send_datagrams()
-        if self.session.state in ("closed", "failed"):
+        if self.session.state in ("closed", "failed") and not self._ended:
+            self._ended = True
             self._receiver.path_ended(self.session.reason)
         self._stop_timer()
         deadline = self.session.deadline()
