@@ -71,6 +71,8 @@ def test_every_wrong_letter_is_noticed(place: int, letter: str) -> None:
 def test_other_ways_of_being_mistyped() -> None:
     assert reason(TEXT[:30] + "9" + TEXT[31:]) == "mistyped"
     assert reason(TEXT + "a") == "mistyped"
+    alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+    assert reason(TEXT[:-1] + alphabet[alphabet.index(TEXT[-1]) + 1]) == "mistyped", "bits are left over at the end"
     assert reason("atm1" + base32.encode(b"\x01\x00\x05ab")) == "truncated"
     assert reason("atm1" + base32.encode(b"\x01\x00\x07abcd")) == "mistyped"
 
