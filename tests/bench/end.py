@@ -1,0 +1,62 @@
+"""What a worker can be asked about one end of one connection, whichever stack is under it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Protocol
+
+BLOCK = random.Random(7).randbytes(64 * 1024)
+"""What throughput is measured with, again and again; the receiver compares every byte."""
+SMALL = bytes(100)
+"""What latency is measured with."""
+PATIENCE = 60.0
+
+
+class End(Protocol):
+    """One end. The four steps of connecting carry text between the ends, as a person or a server would."""
+
+    async def prepare(self) -> str:
+        """Host: be there, and the text that the dialer needs."""
+
+    async def dial(self, text: str) -> str:
+        """Dialer: begin; the clock of the set-up starts here. The text that the host needs."""
+
+    async def respond(self, text: str) -> str:
+        """Host: answer the dialer."""
+
+    async def finish(self, text: str) -> float:
+        """Dialer: be connected and have a byte come back; seconds since `dial`."""
+
+    async def reconnect(self) -> float:
+        """Dialer: go away (off the clock) and come back; seconds until a byte came back."""
+
+    async def throughput(self, kind: str, seconds: float) -> tuple[float, float]:
+        """Dialer: send BLOCKs by `kind` stream or channel; MB a second that arrived at the host, and MB in all."""
+
+    async def echo(self, kind: str, count: int) -> list[float]:
+        """Dialer: microseconds of each of `count` round trips of SMALL, one at a time."""
+
+    async def close(self) -> None:
+        """Leave."""
+
+
+class Sink:
+    """Takes what `throughput` sends and compares every byte."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._twice = BLOCK * 2
+
+    def take(self, data: bytes) -> None:
+        """Count `data`, which goes on where the last ended; ValueError if it is not what was sent."""
+        for start in range(0, len(data), len(BLOCK)):
+            part, offset = data[start : start + len(BLOCK)], self.bytes % len(BLOCK)
+            if part != self._twice[offset : offset + len(part)]:
+                raise ValueError(f"bytes from {self.bytes} on arrived changed")
+            self.bytes += len(part)
+
+
+def now() -> float:
+    """The loop's clock in seconds."""
+    return asyncio.get_running_loop().time()

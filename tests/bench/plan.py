@@ -1,0 +1,44 @@
+"""How much is measured: the whole in under five minutes, the quick look in under one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Rounds and durations (seconds) of everything."""
+
+    rounds: int
+    transfer_seconds: float
+    echoes: int
+    idle_rounds: int
+    idle_peers: int
+    idle_seconds: float
+    lonely_seconds: float
+    helps: int
+    joins: int
+
+
+FULL = Plan(
+    rounds=7,
+    transfer_seconds=2.0,
+    echoes=1000,
+    idle_rounds=2,
+    idle_peers=20,
+    idle_seconds=20.0,
+    lonely_seconds=10.0,
+    helps=11,
+    joins=5,
+)
+QUICK = Plan(
+    rounds=3,
+    transfer_seconds=0.7,
+    echoes=300,
+    idle_rounds=1,
+    idle_peers=5,
+    idle_seconds=5.0,
+    lonely_seconds=3.0,
+    helps=3,
+    joins=1,
+)

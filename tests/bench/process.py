@@ -1,0 +1,38 @@
+"""What the machine says about this process and itself."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import ssl
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("atmosphere-mesh", "aiortc", "aioice", "cryptography", "pyOpenSSL")
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now, after what it does not need was given back; 0 where unknown."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0) if sys.platform == "linux" else None
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def processor_time() -> float:
+    """Seconds of processor that this process has used."""
+    return time.process_time()
+
+
+def versions() -> dict[str, str]:
+    """What was measured, and on what."""
+    found = {name: version(name) for name in LIBRARIES}
+    found |= {"python": platform.python_version(), "openssl": ssl.OPENSSL_VERSION}
+    found |= {"system": f"{platform.system()} {platform.release()} {platform.machine()}", "cores": str(os.cpu_count())}
+    return found

@@ -1,0 +1,110 @@
+"""Figures by measurement and stack, one a round; medians and ratios that a noisy machine does not shake."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Stack = Literal["atmosphere", "aiortc"]
+OURS: Stack = "atmosphere"
+CONTROL: Stack = "aiortc"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a figure is, in which unit, and whether more of it is better."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    more_is_better: bool = False
+
+
+STREAM = Measurement("stream_throughput", "one stream, 64 KB writes", "MB/s", 1, more_is_better=True)
+CHANNEL = Measurement("channel_throughput", "one reliable channel, 64 KB messages", "MB/s", 1, more_is_better=True)
+STREAM_CPU = Measurement("stream_cpu", "... processor, both ends, stream", "ms/MB", 1)
+CHANNEL_CPU = Measurement("channel_cpu", "... processor, both ends, channel", "ms/MB", 1)
+ECHO_P50 = Measurement("echo_p50", "echo of 100 bytes on a channel, p50", "µs", 0)
+ECHO_P99 = Measurement("echo_p99", "... p99", "µs", 0)
+STREAM_ECHO_P50 = Measurement("stream_echo_p50", "echo of 100 bytes on a stream, p50", "µs", 0)
+STREAM_ECHO_P99 = Measurement("stream_echo_p99", "... p99", "µs", 0)
+SETUP = Measurement("setup", "set-up: code (aiortc: offer) to first byte back", "ms", 0)
+RECONNECT = Measurement("reconnect", "a member restarts: start to first byte back", "ms", 0)
+IDLE_MEMORY = Measurement("idle_memory", "memory per connected idle peer", "KB", 0)
+IDLE_CPU = Measurement("idle_cpu", "processor per connected idle peer", "% of a core", 4)
+LONELY_CPU = Measurement("lonely_cpu", "processor of a process without a peer", "% of a core", 4)
+HELP = Measurement("help", "atmosphere --help", "ms", 0)
+PYTHON = Measurement("python", "... of which the interpreter's start", "ms", 0)
+JOIN = Measurement("join", "atmosphere join CODE, code to exit", "ms", 0)
+ALL = (
+    *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
+    *(SETUP, RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU, HELP, PYTHON, JOIN),
+)
+BESIDE = {STREAM: CHANNEL, STREAM_CPU: CHANNEL_CPU, STREAM_ECHO_P50: ECHO_P50, STREAM_ECHO_P99: ECHO_P99}
+"""Of what aiortc has not: what of aiortc's it is compared with."""
+BESIDE[RECONNECT] = SETUP
+
+
+class Samples:
+    """Every figure that was seen."""
+
+    def __init__(self) -> None:
+        self._seen: defaultdict[tuple[Measurement, Stack], list[float]] = defaultdict(list)
+
+    def add(self, what: Measurement, stack: Stack, value: float) -> None:
+        """One more figure; the n-th of both stacks come from the same round."""
+        self._seen[what, stack].append(value)
+
+    def of(self, what: Measurement, stack: Stack) -> list[float]:
+        """The figures of one stack, in the order of the rounds."""
+        if stack == CONTROL and (what, stack) not in self._seen:
+            what = BESIDE.get(what, what)
+        return list(self._seen.get((what, stack), ()))
+
+    def ratio(self, what: Measurement) -> float | None:
+        """How many times the control's figure ours is: the median over the rounds."""
+        pairs = zip(self.of(what, OURS), self.of(what, CONTROL), strict=False)
+        ratios = [ours / control for ours, control in pairs if control]
+        return statistics.median(ratios) if ratios else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Everything that was measured, as JSON has it."""
+        return [self._row(what) for what in ALL if self.of(what, OURS)]
+
+    def _row(self, what: Measurement) -> dict[str, Any]:
+        row: dict[str, Any] = {"measurement": what.key, "title": what.title, "unit": what.unit}
+        for stack in (OURS, CONTROL):
+            seen = self.of(what, stack)
+            row[stack] = spread(seen) if seen else None
+        return row | {"ratio": self.ratio(what), "more_is_better": what.more_is_better}
+
+
+def spread(seen: list[float]) -> dict[str, Any]:
+    """The median, the extremes, and every figure."""
+    return {"median": statistics.median(seen), "min": min(seen), "max": max(seen), "rounds": seen}
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` of all lie below."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table: medians, extremes in brackets."""
+    digits = {what.key: what.digits for what in ALL}
+    lines = ["| measurement | unit | atmosphere | aiortc | ratio |", "|---|---|---|---|---|"]
+    for row in rows:
+        cells = [_cell(row[stack], digits[row["measurement"]]) for stack in (OURS, CONTROL)]
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        lines.append(f"| {row['title']} | {row['unit']} | {cells[0]} | {cells[1]} | {ratio} |")
+    return "\n".join(lines)
+
+
+def _cell(figures: dict[str, Any] | None, digits: int) -> str:
+    if figures is None:
+        return ""
+    middle, least, most = (f"{figures[name]:.{digits}f}" for name in ("median", "min", "max"))
+    return middle if len(figures["rounds"]) == 1 else f"**{middle}** ({least}–{most})"

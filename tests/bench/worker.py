@@ -1,0 +1,62 @@
+"""A process that holds ends and does what it is asked: one line of JSON in, one out.
+
+    {"end": "name", "call": "dial", "with": ["text"]}  ->  {"result": …} or {"error": "…"}
+
+With an empty "end" the call is about the process. `python -m tests.bench.worker atmosphere|aiortc`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tests.bench import process
+from tests.bench.end import End
+
+ABOUT_PROCESS: dict[str, Callable[[], Any]] = {"rss": process.resident, "cpu": process.processor_time}
+
+
+def factory(stack: str) -> Callable[[], End]:
+    """What makes an end of that stack; the other stack is not even imported."""
+    if stack == "aiortc":
+        from tests.bench.aiortc_end import AiortcEnd
+
+        return AiortcEnd
+    from tests.bench.atmosphere_end import AtmosphereEnd
+
+    return AtmosphereEnd
+
+
+async def work(stack: str) -> None:
+    """Answer until the input ends."""
+    make, ends = factory(stack), dict[str, End]()
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        try:
+            answer = {"result": await perform(json.loads(line), make, ends)}
+        except Exception as error:  # noqa: BLE001 (whoever asked shall hear what went wrong)
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+    for end in ends.values():
+        await end.close()
+
+
+async def perform(order: dict[str, Any], make: Callable[[], End], ends: dict[str, End]) -> Any:
+    name, call = order["end"], order["call"]
+    if not name:
+        return ABOUT_PROCESS[call]()
+    end = ends.get(name) or ends.setdefault(name, make())
+    if call == "close":
+        del ends[name]
+    return await getattr(end, call)(*order["with"])
+
+
+if __name__ == "__main__":
+    asyncio.run(work(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(0)  # nothing is left to do; aiortc's threads would take a second to notice
