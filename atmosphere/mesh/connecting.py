@@ -38,6 +38,7 @@ class Connecting:
         self._signaler = signaler
         self._hello = hello
         self._install = install
+        self.on_dialed: Callable[[str], None] = lambda node_id: None
 
     def follow_roster(self) -> None:
         """Listen for every member, and for nobody else who was one."""
@@ -92,7 +93,11 @@ class Connecting:
                 raise Refused(f"{link.peer_id[:8]}… used the credentials of {node_id[:8]}…")
             await greeting.greet_accepted(link, self._roster, self._hello(), None)
 
-        return lambda session: self._dialer.accept(session, greet, self._install)
+        def accept(session: IceSession) -> None:
+            self.on_dialed(node_id)
+            self._dialer.accept(session, greet, self._install)
+
+        return accept
 
     def _pair(self, node_id: str) -> DialSecret:
         key = self._roster.public_key(node_id)

@@ -19,11 +19,21 @@ from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import wire
 from atmosphere.tasks import Tasks
+from signaling.limits import TokenBucket
 
 logger = logging.getLogger(__name__)
 
 MAX_POSTED = 512
 """Control messages that may wait for a peer that does not read; one more ends the link."""
+
+MAX_OFFERED = MAX_POSTED // 2
+"""How many may wait when one more of those that can be lost is still taken."""
+
+READ_RATE, READ_BURST = 200.0, 2000.0
+"""What is read of a peer's control messages, a second and at once; more wait, until the channel's credit stops it."""
+
+COSTS: dict[type[wire.Message], float] = {wire.Signal: 2.0, wire.Have: 20.0, wire.Facts: 20.0, wire.Contacts: 20.0}
+"""What a message counts for: up to 64 signatures are checked for one, and a file is written."""
 
 
 class PeerLink:
@@ -33,10 +43,13 @@ class PeerLink:
     def __init__(self, session: IceSession, identity: Identity, *, dialed: bool) -> None:
         self.session = session
         self.dialed = dialed
-        self.link = Link(session, identity, client=dialed)
+        self._identity = identity
+        self._link: Link | None = None
         self.boot = b""
         self.version: str | None = None
         self.connected_at: float | None = None
+        self.on_believed: Callable[[], None] = lambda: None
+        self._doubted = False
         self._control: Channel | None = None
         self._posted: asyncio.Queue[wire.Message] = asyncio.Queue(MAX_POSTED)
         self._tasks = Tasks("link")
@@ -45,21 +58,40 @@ class PeerLink:
         return f"<PeerLink to {self.peer_id[:8] or '?'} {'dialed' if self.dialed else 'accepted'}>"
 
     @property
+    def link(self) -> Link:
+        """The link over the session; raises LinkError before there is a path."""
+        if self._link is None:
+            raise LinkError("the link is not open")
+        return self._link
+
+    @property
     def peer_id(self) -> str:
         """The node id that the DTLS handshake proved; empty before."""
-        return self.link.peer_id or ""
+        return self._link.peer_id if self._link else ""
 
     @property
     def alive(self) -> bool:
-        """Whether a path works now, as far as ICE knows."""
-        return self.session.state == "connected"
+        """Whether a path works now, as far as ICE knows, and with the same peer at its other end as before."""
+        return self.session.state == "connected" and not self._doubted
+
+    def doubt(self) -> None:
+        """The path was gone and is back: until the peer answers on it, it may lead to another process."""
+        self._doubted = True
+
+    def believe(self) -> None:
+        """The peer answered."""
+        if self._doubted:
+            self._doubted = False
+            self.on_believed()
 
     async def open(self, timeout: float) -> None:
         """Wait for a path, do the handshakes, open the control channel; raises LinkError or Unreachable."""
         async with asyncio.timeout(timeout):
             await self.session.connected(timeout)
-            await self.link.start(timeout)
-            self._control = await self.link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
+            # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
+            link = self._link = Link(self.session, self._identity, client=self.dialed)
+            await link.start(timeout)
+            self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
 
     async def receive(self) -> wire.Message:
@@ -76,6 +108,11 @@ class PeerLink:
             logger.warning("%r does not read its control messages", self)
             self.abort("does not read")
 
+    def offer(self, message: wire.Message) -> None:
+        """Send a control message that may be lost; it is where many wait already."""
+        if self._posted.qsize() < MAX_OFFERED:
+            self.post(message)
+
     async def _send_posted(self, control: Channel) -> None:
         try:
             while True:
@@ -91,13 +128,26 @@ class PeerLink:
         self._tasks.spawn(self._read(handle), "control reader")
 
     async def _read(self, handle: Callable[[PeerLink, wire.Message], None]) -> None:
+        loop = asyncio.get_running_loop()
+        bucket = TokenBucket(READ_RATE, READ_BURST, loop.time())
         try:
             while True:
-                handle(self, await self.receive())
+                message = await self.receive()
+                delay = bucket.charge(loop.time(), COSTS.get(type(message), 1.0))
+                if delay:
+                    await asyncio.sleep(delay)
+                self._handle(handle, message)
         except DecodeError as error:
             self.abort(f"sent something that is not a control message: {error}")
         except LinkError:
             logger.debug("%r: control channel ended", self)
+
+    def _handle(self, handle: Callable[[PeerLink, wire.Message], None], message: wire.Message) -> None:
+        try:
+            handle(self, message)
+        except (AtmosphereError, OSError) as error:
+            # A full disk, say: this message is lost, but the next ones are heard.
+            logger.warning("%r: a control message could not be handled: %s", self, error)
 
     def accept_streams(self, on_stream: Callable[[Stream], None], on_channel: Callable[[Channel], None]) -> None:
         """From now on the peer's streams and channels go to these, first those that came early."""
@@ -117,16 +167,15 @@ class PeerLink:
                     await self._posted.join()
             except TimeoutError:
                 pass
-        try:
-            await self.link.close(reason)
-        except (AtmosphereError, OSError) as error:
-            logger.debug("%r: closing: %s", self, error)
+        if self._link is not None:
+            await self._link.close(reason)
         await self._tasks.close()
         self.session.close()
 
     def abort(self, reason: str) -> None:
         """End the link at once, telling nobody."""
-        self.link.abort(reason)
+        if self._link is not None:
+            self._link.abort(reason)
         self.session.close()
 
     async def ended(self) -> None:

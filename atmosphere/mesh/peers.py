@@ -11,6 +11,7 @@ from atmosphere.channels.stream import Stream
 from atmosphere.errors import UnknownPeer
 from atmosphere.ice.events import ConsentExpired, IceEvent, IceFailed, PathLost, PathRestored, PathSelected
 from atmosphere.mesh import events
+from atmosphere.mesh.doubts import Doubts
 from atmosphere.mesh.linktable import newcomer_wins
 from atmosphere.mesh.peer import Peer, Pinger, path_info
 from atmosphere.mesh.peerlink import PeerLink
@@ -42,6 +43,7 @@ class Peers:
         self._reconnectors: dict[str, Reconnector] = {}
         self._cares: dict[str, Tasks] = {}
         self._tasks = Tasks("peers")
+        self._doubts = Doubts(ping)
         self.on_stream: Callable[[Peer, Stream], None] = _ignore
         self.on_channel: Callable[[Peer, Channel], None] = _ignore
         self.on_linked: Callable[[PeerLink], None] = lambda link: None
@@ -122,6 +124,7 @@ class Peers:
             return peer
         peer.attach(link)
         link.session.on_event = lambda event: self._path_event(peer, link, event)
+        link.on_believed = lambda: self._path_changed(peer, link)
         self._tasks.spawn(self._watch(peer, link), "watch")
         link.accept_streams(lambda stream: self.on_stream(peer, stream), lambda channel: self.on_channel(peer, channel))
         self._reconnectors[peer.id].link_changed()
@@ -137,10 +140,24 @@ class Peers:
         logger.info("%s: %s", peer.name, event)
         if isinstance(event, IceFailed | ConsentExpired):
             link.abort("the path is dead")
-        elif peer.link is link and isinstance(event, PathSelected | PathLost | PathRestored):
+            return
+        if isinstance(event, PathRestored):
+            link.doubt()
+            self._doubts.about(link)
+        if isinstance(event, PathSelected | PathLost | PathRestored):
+            self._path_changed(peer, link)
+
+    def _path_changed(self, peer: Peer, link: PeerLink) -> None:
+        if peer.link is link:
             link.link.path_changed()
             self._emit(events.PathChanged(peer, path_info(link.session) if link.alive else None))
             self._changed(peer)
+
+    def dialed_by(self, node_id: str) -> None:
+        """That member dials us. Where we have a link to it, it may have lost that one: by a restart, say."""
+        peer = self._peers.get(node_id)
+        if peer is not None and peer.link is not None:
+            self._doubts.about(peer.link)
 
     async def _watch(self, peer: Peer, link: PeerLink) -> None:
         reason = await link.wait_closed()
@@ -165,6 +182,7 @@ class Peers:
         for wait in waits:
             if wait is not None:
                 await wait
+        await self._doubts.close()
         await self._tasks.close()
 
 

@@ -1,0 +1,99 @@
+"""A link whose other end was restarted looks alive to ICE: a question over it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from atmosphere.errors import Unreachable
+from atmosphere.mesh.doubts import Doubts
+from atmosphere.mesh.peerlink import PeerLink
+
+
+class Session:
+    state = "connected"
+
+
+class FakeLink:
+    """As much of a PeerLink as is asked."""
+
+    def __init__(self) -> None:
+        self.session = Session()
+        self.ended = asyncio.Event()
+        self.believed = asyncio.Event()
+
+    def abort(self, reason: str) -> None:
+        assert "restarted" in reason
+        self.ended.set()
+
+    def believe(self) -> None:
+        self.believed.set()
+
+
+class Answers:
+    """A pinger whose answers are given by the test."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def ping(self, link: PeerLink, timeout: float) -> float:
+        self.asked += 1
+        return await self.answer
+
+
+def about(doubts: Doubts, link: FakeLink) -> None:
+    doubts.about(cast("PeerLink", link))
+
+
+async def test_a_peer_that_answers_is_believed() -> None:
+    answers, link = Answers(), FakeLink()
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    answers.answer.set_result(0.01)
+    await asyncio.wait_for(link.believed.wait(), 5)
+    assert not link.ended.is_set()
+    await doubts.close()
+
+
+async def test_silence_on_a_living_path_ends_the_link() -> None:
+    answers, link = Answers(), FakeLink()
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    answers.answer.set_exception(Unreachable("no answer within 3 s"))
+    await asyncio.wait_for(link.ended.wait(), 5)
+    assert not link.believed.is_set()
+    await doubts.close()
+
+
+async def test_silence_on_a_lost_path_says_nothing() -> None:
+    answers, link = Answers(), FakeLink()
+    link.session.state = "disconnected"
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    answers.answer.set_exception(Unreachable("no answer within 3 s"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not link.ended.is_set()
+    assert not link.believed.is_set()
+    await doubts.close()
+
+
+async def test_one_question_at_a_time() -> None:
+    answers, link = Answers(), FakeLink()
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    about(doubts, link)
+    answers.answer.set_result(0.01)
+    await asyncio.wait_for(link.believed.wait(), 5)
+    assert answers.asked == 1
+    await doubts.close()
+
+
+async def test_closing_asks_no_more() -> None:
+    answers, link = Answers(), FakeLink()
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    await doubts.close()
+    about(doubts, link)
+    assert not link.ended.is_set()
