@@ -98,6 +98,9 @@ class LazyGroup(_Group):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise click.Abort from error
+        except Exception as error:
+            _keep(ctx, error)
+            raise
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help without importing a single command."""
@@ -165,6 +168,15 @@ def _report_click(error: click.ClickException) -> int:
     hint = f"{ctx.command_path} --help" if ctx is not None else "atmosphere --help"
     failures.show(error.format_message(), hint if isinstance(error, click.UsageError) else None)
     return failures.USAGE if isinstance(error, click.UsageError) else failures.FAILED
+
+
+def _keep(ctx: click.Context, error: Exception) -> None:
+    """An error that nobody foresaw goes into the log of the home, with its traceback."""
+    foreseen = (AtmosphereError, click.ClickException, click.exceptions.Exit, click.Abort, OSError)
+    if not isinstance(error, foreseen) and ctx.obj is not None:
+        from atmosphere.cli.daemon import logs
+
+        logs.keep(ctx.obj.home, error)
 
 
 def debugging() -> bool:

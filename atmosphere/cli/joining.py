@@ -24,6 +24,7 @@ SLACK = 15.0
 def in_background(state: State, request: messages.Join, options: NodeOptions) -> None:
     """Join with the running node of the home, or start one that stays; it is stopped again when joining fails."""
     control, started = _node(state, options)
+    request.or_stop = started
     try:
         with control:
             show(state, _ask(state, control, request))
@@ -49,7 +50,7 @@ def _node(state: State, options: NodeOptions) -> tuple[ControlClient, bool]:
 
 
 def _stop(state: State) -> None:
-    """End the node that was started in vain."""
+    """Wait until the node that was started in vain has ended."""
     with contextlib.suppress(AtmosphereError, OSError), state.control() as control:
         control.call(messages.Stop())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -93,10 +92,3 @@ _STYLES = {"connected": "green", "connecting": "yellow", "offline": "dim"}
 def printable(text: str) -> str:
     """`text` without control characters: names come from other machines and must not steer a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
-
-
-def quoted_home(home: os.PathLike[str] | str, given: bool) -> str:
-    """` --home DIR` for a command shown to the user, where the home is not the default one."""
-    import shlex
-
-    return f" --home {shlex.quote(os.fspath(home))}" if given else ""

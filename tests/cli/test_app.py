@@ -96,6 +96,15 @@ def test_anything_raised_is_one_line(
     assert (result.exit_code, result.stderr) == (code, text)
 
 
+def test_an_unforeseen_error_goes_into_the_log(invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(Command, "invoke", fail)
+    assert "Traceback" not in invoke("peers").output
+    assert "RuntimeError: odd" in (home / "node.log").read_text()
+
+
 def test_debug_shows_the_traceback(invoke: Invoke, node: FakeNode, caplog: pytest.LogCaptureFixture) -> None:
     assert invoke("--debug", "remove", "nobody").exit_code == 1
     assert any(record.exc_info for record in caplog.records)

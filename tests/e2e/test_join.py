@@ -6,7 +6,9 @@ import dataclasses
 import signal
 import time
 
+from atmosphere.errors import StateError
 from atmosphere.joincode import JoinCode
+from atmosphere.mesh.lock import Lock
 from tests.e2e.conftest import MakeMachine
 from tests.e2e.machine import Machine
 
@@ -178,3 +180,45 @@ def test_bench(pair: tuple[Machine, Machine]) -> None:
 def test_explain(pair: tuple[Machine, Machine]) -> None:
     _, laptop = pair
     assert "desk is connected: direct 127.0.0.1:" in laptop.run("explain", "desk").stdout
+
+
+def test_interrupted(machine: MakeMachine) -> None:
+    """Ctrl-C while the host does not answer: code 6, and the node that was started for it is gone."""
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    code = desk.run("join").stdout.strip()
+    desk.run("stop")
+    joining = laptop.spawn("join", code)
+    assert joining.stderr is not None
+    joining.stderr.readline()
+    joining.send_signal(signal.SIGINT)
+    _, err = joining.communicate(timeout=20)
+    assert (joining.returncode, err) == (6, "Error: interrupted\n")
+    laptop.run("status", "--check", "live", code=3)
+
+
+def test_killed_while_joining(machine: MakeMachine) -> None:
+    """Nobody waits for the join any more, so the node that was started for it ends by itself."""
+    desk, laptop = machine("desk"), machine("laptop")
+    desk.run("init", "home")
+    desk.run("serve", "--detach")
+    code = desk.run("join").stdout.strip()
+    desk.run("stop")
+    joining = laptop.spawn("join", code)
+    assert joining.stderr is not None
+    joining.stderr.readline()
+    joining.kill()
+    deadline = time.monotonic() + 20
+    while is_running(laptop) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(laptop)
+
+
+def is_running(machine: Machine) -> bool:
+    """Whether a node holds the machine's home."""
+    try:
+        with Lock(machine.home):
+            return False
+    except StateError:
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 from atmosphere.cli import failures
 from atmosphere.cli.control import messages, place
+from atmosphere.cli.state import default_home
 from atmosphere.errors import NotRunning, Unreachable
 
 ANSWER_TIMEOUT = 30.0
@@ -19,7 +21,13 @@ ANSWER_TIMEOUT = 30.0
 
 def not_running(home: Path) -> NotRunning:
     """The error for a home without a running node."""
-    return NotRunning(f"no node is running for {home}", hint="atmosphere serve --detach")
+    return NotRunning(f"no node is running for {home}", hint=start_command(home))
+
+
+def start_command(home: Path) -> str:
+    """What starts the node of `home`."""
+    named = "" if home == default_home() else f" --home {shlex.quote(str(home))}"
+    return f"atmosphere{named} serve --detach"
 
 
 class ControlClient:

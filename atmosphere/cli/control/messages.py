@@ -60,11 +60,15 @@ class Config(msgspec.Struct, tag="config", tag_field="op"):
 
 
 class Join(msgspec.Struct, tag="join", tag_field="op"):
-    """Join the mesh of `code`; with `manual` the first progress is the reply code to carry back."""
+    """Join the mesh of `code`; with `manual` the first progress is the reply code to carry back.
+
+    `or_stop`: the node was started for this alone, so it ends when joining fails or nobody waits for it any more.
+    """
 
     code: Text
     name: Text | None = None
     manual: bool = False
+    or_stop: bool = False
     timeout: Seconds = 30.0
 
 

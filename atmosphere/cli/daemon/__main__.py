@@ -13,7 +13,6 @@ from atmosphere.cli import failures
 from atmosphere.cli.control import messages
 from atmosphere.cli.control.server import failed
 from atmosphere.cli.daemon import logs, run
-from atmosphere.cli.daemon.background import LOG
 from atmosphere.cli.daemon.options import Ready, decode_start
 
 MAX_START = 1 << 20
@@ -24,7 +23,7 @@ def main() -> int:
     try:
         start = decode_start(sys.stdin.buffer.read(MAX_START))
         home = Path(start.home)
-        logs.to_file(home / LOG, start.options.log_level)
+        logs.to_file(home / logs.LOG, start.options.log_level)
         run.serve(home, start.options, _announce)
     except Exception as error:  # noqa: BLE001 - whatever it is, the command that started us shall say it
         logs.logger.exception("the node ended")

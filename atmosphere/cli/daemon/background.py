@@ -13,11 +13,11 @@ import msgspec
 
 from atmosphere.cli import failures
 from atmosphere.cli.control import messages
+from atmosphere.cli.daemon.logs import LOG
 from atmosphere.cli.daemon.options import NodeOptions, Ready, Start
 from atmosphere.errors import AtmosphereError, DecodeError, Unreachable
 
 START_TIMEOUT = 30.0
-LOG = "node.log"
 
 _children: list[subprocess.Popen[bytes]] = []  # kept: a Popen complains when it is forgotten before its process ends
 
@@ -25,11 +25,17 @@ _children: list[subprocess.Popen[bytes]] = []  # kept: a Popen complains when it
 def start(home: Path, options: NodeOptions) -> Ready:
     """Start the node of `home`; returns once it listens. Raises what kept it from starting."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "atmosphere.cli.daemon"]
+    command = [sys.executable, "-P", "-m", "atmosphere.cli.daemon"]
     log = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         child = subprocess.Popen(  # noqa: S603 - our own program
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=home, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=home,
+            env=_environment(),
+            start_new_session=True,
         )
     finally:
         os.close(log)
@@ -39,6 +45,15 @@ def start(home: Path, options: NodeOptions) -> Ready:
     except BaseException:
         child.terminate()
         raise
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the folder that this very package comes from: it may not be installed, and the node runs elsewhere."""
+    import atmosphere
+
+    package = str(Path(atmosphere.__file__).parent.parent)
+    others = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": f"{package}{os.pathsep}{others}" if others else package}
 
 
 def _await_ready(child: subprocess.Popen[bytes], start: Start, home: Path) -> Ready:

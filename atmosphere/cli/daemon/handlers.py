@@ -94,13 +94,19 @@ class Handlers:
         return self._options.public()
 
     async def _join(self, request: m.Join, report: Report) -> Any:
+        try:
+            return self._joined(await self._join_as_asked(request, report))
+        except BaseException:
+            if request.or_stop:
+                self._life.stop()
+            raise
+
+    async def _join_as_asked(self, request: m.Join, report: Report) -> Any:
         if request.manual:
             manual = await self._node.join_manual(request.code, name=request.name)
             await report({"reply": manual.reply})
-            peer = await manual.wait()
-        else:
-            peer = await self._node.join(request.code, name=request.name, progress=report.soon, timeout=request.timeout)
-        return self._joined(peer)
+            return await manual.wait()
+        return await self._node.join(request.code, name=request.name, progress=report.soon, timeout=request.timeout)
 
     async def _accept(self, request: m.Accept, report: Report) -> Any:
         return self._joined(await self._node.accept(request.reply))

@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
+from io import TextIOWrapper
 from pathlib import Path
 
 logger = logging.getLogger("atmosphere")
 
+LOG = "node.log"
+"""The file's name in the home."""
+
 MAX_BYTES = 4_000_000
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """A log that only its owner reads, after it was rotated too."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=_private)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def keep(home: Path, error: BaseException) -> None:
+    """Have the traceback of an unexpected error in the log of `home`, if that can be."""
+    import traceback
+
+    try:
+        with open(home / LOG, "a", encoding="utf-8", opener=_private) as log:
+            log.writelines(traceback.format_exception(error))
+    except OSError as failure:
+        logger.debug("the log cannot be written: %s", failure)
 
 
 def to_stderr(level: str) -> None:
@@ -20,6 +47,5 @@ def to_stderr(level: str) -> None:
 
 def to_file(path: Path, level: str) -> None:
     """Log `level` and above to `path`, kept below 4 MB with one older file beside it."""
-    path.touch(mode=0o600, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8")
+    handler = _PrivateFile(path, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8")
     logging.basicConfig(level=level.upper(), format=FORMAT, handlers=[handler])

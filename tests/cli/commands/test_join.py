@@ -13,7 +13,7 @@ from atmosphere.cli.control import client, messages
 from atmosphere.errors import CodeError, Unreachable
 from atmosphere.joincode import JoinCode
 from tests.cli.conftest import Invoke
-from tests.cli.fake import FakeNode
+from tests.cli.fake import FakeLife, FakeNode
 
 CODE = str(JoinCode(b"m" * 20, "a" * 51 + "q", b"s" * 16, "home", int(time.time()) + 3600))
 
@@ -128,6 +128,14 @@ def test_interrupting_the_command_cancels_the_join(node: FakeNode, home: Path) -
     control._socket.sendall(messages.encode(messages.Join(CODE)))
     control.close()
     assert node.cancelled.wait(5)
+
+
+@pytest.mark.parametrize("or_stop", [True, False])
+def test_a_node_for_one_join_ends_with_it(node: FakeNode, home: Path, life: FakeLife, or_stop: bool) -> None:
+    node.fails = Unreachable("nobody answered")
+    with pytest.raises(Unreachable):
+        client.call(home, messages.Join(CODE, or_stop=or_stop))
+    assert life.stopping.is_set() == or_stop
 
 
 def test_nothing_is_left_when_the_node_does_not_start(

@@ -95,5 +95,5 @@ def test_no_node(invoke: Invoke) -> None:
         result = invoke(*command)
         assert result.exit_code == 3
         assert result.stderr.startswith("Error: no node is running for ")
-        assert "Try: atmosphere serve" in result.stderr
+        assert "serve --detach" in result.stderr
         assert result.stdout == ""

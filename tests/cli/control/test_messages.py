@@ -15,7 +15,7 @@ from atmosphere.errors import DecodeError
 REQUESTS = [
     messages.Invite(3, 60.0),
     messages.Revoke("ab"),
-    messages.Join("atm1", "me", True, 5.0),
+    messages.Join("atm1", "me", True, False, 5.0),
     messages.Ping("desk", 0, 1.0, 0.1, True),
     messages.Send("desk", ["/x", "/y"], None),
     messages.Bench("desk"),
