@@ -33,6 +33,7 @@ from atmosphere.ice.router import Claim, SessionKey
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import (
     HALF_OPEN,
+    HALF_OPEN_OF_ONE,
     HALF_OPEN_SECONDS,
     NEW_BURST,
     NEW_BURST_OF_SOURCE,
@@ -235,7 +236,7 @@ class Mux:
         if self._listeners.get(listener.ufrag) is not listener or key in self._ended[0] or key in self._ended[1]:
             return None
         remote = listener.remote_credentials(remote_ufrag)
-        if remote is None or len(self._half_open) >= HALF_OPEN:
+        if remote is None or self._is_crowded(listener):
             self.dropped["refused"] += 1
             return None
         session = IceSession(self, listener.local, remote, controlling=False, policy=self._policy, origin=origin)
@@ -298,11 +299,18 @@ class Mux:
             self.dropped["unknown"] += 1
         elif not message.check_message_integrity(listener.local.key):
             self.dropped["unauthenticated"] += 1
+        elif self._is_crowded(listener):
+            self.dropped["refused"] += 1
         elif not self._admits(source[0]):
             self.dropped["rate"] += 1
         else:
             return self.session_of(listener, remote, source[0])
         return None
+
+    def _is_crowded(self, listener: Listener) -> bool:
+        """Whether too many wait already; asked before a new one costs anything of the rate that all share."""
+        own = sum(session.local_ufrag == listener.ufrag for session in self._half_open)
+        return len(self._half_open) >= HALF_OPEN or own >= HALF_OPEN_OF_ONE
 
     def _admits(self, host: str) -> bool:
         now = self._loop.time()

@@ -13,6 +13,8 @@ PathPolicy = Literal["any", "direct", "relay"]
 
 HALF_OPEN = 128
 """Sessions made by a first check or a signaled dial that are not connected yet, at most."""
+HALF_OPEN_OF_ONE = 32
+"""Of these, at most so many on one ufrag: whoever knows one secret shall not shut out those who know another."""
 HALF_OPEN_SECONDS = 45.0
 NEW_PER_SECOND, NEW_BURST = 64.0, 256.0
 NEW_PER_SECOND_OF_SOURCE, NEW_BURST_OF_SOURCE = 16.0, 64.0

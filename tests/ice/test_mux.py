@@ -18,7 +18,7 @@ from atmosphere.ice.gather import Gatherer
 from atmosphere.ice.listener import Listener
 from atmosphere.ice.mux import SUPERSEDED, Mux
 from atmosphere.ice.session import IceSession
-from atmosphere.ice.settings import HALF_OPEN, NEW_BURST_OF_SOURCE
+from atmosphere.ice.settings import HALF_OPEN, HALF_OPEN_OF_ONE, NEW_BURST, NEW_BURST_OF_SOURCE
 from atmosphere.stun.message import Class, Message, Method, binding_request, binding_response, decode, encode
 from tests.until import until
 
@@ -102,7 +102,8 @@ async def test_an_ended_session_is_not_started_anew_by_late_checks_for_a_while()
     mux.close()
 
 
-async def test_new_sessions_have_a_rate_for_each_source() -> None:
+async def test_new_sessions_have_a_rate_for_each_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HALF_OPEN_OF_ONE", HALF_OPEN)
     mux, base, met = make()
     for number in range(200):
         mux.receive(base, check(f"dialer{number}"), SOURCE)
@@ -116,6 +117,7 @@ async def test_new_sessions_have_a_rate_for_each_source() -> None:
 
 async def test_sessions_that_are_not_connected_are_few_and_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HALF_OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(module, "HALF_OPEN_OF_ONE", HALF_OPEN)
     mux, base, met = make()
     for number in range(HALF_OPEN + 10):
         mux.receive(base, check(f"dialer{number}"), (f"192.0.2.{number % 100 + 1}", 5000))
@@ -126,6 +128,18 @@ async def test_sessions_that_are_not_connected_are_few_and_have_an_end(monkeypat
     await until(lambda: not mux.sessions)
     assert events == [IceFailed("not connected within 0.05 s")]
     assert not mux._half_open
+
+
+async def test_whoever_knows_one_secret_shuts_out_nobody_else() -> None:
+    mux, base, met = make()
+    other: list[IceSession] = []
+    mux.listen(Listener(mux, IceCredentials("OtherUfrag", LOCAL.password), lambda ufrag: "q" * 22, other.append))
+    for number in range(int(NEW_BURST)):
+        mux.receive(base, check(f"dialer{number}"), (f"192.0.2.{number % 100 + 1}", 5000))
+    assert len(met) == HALF_OPEN_OF_ONE
+    mux.receive(base, check("honest", local="OtherUfrag"), SOURCE)
+    assert [session.remote_ufrag for session in other] == ["honest"]
+    mux.close()
 
 
 def answer(mux: Mux, base: Wire, remote: str, source: tuple[str, int] = SOURCE) -> None:
