@@ -7,6 +7,7 @@ into play.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +21,8 @@ DEBOUNCE = 0.03
 """Seconds to gather news into one signal: servers answer within milliseconds of each other."""
 
 REPEAT = (0.7, 1.5, 3.0, 5.0, 8.0)
-"""Seconds between repetitions while nothing comes back: a server may lose a message or not be connected yet."""
+"""Seconds between repetitions while nothing comes back: a server may lose a message or not be connected yet. The last
+goes on, and is how long an exchange may outlive its session."""
 
 Send = Callable[[signals.Message], Awaitable[None]]
 
@@ -59,7 +61,7 @@ class Exchange:
 
     async def run(self) -> None:
         """Tell our candidates at once, whenever they change, and again while nobody answers."""
-        for wait in (*REPEAT, None):
+        for wait in itertools.chain(REPEAT, itertools.repeat(REPEAT[-1])):
             await self._tell()
             while await self._news_within(wait):
                 await asyncio.sleep(DEBOUNCE)
@@ -69,7 +71,7 @@ class Exchange:
             if not self.answered:
                 self._told = None
 
-    async def _news_within(self, wait: float | None) -> bool:
+    async def _news_within(self, wait: float) -> bool:
         try:
             async with asyncio.timeout(wait):
                 await self._news.wait()

@@ -16,6 +16,7 @@ from atmosphere.errors import Unreachable
 from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.roster import Roster
+from atmosphere.names import clean_name
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Gossip:
             case wire.Contacts(contacts):
                 self._contacts(link, contacts)
             case wire.Bye(reason):
-                self.on_bye(link, reason)
+                self.on_bye(link, clean_name(reason))
             case _:
                 logger.debug("%r: a greeting came late", link)
 
@@ -87,7 +88,8 @@ class Gossip:
             return
         for other in self._neighbours():
             if other.peer_id == signal.destination:
-                other.post(signal)
+                # Whoever floods a member through us shall not cost it its link to us.
+                other.offer(signal)
 
     async def ping(self, link: PeerLink, timeout: float) -> float:
         """The round-trip time of one ping in seconds; raises Unreachable after `timeout` seconds."""

@@ -14,6 +14,7 @@ from atmosphere.errors import CodeError, DecodeError, LinkError, Refused
 from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.roster import Roster
+from atmosphere.names import clean_name
 
 GREETING_TIMEOUT = 10.0
 
@@ -91,7 +92,7 @@ def check_hello(link: PeerLink, roster: Roster, message: wire.Message) -> None:
     member = roster.member(link.peer_id)
     if member is None or member.public_key != link.link.peer_public_key:
         raise Refused(f"{link.peer_id[:8]}… is not a member of this mesh, or no longer")
-    link.boot, link.version = message.boot, message.version
+    link.boot, link.version = message.boot, clean_name(message.version)
     link.connected_at = time.time()
 
 

@@ -40,9 +40,10 @@ class PeerLink:
     """An ICE session, the Link over it and the control channel; `dialed` says who began, and so who is the DTLS
     client."""
 
-    def __init__(self, session: IceSession, identity: Identity, *, dialed: bool) -> None:
+    def __init__(self, session: IceSession, identity: Identity, *, dialed: bool, invited: bool = False) -> None:
         self.session = session
         self.dialed = dialed
+        self.invited = invited
         self._identity = identity
         self._link: Link | None = None
         self.boot = b""
