@@ -10,7 +10,8 @@ from atmosphere.errors import Refused
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import greeting, signals, wire
-from atmosphere.mesh.dialer import Dialer
+from atmosphere.mesh.dialer import Dialer, new_ufrag
+from atmosphere.mesh.linktable import dial_rank
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.roster import Roster
@@ -61,7 +62,9 @@ class Connecting:
         async def greet(link: PeerLink) -> None:
             await greeting.greet_dialed(link, self._roster, self._hello(), peer.id)
 
-        exchange = self._dialer.begin(self._pair(peer.id).hosted_by(peer.id), known, send)
+        secret = self._pair(peer.id).hosted_by(peer.id)
+        ufrag = new_ufrag(dial_rank(self._identity.node_id, peer.id))
+        exchange = self._dialer.begin(secret, known, send, ufrag=ufrag)
         self._install(await self._dialer.finish(exchange, greet))
 
     def explain(self, peer: Peer, last_error: str | None) -> list[str]:

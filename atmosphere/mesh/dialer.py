@@ -20,6 +20,7 @@ from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import signals
 from atmosphere.mesh.exchange import Exchange, Send
+from atmosphere.mesh.linktable import UFRAG_PREFIX, Rank
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.tasks import Tasks
 
@@ -27,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 ATTEMPT_TIMEOUT = 25.0
 """Seconds for one attempt: checks, DTLS, SCTP and the greeting."""
+
+
+def new_ufrag(rank: Rank) -> str:
+    """A fresh ufrag for a dial whose link will have that rank (linktable.py)."""
+    return UFRAG_PREFIX[rank] + IceCredentials.random().ufrag
+
 
 MAX_ACCEPTED = 256
 """Sessions that may be in the making at once from outside."""
@@ -47,12 +54,9 @@ class Dialer:
 
     # --- dialing --------------------------------------------------------------------------------------------------
 
-    def begin(
-        self, secret: DialSecret, known: Iterable[Candidate], send: Send, *, ufrag: str | None = None
-    ) -> Exchange:
-        """Start checks at the host of `secret`; `known` are its candidates as far as we have them."""
-        chosen = ufrag or IceCredentials.random().ufrag
-        local = IceCredentials(chosen, secret.dialer_password(chosen))
+    def begin(self, secret: DialSecret, known: Iterable[Candidate], send: Send, *, ufrag: str) -> Exchange:
+        """Start checks at the host of `secret` under `ufrag`; `known` are its candidates as far as we have them."""
+        local = IceCredentials(ufrag, secret.dialer_password(ufrag))
         session = self._endpoint.dial(local, IceCredentials(secret.ufrag, secret.password))
         for candidate in known:
             session.add_remote(candidate)
@@ -60,11 +64,13 @@ class Dialer:
         self._dialing[local.ufrag] = exchange
         return exchange
 
-    async def finish(self, exchange: Exchange, greet: Greet, timeout: float = ATTEMPT_TIMEOUT) -> PeerLink:
+    async def finish(
+        self, exchange: Exchange, greet: Greet, timeout: float = ATTEMPT_TIMEOUT, *, invited: bool = False
+    ) -> PeerLink:
         """Bring the attempt to a greeted link; raises AtmosphereError or TimeoutError, and then nothing is left of
         it."""
         self._tasks.spawn(exchange.run(), "exchange")
-        link = PeerLink(exchange.session, self._identity, dialed=True)
+        link = PeerLink(exchange.session, self._identity, dialed=True, invited=invited)
         try:
             async with asyncio.timeout(timeout):
                 await link.open(timeout)
@@ -128,12 +134,14 @@ class Dialer:
         finally:
             self._accepting.pop((key, exchange.name), None)
 
-    def accept(self, session: IceSession, greet: Greet, greeted: Callable[[PeerLink], object]) -> None:
+    def accept(
+        self, session: IceSession, greet: Greet, greeted: Callable[[PeerLink], object], *, invited: bool = False
+    ) -> None:
         """Bring an accepted session to a greeted link, in a task of its own; failures are only logged."""
-        self._tasks.spawn(self._accept(session, greet, greeted), "accept")
+        link = PeerLink(session, self._identity, dialed=False, invited=invited)
+        self._tasks.spawn(self._accept(link, greet, greeted), "accept")
 
-    async def _accept(self, session: IceSession, greet: Greet, greeted: Callable[[PeerLink], object]) -> None:
-        link = PeerLink(session, self._identity, dialed=False)
+    async def _accept(self, link: PeerLink, greet: Greet, greeted: Callable[[PeerLink], object]) -> None:
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT + 10):
                 await link.open(ATTEMPT_TIMEOUT)

@@ -51,6 +51,8 @@ class Hosting:
         self._hello = hello
         self._install = install
         self._waiting: dict[str, JoinerWait] = {}
+        self.granting: set[str] = set()
+        """Those whose membership is issued and whose link is about to be greeted: nobody needs to dial them."""
         self._joined: dict[str, str] = {}
         """Who came through a dial of that name: a reply code may arrive after its joiner did."""
         self.sweep()
@@ -150,7 +152,10 @@ class Hosting:
 
     def _accept(self, invite_id: str, session: IceSession) -> None:
         async def greet(link: PeerLink) -> None:
-            await greeting.greet_accepted(link, self._roster, self._hello(), redeem)
+            try:
+                await greeting.greet_accepted(link, self._roster, self._hello(), redeem)
+            finally:
+                self.granting.discard(link.peer_id)
 
         def redeem(link: PeerLink, request: wire.Redeem) -> wire.Granted:
             return self._redeem(invite_id, link, request)
@@ -162,7 +167,7 @@ class Hosting:
                 del self._joined[next(iter(self._joined))]
             self._joined_by(invite_id, link.peer_id)
 
-        self._dialer.accept(session, greet, greeted)
+        self._dialer.accept(session, greet, greeted, invited=True)
 
     def _joined_by(self, invite_id: str, node_id: str) -> None:
         """Tell whoever waits for the joiner of this invite."""
@@ -177,6 +182,7 @@ class Hosting:
         exporter = link.link.exporter(invites.EXPORTER_LABEL, invites.EXPORTER_BYTES)
         key = link.link.peer_public_key
         redemption = self._home.invites.redeem(invite_id, request.proof, exporter, key, time.time())
+        self.granting.add(link.peer_id)
         try:
             self._home.save_invites()
             self._roster.issue(key, request.name)

@@ -17,11 +17,10 @@ from typing import cast
 from atmosphere.credentials import DialSecret
 from atmosphere.errors import LinkError, Refused, Unreachable
 from atmosphere.ice.candidate import Candidate, CandidateType, candidate_priority, foundation
-from atmosphere.ice.credentials import IceCredentials
 from atmosphere.identity import Identity
 from atmosphere.joincode import CodeCandidate, JoinCode
 from atmosphere.mesh import greeting, invites, signals, wire
-from atmosphere.mesh.dialer import Dialer
+from atmosphere.mesh.dialer import Dialer, new_ufrag
 from atmosphere.mesh.exchange import Exchange
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.peer import Peer, describe_path, path_info
@@ -85,14 +84,15 @@ class Joining:
         self._codes[code.invite_id] = code
         try:
             async with self._meeting.also_at(meeting_places(code)):
-                exchange = self._dialer.begin(code.dial_secret, await code_candidates(code), send)
+                known = await code_candidates(code)
+                exchange = self._dialer.begin(code.dial_secret, known, send, ufrag=new_ufrag(0))
                 return await self._redeem(exchange, code, name, progress, timeout)
         finally:
             self._codes.pop(code.invite_id, None)
 
     async def join_manual(self, code: JoinCode, name: str) -> ManualJoin:
         """Begin to redeem `code` with a dial that a person carries."""
-        known, ufrag = await code_candidates(code), IceCredentials.random().ufrag
+        known, ufrag = await code_candidates(code), new_ufrag(0)
         dial = signals.Dial(ufrag, signals.candidate_lines(self._dialer.candidates()))
         reply = ReplyCode(code.invite_id, self._signaler.seal_by_hand(code.dial_secret, dial))
         redeeming = self._tasks.spawn(self._redeem_by_hand(code, name, known, ufrag), "join by hand")
@@ -123,7 +123,7 @@ class Joining:
             granted.append(await self._ask(link, code, name))
 
         try:
-            link = await self._dialer.finish(exchange, greet, timeout)
+            link = await self._dialer.finish(exchange, greet, timeout, invited=True)
         except (Unreachable, LinkError, TimeoutError) as error:
             raise Unreachable(
                 f"the host of this code could not be reached: {why(exchange, error)}",

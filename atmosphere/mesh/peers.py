@@ -12,10 +12,10 @@ from atmosphere.errors import UnknownPeer
 from atmosphere.ice.events import ConsentExpired, IceEvent, IceFailed, PathLost, PathRestored, PathSelected
 from atmosphere.mesh import events
 from atmosphere.mesh.doubts import Doubts
-from atmosphere.mesh.linktable import newcomer_wins
+from atmosphere.mesh.linktable import dial_rank, newcomer_wins, rank
 from atmosphere.mesh.peer import Peer, Pinger, path_info
 from atmosphere.mesh.peerlink import PeerLink
-from atmosphere.mesh.reconnect import Reconnector
+from atmosphere.mesh.reconnect import FIRST_WAIT, GRANT_WAIT, Reconnector
 from atmosphere.mesh.roster import Roster
 from atmosphere.tasks import Tasks
 
@@ -46,6 +46,7 @@ class Peers:
         self._doubts = Doubts(ping)
         self.on_stream: Callable[[Peer, Stream], None] = _ignore
         self.on_channel: Callable[[Peer, Channel], None] = _ignore
+        self.granting: Callable[[], set[str]] = set
         self.on_linked: Callable[[PeerLink], None] = lambda link: None
 
     # --- who is there ---------------------------------------------------------------------------------------------
@@ -88,7 +89,14 @@ class Peers:
 
     def _add(self, node_id: str) -> Peer:
         peer = self._peers[node_id] = Peer(node_id, self._roster, self._ping)
-        reconnector = self._reconnectors[node_id] = Reconnector(peer, self._attempt, polite=self._own_id > node_id)
+        patience = FIRST_WAIT if self._own_id > node_id else 0.0
+        reconnector = self._reconnectors[node_id] = Reconnector(
+            peer,
+            self._attempt,
+            rank=dial_rank(self._own_id, node_id),
+            rank_of=lambda link: rank(link, self._own_id, node_id),
+            patience=GRANT_WAIT if node_id in self.granting() else patience,
+        )
         self._cares[node_id] = Tasks(f"peer {node_id[:8]}")
         self._cares[node_id].spawn(reconnector.run(), "reconnect")
         self._emit(events.MemberAdded(peer))

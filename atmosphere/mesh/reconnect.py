@@ -9,23 +9,42 @@ import random
 from collections.abc import Awaitable, Callable
 
 from atmosphere.errors import AtmosphereError
+from atmosphere.mesh.linktable import Rank
 from atmosphere.mesh.peer import Peer
+from atmosphere.mesh.peerlink import PeerLink
 
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT = 1.0
 """Seconds that the larger id lets the smaller one dial first, so that two links at once are the exception."""
 
+GRANT_WAIT = 10.0
+"""Seconds that a joiner's own link may take from the grant to the end of its greeting."""
+
 BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
 class Reconnector:
-    """The endless care for one member; `polite` is the end with the larger id, whose attempts give way."""
+    """The endless care for one member.
 
-    def __init__(self, peer: Peer, attempt: Callable[[Peer], Awaitable[None]], *, polite: bool) -> None:
+    `rank` is that of the links it dials (linktable.py): an attempt gives way to a link of a better one. `patience`
+    is how long (seconds) it waits for a link that comes by itself before it dials for the first time.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        attempt: Callable[[Peer], Awaitable[None]],
+        *,
+        rank: Rank,
+        rank_of: Callable[[PeerLink], Rank],
+        patience: float,
+    ) -> None:
         self._peer = peer
         self._attempt = attempt
-        self._polite = polite
+        self._rank = rank
+        self._rank_of = rank_of
+        self._patience = patience
         self._changed = asyncio.Event()
         self._news = False
         self._relieved = asyncio.Event()
@@ -39,7 +58,8 @@ class Reconnector:
     def link_changed(self) -> None:
         """The link came, went, lost its path or found it again."""
         self._changed.set()
-        if not self._needed():
+        link = self._peer.link
+        if link is not None and link.alive and self._rank_of(link) < self._rank:
             self._relieved.set()
 
     async def run(self) -> None:
@@ -47,7 +67,7 @@ class Reconnector:
         failures = 0
         while True:
             await self._until_needed()
-            if self._polite and failures == 0 and await self._relieved_within(FIRST_WAIT):
+            if failures == 0 and await self._link_within(self._patience):
                 continue
             if await self._try_once():
                 failures = 0
@@ -66,11 +86,13 @@ class Reconnector:
             await self._changed.wait()
         self._relieved.clear()
 
-    async def _relieved_within(self, seconds: float) -> bool:
+    async def _link_within(self, seconds: float) -> bool:
         """Whether a living link came by itself within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                await self._relieved.wait()
+                while self._needed():
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             return False
         return True
@@ -79,11 +101,8 @@ class Reconnector:
         """Whether there is a link now, by our attempt or by theirs."""
         self._peer.trying = True
         try:
-            if self._polite:
-                await self._attempt_unless_relieved()
-            else:
-                # Our own dial is the one that both ends keep, so it goes on even when theirs was quicker.
-                await self._attempt(self._peer)
+            # A link of a worse rank does not end it: both ends will keep ours in its place.
+            await self._attempt_unless_relieved()
         except (AtmosphereError, TimeoutError) as error:
             self.last_error = str(error) or "no answer in time"
             logger.info("%s cannot be reached yet: %s", self._peer.name, self.last_error)

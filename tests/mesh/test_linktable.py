@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from atmosphere.mesh.linktable import newcomer_wins
+from atmosphere.mesh.linktable import UFRAG_PREFIX, dial_rank, newcomer_wins
 
 
 @dataclass
 class FakeLink:
     dialed: bool
     boot: bytes = b"boot"
+    invited: bool = False
     alive: bool = True
 
 
@@ -35,6 +36,17 @@ def test_of_two_links_at_once_both_ends_keep_the_one_the_smaller_id_dialed(first
     at_b = kept_at("b", "a", [FakeLink(dialed=first), FakeLink(dialed=not first)])
     assert at_a.dialed
     assert not at_b.dialed
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_link_that_a_join_code_made_stays_whoever_dials_meanwhile(order: int) -> None:
+    invited, dialed = FakeLink(dialed=False, invited=True), FakeLink(dialed=True)
+    assert kept_at("a", "b", [invited, dialed][:: 1 - 2 * order]) is invited
+
+
+def test_ice_keeps_the_same_one() -> None:
+    assert sorted(UFRAG_PREFIX) == list(UFRAG_PREFIX)
+    assert dial_rank("a", "b") < dial_rank("b", "a")
 
 
 def test_a_restarted_peer_replaces_its_old_link() -> None:

@@ -10,12 +10,16 @@ import pytest
 
 from atmosphere.errors import Unreachable
 from atmosphere.mesh import reconnect
+from atmosphere.mesh.linktable import Rank
 from atmosphere.mesh.reconnect import Reconnector
 from atmosphere.tasks import Tasks
 
 
 class FakeLink:
     alive = True
+
+    def __init__(self, rank: Rank = 1) -> None:
+        self.rank = rank
 
 
 class FakePeer:
@@ -66,15 +70,16 @@ async def tasks() -> AsyncIterator[Tasks]:
     await owner.close()
 
 
-def care(tasks: Tasks, *, polite: bool = False) -> tuple[FakePeer, Attempts, Reconnector]:
+def care(tasks: Tasks, *, rank: Rank = 1, patience: float = 0.0) -> tuple[FakePeer, Attempts, Reconnector]:
     peer, attempts = FakePeer(), Attempts()
-    reconnector = Reconnector(peer, attempts, polite=polite)  # type: ignore[arg-type]
+    rank_of: Any = lambda link: link.rank  # noqa: E731
+    reconnector = Reconnector(peer, attempts, rank=rank, rank_of=rank_of, patience=patience)  # type: ignore[arg-type]
     tasks.spawn(reconnector.run(), "care")
     return peer, attempts, reconnector
 
 
-def connect(peer: FakePeer, reconnector: Reconnector) -> None:
-    peer.link = FakeLink()
+def connect(peer: FakePeer, reconnector: Reconnector, rank: Rank = 1) -> None:
+    peer.link = FakeLink(rank)
     reconnector.link_changed()
 
 
@@ -115,36 +120,31 @@ async def test_news_ends_a_long_wait(tasks: Tasks, monkeypatch: pytest.MonkeyPat
     assert reconnector.last_error == "no answer in time"
 
 
-async def test_the_larger_id_lets_the_other_dial_first(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "FIRST_WAIT", 3600.0)
-    peer, attempts, reconnector = care(tasks, polite=True)
+async def test_a_patient_end_lets_the_other_dial_first(tasks: Tasks) -> None:
+    peer, attempts, reconnector = care(tasks, rank=2, patience=3600.0)
     await asyncio.sleep(0)
     connect(peer, reconnector)
     await asyncio.sleep(0)
     assert attempts.begun.empty()
 
 
-async def test_the_larger_id_gives_its_attempt_up_for_theirs(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "FIRST_WAIT", 0.001)
-    peer, attempts, reconnector = care(tasks, polite=True)
+@pytest.mark.parametrize(("own", "theirs"), [(2, 1), (1, 0)])
+async def test_an_attempt_gives_way_to_a_link_of_a_better_rank(tasks: Tasks, own: Rank, theirs: Rank) -> None:
+    peer, attempts, reconnector = care(tasks, rank=own)
     await attempts.next()
-    connect(peer, reconnector)
+    connect(peer, reconnector, theirs)
     await asyncio.wait_for(attempts.cancelled.wait(), 5)
 
 
-async def test_the_smaller_id_finishes_its_attempt(tasks: Tasks) -> None:
-    peer, attempts, reconnector = care(tasks)
+async def test_an_attempt_goes_on_beside_a_link_of_a_worse_rank(tasks: Tasks) -> None:
+    peer, attempts, reconnector = care(tasks, rank=1)
     attempt = await attempts.next()
-    connect(peer, reconnector)
+    connect(peer, reconnector, 2)
     await asyncio.sleep(0.01)
     assert not attempt.done()
     assert not attempts.cancelled.is_set()
 
 
-async def test_a_polite_failure_is_a_failure_too(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(reconnect, "BACKOFF", (0.001,))
-    _, attempts, reconnector = care(tasks, polite=True)
-    (await attempts.next()).set_exception(Unreachable("nobody there"))
+async def test_patience_ends(tasks: Tasks) -> None:
+    _, attempts, _ = care(tasks, patience=0.001)
     await attempts.next()
-    assert reconnector.last_error == "nobody there"
