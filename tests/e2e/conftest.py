@@ -26,11 +26,25 @@ def machine(tmp_path: Path) -> Iterator[MakeMachine]:
         one.close()
 
 
-@pytest.fixture
-def pair(machine: MakeMachine) -> tuple[Machine, Machine]:
-    """Two machines in one mesh: `desk`, its founder, and `laptop`, which joined with a code."""
-    desk, laptop = machine("desk"), machine("laptop")
+def link(desk: Machine, laptop: Machine) -> tuple[Machine, Machine]:
+    """Make a mesh of the two."""
     desk.run("init", "home")
     desk.run("serve", "--detach")
     laptop.run("join", "-", input=desk.run("join").stdout)
     return desk, laptop
+
+
+@pytest.fixture
+def pair(machine: MakeMachine) -> tuple[Machine, Machine]:
+    """Two machines in one mesh: `desk`, its founder, and `laptop`, which joined with a code."""
+    return link(machine("desk"), machine("laptop"))
+
+
+@pytest.fixture(scope="module")
+def lasting_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, Machine]]:
+    """The same for tests that leave the mesh as it is."""
+    folder = tmp_path_factory.mktemp("machines")
+    desk, laptop = Machine(folder / "desk", "desk"), Machine(folder / "laptop", "laptop")
+    yield link(desk, laptop)
+    for one in (desk, laptop):
+        one.close()

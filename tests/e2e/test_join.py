@@ -168,20 +168,6 @@ def test_join_in_the_foreground(machine: MakeMachine) -> None:
     laptop.run("status", "--check", "live", code=3)
 
 
-def test_bench(pair: tuple[Machine, Machine]) -> None:
-    _, laptop = pair
-    for more in ((), ("--reverse", "--streams", "2")):
-        measured = laptop.json("bench", "desk", "--seconds", "0.3", *more)
-        assert list(measured) == ["peer", "seconds", "bytes", "mb_per_s", "path"]
-        assert measured["bytes"] > 0
-        assert measured["path"]["kind"] == "direct"
-
-
-def test_explain(pair: tuple[Machine, Machine]) -> None:
-    _, laptop = pair
-    assert "desk is connected: direct 127.0.0.1:" in laptop.run("explain", "desk").stdout
-
-
 def test_interrupted(machine: MakeMachine) -> None:
     """Ctrl-C while the host does not answer: code 6, and the node that was started for it is gone."""
     desk, laptop = machine("desk"), machine("laptop")

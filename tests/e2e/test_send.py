@@ -22,8 +22,8 @@ def same(first: Path, second: Path) -> bool:
     return hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
 
 
-def test_a_file_and_never_over_another(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
-    desk, laptop = pair
+def test_a_file_and_never_over_another(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = lasting_pair
     film, inbox = filled(tmp_path / "film.bin", SIZE), desk.home / "inbox"
     sent = laptop.json("send", str(film), "desk")
     assert (sent["peer"], sent["files"], sent["bytes"]) == ("desk", 1, SIZE)
@@ -35,8 +35,8 @@ def test_a_file_and_never_over_another(pair: tuple[Machine, Machine], tmp_path: 
     assert len([path for path in inbox.iterdir() if path.suffix == ".bin"]) == 2
 
 
-def test_folders_and_stdin(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
-    desk, laptop = pair
+def test_folders_and_stdin(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = lasting_pair
     filled(tmp_path / "pics" / "sub" / "b.jpg", 70_000)
     filled(tmp_path / "pics" / "a.jpg", 10)
     (tmp_path / "pics" / "empty").mkdir()
@@ -48,8 +48,8 @@ def test_folders_and_stdin(pair: tuple[Machine, Machine], tmp_path: Path) -> Non
     assert (inbox / "notes.txt").read_text() == "from a pipe\n"
 
 
-def test_hostile_names_stay_in_the_inbox(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
-    desk, laptop = pair
+def test_hostile_names_stay_in_the_inbox(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = lasting_pair
     before = set(os.listdir(desk.home))
     laptop.run("send", "-", "desk", "--as", "../../identity.pem", input="mine now")
     laptop.run("send", "-", "desk", "--as", "..", input="x")
@@ -57,8 +57,8 @@ def test_hostile_names_stay_in_the_inbox(pair: tuple[Machine, Machine], tmp_path
     assert b"PRIVATE KEY" in (desk.home / "identity.pem").read_bytes()
 
 
-def test_to_nobody(pair: tuple[Machine, Machine], tmp_path: Path) -> None:
-    _, laptop = pair
+def test_to_nobody(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    _, laptop = lasting_pair
     film = filled(tmp_path / "film.bin", 10)
     assert "desk" in laptop.run("send", str(film), "nobody", code=1).stderr
     assert laptop.run("send", str(tmp_path / "missing"), "desk", code=1).stderr.startswith("Error: No such file")

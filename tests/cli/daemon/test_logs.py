@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,35 +13,39 @@ import pytest
 from atmosphere.cli.daemon import logs
 
 
-@pytest.fixture
-def root() -> Iterator[logging.Logger]:
-    """The root logger without handlers, put back afterwards."""
+@contextmanager
+def fresh_root() -> Iterator[None]:
+    """The root logger without handlers (pytest has its own there while a test runs), put back afterwards."""
     logger = logging.getLogger()
     handlers, level = logger.handlers[:], logger.level
     logger.handlers.clear()
-    yield logger
-    for handler in logger.handlers:
-        handler.close()
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
-def test_private_and_bounded(home: Path, root: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_and_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MAX_BYTES", 2000)
-    logs.to_file(home / logs.LOG, "info")
-    for number in range(200):
-        logging.getLogger("x").info("line %d", number)
-        logging.getLogger("x").debug("hidden")
+    with fresh_root():
+        logs.to_file(home / logs.LOG, "info")
+        for number in range(200):
+            logging.getLogger("x").info("line %d", number)
+            logging.getLogger("x").debug("hidden")
     files = sorted(home.iterdir())
     assert [path.name for path in files] == ["node.log", "node.log.1"]
     assert all(path.stat().st_size <= 2000 and stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
     assert "hidden" not in files[0].read_text()
 
 
-def test_stderr(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.to_stderr("warning")
-    logging.getLogger("x").warning("careful")
-    logging.getLogger("x").info("hidden")
+def test_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with fresh_root():
+        logs.to_stderr("warning")
+        logging.getLogger("x").warning("careful")
+        logging.getLogger("x").info("hidden")
     assert capsys.readouterr().err.endswith("WARNING x: careful\n")
 
 
