@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.machine import Machine
+
+pytestmark = pytest.mark.xdist_group("e2e look")
 
 
 def test_bench(lasting_pair: tuple[Machine, Machine]) -> None:

@@ -7,7 +7,11 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.machine import Machine
+
+pytestmark = pytest.mark.xdist_group("e2e send")
 
 SIZE = 3_000_000
 

@@ -17,7 +17,7 @@ from atmosphere.errors import AtmosphereError
 @click.command(cls=Command)
 @click.argument("mesh", required=False)
 @option("--name", metavar="NODE", help="This node's name [default: the host's name].")
-@option("--force", is_flag=True, help="Replace the identity and mesh that this home has. They are lost.")
+@option("--force", is_flag=True, help="Forget the mesh that this home has, for good, and make a new one.")
 @pass_state
 def init(state: State, *, mesh: str | None, name: str | None, force: bool) -> None:
     """Make this machine's identity and a new mesh called MESH."""

@@ -26,8 +26,8 @@ def main() -> int:
         logs.to_file(home / logs.LOG, start.options.log_level)
         run.serve(home, start.options, _announce)
     except Exception as error:  # noqa: BLE001 - whatever it is, the command that started us shall say it
-        logs.logger.exception("the node ended")
         ours = failures.as_atmosphere_error(error)
+        logs.logger.error("the node ended: %s", ours, exc_info=None if ours is error else error)
         _say(failed(ours))
         return failures.exit_code(ours)
     return failures.DONE

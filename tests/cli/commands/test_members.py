@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.conftest import Invoke
 from tests.cli.fake import FakeNode
 
@@ -59,6 +61,14 @@ def test_watch_ends_with_the_node(invoke: Invoke, node: FakeNode) -> None:
     assert "the node has stopped" in result.stderr
     for line in invoke("--json", "peers", "--watch").stdout.splitlines():
         assert json.loads(line)[0]["name"] == "desk"
+
+
+def test_watch_on_a_terminal(invoke: Invoke, node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.ending = True
+    monkeypatch.setattr("atmosphere.cli.output.terminal", lambda stream: True)
+    result = invoke("peers", "--watch")
+    assert result.exit_code == 3
+    assert "desk" in result.stdout
 
 
 def test_invites(invoke: Invoke, node: FakeNode) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from atmosphere.cli.control import messages
 from atmosphere.cli.control.server import ControlServer, Report
-from atmosphere.errors import CodeError, NotRunning
+from atmosphere.errors import CodeError, NotRunning, Unreachable
 
 
 class Scripted:
@@ -111,6 +111,24 @@ async def test_too_many_connections(home: Path, server: ControlServer, monkeypat
     monkeypatch.setattr("atmosphere.cli.control.server.MAX_CONNECTIONS", 0)
     with pytest.raises((ConnectionError, AssertionError, IndexError)):
         assert (await ask(home, messages.encode(messages.Invite())))[0]
+
+
+def test_a_node_that_hangs(home: Path) -> None:
+    from atmosphere.cli.control import client, place
+
+    bound, _ = place.bind(home)
+    with bound:
+        bound.listen()
+        with pytest.raises(Unreachable, match="does not answer"):
+            client.call(home, messages.Invite(), timeout=0.01)
+
+
+def test_something_else_in_its_place(home: Path) -> None:
+    from atmosphere.cli.control import client
+
+    (home / "control.sock").mkdir()
+    with pytest.raises(NotRunning):
+        client.call(home, messages.Invite())
 
 
 def test_a_node_that_ends_early(home: Path) -> None:
