@@ -81,7 +81,7 @@ class NodeConnection(ServerConnection):
 
     def take_host(self) -> str:
         """The Host header of its request; the request itself is let go, headers are most of an idle node's memory."""
-        host = self.request.headers.get("Host", "") if self.request else ""
+        host = ",".join(self.request.headers.get_all("Host")) if self.request else ""
         self.request, self.response = _NO_REQUEST, None
         return host
 

@@ -31,12 +31,12 @@ def path_of(request: Request) -> str:
 
 def wants_websocket(request: Request) -> bool:
     """Whether the request asks to upgrade; how well it does so is checked later."""
-    return "websocket" in request.headers.get("Upgrade", "").lower()
+    return "websocket" in ",".join(request.headers.get_all("Upgrade")).lower()
 
 
 def host_is_known(request: Request, hosts: tuple[str, ...]) -> bool:
     """Whether the Host header names one of `hosts`, with or without its port; any does when there are none."""
-    host = request.headers.get("Host", "").lower()
+    host = ",".join(request.headers.get_all("Host")).lower()  # a request with several is nobody's (RFC 9112 §3.2)
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     return not hosts or bool({host, name} & {known.lower() for known in hosts})
 

@@ -71,6 +71,14 @@ async def test_a_server_that_knows_its_names_refuses_others(host: str, status: i
         assert answer[0] == status
 
 
+@pytest.mark.parametrize("header", ["Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"])
+async def test_a_header_that_comes_twice_is_no_failure_of_ours(header: str, caplog: pytest.LogCaptureFixture) -> None:
+    request = "\r\n".join(("GET /health HTTP/1.1", "Host: 127.0.0.1", *UPGRADE, header, header, "", ""))
+    async with serving(Settings(hosts=("127.0.0.1",))) as server:
+        assert 200 <= (await http(server, request))[0] < 500
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
