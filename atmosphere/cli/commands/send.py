@@ -62,7 +62,7 @@ def _send(state: State, peer: str, paths: list[str], as_name: str | None) -> Non
     with Bar(state.out) as bar:
         result = client.call(
             state.home,
-            messages.Send(peer, paths, as_name),
+            messages.Send(peer, [os.fsencode(path) for path in paths], as_name),
             progress=lambda data: bar.update(data["name"], data["done"], data["total"]),
             timeout=None,
         )

@@ -13,7 +13,7 @@ from typing import Any, Self
 from atmosphere.cli import failures
 from atmosphere.cli.control import messages, place
 from atmosphere.cli.state import default_home
-from atmosphere.errors import NotRunning, Unreachable
+from atmosphere.errors import DecodeError, NotRunning, Unreachable
 
 ANSWER_TIMEOUT = 30.0
 """Seconds that a node may take over an ordinary request."""
@@ -96,8 +96,9 @@ class ControlClient:
     ) -> Iterator[messages.Progress | messages.Done]:
         """Every reply to `request`, the result last; raises the error that the node raised."""
         self._socket.settimeout(timeout)
+        line = _encoded(request)
         with contextlib.suppress(BrokenPipeError):  # the reason, if any, is in what it still sent
-            self._socket.sendall(messages.encode(request))
+            self._socket.sendall(line)
         while True:
             reply = messages.decode_reply(self._line())
             if isinstance(reply, messages.Failed):
@@ -116,6 +117,17 @@ class ControlClient:
         if not line.endswith(b"\n"):
             raise NotRunning("the node ended before it answered", hint="atmosphere serve --detach")
         return line
+
+
+def _encoded(request: messages.Request) -> bytes:
+    """The request's line; DecodeError where an argument was no text, or too much of it."""
+    try:
+        line = messages.encode(request)
+    except UnicodeEncodeError as error:
+        raise DecodeError("an argument is not UTF-8 text") from error
+    if len(line) > messages.MAX_REQUEST:
+        raise DecodeError("too many arguments at once", hint="name a folder, or send them in several goes")
+    return line
 
 
 def call(home: Path, request: messages.Request, **arguments: Any) -> Any:

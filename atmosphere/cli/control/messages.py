@@ -104,10 +104,13 @@ class Bench(msgspec.Struct, tag="bench", tag_field="op"):
 
 
 class Send(msgspec.Struct, tag="send", tag_field="op"):
-    """Send files and folders (absolute paths) into the inbox of `peer`; `as_name` renames a single file."""
+    """Send files and folders into the inbox of `peer`; `as_name` renames a single file.
+
+    The paths are absolute, and bytes as the system has them, for a name need not be text.
+    """
 
     peer: PeerText
-    paths: Annotated[list[Text], Meta(min_length=1, max_length=100_000)]
+    paths: Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(min_length=1, max_length=100_000)]
     as_name: Text | None = None
 
 

@@ -22,7 +22,7 @@ def main() -> int:
     """Run the node until a signal or `stop`; the exit code."""
     try:
         start = decode_start(sys.stdin.buffer.read(MAX_START))
-        home = Path(start.home)
+        home = Path(os.fsdecode(start.home))
         logs.to_file(home / logs.LOG, start.options.log_level)
         run.serve(home, start.options, _announce)
     except Exception as error:  # noqa: BLE001 - whatever it is, the command that started us shall say it

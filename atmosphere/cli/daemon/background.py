@@ -41,7 +41,7 @@ def start(home: Path, options: NodeOptions) -> Ready:
         os.close(log)
     _children.append(child)
     try:
-        return _await_ready(child, Start(str(home), options), home)
+        return _await_ready(child, Start(os.fsencode(home), options), home)
     except BaseException:
         child.terminate()
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atmosphere.cli import render
@@ -160,7 +161,9 @@ class Handlers:
     async def _send(self, request: m.Send, report: Report) -> Any:
         from atmosphere.cli.daemon import services
 
-        return await services.send(await self._connected(request.peer), request.paths, request.as_name, report)
+        return await services.send(
+            await self._connected(request.peer), [os.fsdecode(path) for path in request.paths], request.as_name, report
+        )
 
     async def _remove(self, request: m.Remove, report: Report) -> Any:
         peer = self._node.peer(request.peer)

@@ -79,7 +79,7 @@ def make_node(home: Path, options: NodeOptions) -> NodeFace:
 class Start(msgspec.Struct):
     """What a background process is told on its stdin."""
 
-    home: str
+    home: bytes
     options: NodeOptions
 
 

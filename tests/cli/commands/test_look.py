@@ -57,6 +57,14 @@ def test_explain(invoke: Invoke, node: FakeNode) -> None:
     assert json.loads(invoke("--json", "explain", "desk").stdout)["peer"]["name"] == "desk"
 
 
+def test_names_that_are_no_text(invoke: Invoke, node: FakeNode) -> None:
+    for name in ("\udcff", "x" * 300, "x" * 3_000_000):
+        result = invoke("ping", name)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: ")
+        assert "unexpected" not in result.stderr
+
+
 def test_bench_without_a_link(invoke: Invoke, node: FakeNode) -> None:
     result = invoke("bench", "desk", "--seconds", "0.1")
     assert result.exit_code == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def test_send(invoke: Invoke, node: FakeNode, sent: Sent, film: Path, monkeypatc
     assert result.exit_code == 0, result.output
     assert result.stdout == "film → film (2)\npics\nsent 2 files (10 B) to desk, 12.4 MB/s\n"
     assert sent == [([str(film), str(film.parent)], None, [b"pictures!"])]
+
+
+def test_a_name_that_is_no_text(invoke: Invoke, node: FakeNode, sent: Sent, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff")
+    odd.write_bytes(b"x")
+    assert invoke("send", str(odd), "desk").exit_code == 0
+    assert sent[0][0] == [str(odd)]
 
 
 def test_json(invoke: Invoke, node: FakeNode, sent: Sent, film: Path) -> None:

@@ -17,7 +17,7 @@ REQUESTS = [
     messages.Revoke("ab"),
     messages.Join("atm1", "me", True, False, 5.0),
     messages.Ping("desk", 0, 1.0, 0.1, True),
-    messages.Send("desk", ["/x", "/y"], None),
+    messages.Send("desk", [b"/x", b"/\xff"], None),
     messages.Bench("desk"),
     *(cls() for cls in (messages.Invites, messages.Peers, messages.Status, messages.Stop, messages.Leave)),
 ]

@@ -29,7 +29,7 @@ class Bytes:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch, home: Path) -> Bytes:
     """stdout of a background process that is told to start with the defaults."""
-    start, out = Start(str(home), NodeOptions()), Bytes()
+    start, out = Start(os.fsencode(home), NodeOptions()), Bytes()
     streams = SimpleNamespace(stdin=Bytes(msgspec.json.encode(start)), stdout=out)
     monkeypatch.setattr(program, "sys", streams)
     monkeypatch.setattr(os, "dup2", lambda *_: None)
