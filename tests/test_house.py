@@ -32,7 +32,6 @@ TESTED_BY = {
     ),
     "tests/cli/test_app.py": "cli: base params",
     "tests/cli/test_output.py": "cli: live render",
-    "tests/cli/commands/test_join.py": "cli: joining",
     "tests/cli/commands/test_look.py": "cli: explanation",
     "tests/cli/commands/test_serve.py": "cli/daemon: background",
     "tests/cli/control/test_server.py": "cli/control: client",
