@@ -163,7 +163,7 @@ class Node:
         self._parts.roster.promote(target.id)
 
     async def leave(self) -> None:
-        """Tell the others, forget the mesh, and stop; the founder cannot leave a mesh with members in it."""
+        """Tell the others, forget the mesh and this node's identity, and stop; a founder's root key is gone with it."""
         self._parts.roster.farewell()
         await self.stop("left")
         self._parts.home.forget()
@@ -195,14 +195,14 @@ class Node:
     ) -> Peer:
         """Become a member by a join code; the host as a peer. Raises CodeError, Refused, Unreachable."""
         parsed = self._parse(code)
-        if self._is_member_of(parsed):
+        if self._parts.roster.is_member:
             return await self._rejoin(parsed, timeout)
         return await self._parts.joining.join(parsed, name or self.name, progress or (lambda step: None), timeout)
 
     async def join_manual(self, code: JoinCode | str, *, name: str | None = None) -> ManualJoin:
         """Begin to join without any server: `reply` goes to the host by hand, then `wait()` for the host's `accept`."""
         parsed = self._parse(code)
-        if self._is_member_of(parsed):
+        if self._parts.roster.is_member:
             raise Refused(f"this node is already a member of {self.mesh_name}")
         await self._parts.listeners.endpoint.gathered(GATHERING)
         return await self._parts.joining.join_manual(parsed, name or self.name)
@@ -215,7 +215,7 @@ class Node:
 
     def _parse(self, code: JoinCode | str) -> JoinCode:
         parsed = JoinCode.parse(code, time.time()) if isinstance(code, str) else code
-        if self.mesh_id and not self._is_member_of(parsed):
+        if self.mesh_id and bytes.fromhex(self.mesh_id) != parsed.mesh_id:
             raise CodeError(
                 f"this code is for another mesh ({parsed.mesh_name}); this node belongs to {self.mesh_name}",
                 reason="foreign",
@@ -224,9 +224,6 @@ class Node:
         if parsed.host_id == self.id:
             raise CodeError("this is this node's own join code", reason="foreign", hint="use it on another machine")
         return parsed
-
-    def _is_member_of(self, code: JoinCode) -> bool:
-        return bool(self.mesh_id) and self.mesh_id.startswith(code.mesh_id.hex())
 
     async def _rejoin(self, code: JoinCode, timeout: float) -> Peer:
         peer = self._parts.peers.get(code.host_id)

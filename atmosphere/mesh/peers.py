@@ -82,7 +82,9 @@ class Peers:
 
     def update(self) -> tuple[list[Peer], list[Peer]]:
         """Follow the roster: care for new members, let go of former ones; who was added and who removed."""
-        members = {node_id for node_id in self._roster.members() if node_id != self._own_id}
+        # Whoever is no member itself would only knock at closed doors.
+        everybody = self._roster.members() if self._roster.is_member else {}
+        members = everybody.keys() - {self._own_id}
         added = [self._add(node_id) for node_id in sorted(members - self._peers.keys())]
         removed = [self._remove(node_id) for node_id in sorted(self._peers.keys() - members)]
         return added, removed

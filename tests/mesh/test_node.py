@@ -201,8 +201,19 @@ async def test_a_removed_member_is_cut_off_everywhere(mesh: Mesh) -> None:
     await alpha.remove("gamma")
     await until(alpha, lambda: [peer.name for peer in alpha.peers()] == ["beta"])
     await until(beta, lambda: [peer.name for peer in beta.peers()] == ["alpha"])
-    await until(gamma, lambda: all(peer.state != "connected" for peer in gamma.peers()))
-    assert not gamma.status().ready
+    await until(gamma, lambda: not gamma.status().ready)
+    await until(gamma, lambda: gamma.peers() == [])
+
+
+async def test_a_removed_member_can_be_invited_again(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    beta = await mesh.join(alpha, "beta")
+    await connected(alpha, "beta")
+    await alpha.remove("beta")
+    await until(beta, lambda: not beta.status().ready)
+    await beta.join(await alpha.invite())
+    await connected(alpha, "beta")
+    await connected(beta, "alpha")
 
 
 async def test_a_member_cannot_remove(mesh: Mesh) -> None:
