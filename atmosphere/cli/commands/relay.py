@@ -43,15 +43,25 @@ def relay(state: State, /, *, log_level: str, **params: Any) -> None:
     Prints READY and the options to give to nodes. TURN is coturn's for now: --turn names it, --secret lets every node
     get time-limited credentials with its welcome.
     """
-    if bool(params["turn"]) != bool(params["secret"]):
-        raise click.UsageError("--turn and --secret belong together")
-    if bool(params["tls_cert"]) != bool(params["tls_key"]):
-        raise click.UsageError("--tls-cert and --tls-key belong together")
+    _check(**params)
     from atmosphere.cli.daemon import logs
     from atmosphere.cli.daemon.relay import RelaySettings
 
     logs.to_stderr(log_level)
     _run(state, RelaySettings(**params))
+
+
+def _check(turn: tuple[str, ...], secret: str | None, tls_cert: str | None, tls_key: str | None, **_: Any) -> None:
+    """Refuse options that do not belong together."""
+    from atmosphere.cli.gather import check_servers
+
+    if bool(turn) != bool(secret):
+        raise click.UsageError("--turn and --secret belong together")
+    if bool(tls_cert) != bool(tls_key):
+        raise click.UsageError("--tls-cert and --tls-key belong together")
+    check_servers((), turn, ())
+    if any("@" in uri for uri in turn):
+        raise click.UsageError("the TURN server's credentials are made from --secret; leave out what is before the @")
 
 
 def _run(state: State, settings: RelaySettings) -> None:

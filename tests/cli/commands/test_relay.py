@@ -24,13 +24,15 @@ DESCRIBED = {
     "wrong",
     [
         ("--secret", "s"),
+        ("--secret", "s", "--turn", "nonsense"),
+        ("--secret", "s", "--turn", "turn:ann:hush@example.org"),
         ("--turn", "turn:example.org"),
         ("--tls-cert", __file__),
         ("--tls-key", "/nowhere"),
         ("--port", "x"),
     ],
 )
-def test_usage(invoke: Invoke, wrong: tuple[str, str]) -> None:
+def test_usage(invoke: Invoke, wrong: tuple[str, ...]) -> None:
     assert invoke("relay", *wrong).exit_code == 2
 
 
