@@ -141,6 +141,7 @@ class Peers:
         self.on_linked(link)
         if current is not None:
             self._tasks.spawn(current.close("duplicate"), "replaced")
+            self._emit(events.PathChanged(peer, path_info(link.session)))
         else:
             logger.info("connected to %s", peer.name)
             self._emit(events.PeerConnected(peer))
