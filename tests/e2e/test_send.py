@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,11 @@ def filled(path: Path, size: int, seed: int = 1) -> Path:
 
 def same(first: Path, second: Path) -> bool:
     return hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
+
+
+def waiting(inbox: Path) -> int:
+    """Bytes of files that have not arrived whole yet."""
+    return sum(path.stat().st_size for path in inbox.rglob(".*/**/*") if path.is_file())
 
 
 def test_a_file_and_never_over_another(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
@@ -66,3 +73,20 @@ def test_to_nobody(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> Non
     film = filled(tmp_path / "film.bin", 10)
     assert "desk" in laptop.run("send", str(film), "nobody", code=1).stderr
     assert laptop.run("send", str(tmp_path / "missing"), "desk", code=1).stderr.startswith("Error: No such file")
+
+
+def test_what_was_interrupted_goes_on(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    desk, laptop = lasting_pair
+    film, inbox = filled(tmp_path / "long.bin", 24_000_000), desk.home / "inbox"
+    sending = laptop.spawn("send", str(film), "desk")
+    deadline = time.monotonic() + 30
+    while waiting(inbox) < 2_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    sending.send_signal(signal.SIGINT)
+    _, err = sending.communicate(timeout=20)
+    assert (sending.returncode, err) == (6, "Error: interrupted\n")
+    assert not (inbox / "long.bin").exists()
+    again = laptop.json("send", str(film), "desk")
+    assert again["results"][0]["resumed_at"] > 0
+    assert same(film, inbox / "long.bin")

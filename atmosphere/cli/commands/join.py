@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def join(ctx: click.Context, /, *, code: tuple[str, ...], **params: Any) -> None:
     """Without CODE: print a join code for another machine. With CODE: join that machine's mesh, and stay in it.
 
-    CODE may hold spaces, dashes and line breaks; `-` reads it from stdin, `@FILE` from a file.
+    CODE may hold spaces, dashes and line breaks; `-` reads it from stdin, `@FILE` from a file. ATMOSPHERE_CODE in the
+    environment stands for it too.
     """
     state: State = ctx.obj
     text = " ".join(code)
