@@ -13,12 +13,18 @@ import msgspec
 from msgspec import Meta
 
 from atmosphere.errors import DecodeError
+from signaling.limits import KeyedBuckets
 
 DOMAIN = b"atmosphere-contact-1\0"
 MAX_CONTACT = 4096
 MAX_AHEAD = 24 * 3600.0
 """A contact may be this many seconds ahead of our clock: clocks of home machines are wrong, but a stamp must not be
 for ever."""
+
+NEWS_RATE, NEWS_BURST = 0.5, 16.0
+"""How often a member's contact may change, a second and at once. Each change is told to everybody by everybody, so a
+member that makes them up would keep the whole mesh busy."""
+MAX_MEMBERS = 4096
 
 Line = Annotated[str, Meta(max_length=256)]
 
@@ -72,15 +78,18 @@ class ContactBook:
     def __init__(self, verify: Verify) -> None:
         self._verify = verify
         self._newest: dict[str, tuple[Contact, bytes]] = {}
+        self._news = KeyedBuckets(NEWS_RATE, NEWS_BURST, MAX_MEMBERS)
 
     def add(self, data: bytes, now_unix: float) -> Contact | None:
-        """Take in one signed contact; the contact when it is news, else None. Raises DecodeError for what is not
-        one."""
+        """Take in one signed contact; the contact when it is news, else None, also when there was too much news of
+        that member lately. Raises DecodeError for what is not one."""
         contact, signed = decode(data)
         known = self._newest.get(contact.node_id)
         if (known and known[0].stamp >= contact.stamp) or not contact.stamp <= now_unix + MAX_AHEAD:
             return None
         if not self._verify(contact.node_id, signed.signature, DOMAIN + signed.body):
+            return None
+        if not self._news.take(contact.node_id, now_unix):
             return None
         self._newest[contact.node_id] = (contact, data)
         return contact

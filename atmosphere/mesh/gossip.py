@@ -17,12 +17,16 @@ from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.roster import Roster
 from atmosphere.names import clean_name
+from signaling.limits import KeyedBuckets
 
 logger = logging.getLogger(__name__)
 
 FACTS_A_MESSAGE = 64
 CONTACTS_A_MESSAGE = 32
 MAX_PINGS = 64
+FORWARD_RATE, FORWARD_BURST = 10.0, 200.0
+"""Signals handed on for one neighbour, a second and at once: an attempt to connect needs a handful."""
+MAX_FORWARDING = 1024
 
 
 class Gossip:
@@ -34,6 +38,7 @@ class Gossip:
         self._neighbours = neighbours
         self._numbers = itertools.count(1)
         self._pings: dict[tuple[str, int], asyncio.Future[float]] = {}
+        self._forwarding = KeyedBuckets(FORWARD_RATE, FORWARD_BURST, MAX_FORWARDING)
         self.on_signal: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_bye: Callable[[PeerLink, str], None] = lambda link, reason: None
 
@@ -84,7 +89,7 @@ class Gossip:
             self.on_signal(signal.source, signal.payload)
             return
         # One hop only: whoever sends through us names itself, so nothing can circle.
-        if signal.source != link.peer_id:
+        if signal.source != link.peer_id or not self._forwarding.take(link.peer_id, time.monotonic()):
             return
         for other in self._neighbours():
             if other.peer_id == signal.destination:

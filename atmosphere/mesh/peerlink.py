@@ -32,7 +32,7 @@ MAX_OFFERED = MAX_POSTED // 2
 READ_RATE, READ_BURST = 200.0, 2000.0
 """What is read of a peer's control messages, a second and at once; more wait, until the channel's credit stops it."""
 
-COSTS: dict[type[wire.Message], float] = {wire.Signal: 2.0, wire.Have: 20.0, wire.Facts: 20.0, wire.Contacts: 20.0}
+COSTS: dict[type[wire.Message], float] = {wire.Have: 20.0, wire.Facts: 20.0, wire.Contacts: 20.0}
 """What a message counts for: up to 64 signatures are checked for one, and a file is written."""
 
 
@@ -106,8 +106,9 @@ class PeerLink:
         try:
             self._posted.put_nowait(message)
         except asyncio.QueueFull:
-            logger.warning("%r does not read its control messages", self)
-            self.abort("does not read")
+            if self._link is not None and not self._link.closed:
+                logger.warning("%r does not read its control messages", self)
+                self.abort("does not read")
 
     def offer(self, message: wire.Message) -> None:
         """Send a control message that may be lost; it is where many wait already."""
