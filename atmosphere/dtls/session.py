@@ -69,6 +69,7 @@ def _context(identity: Keys, srtp: bool) -> SSL.Context:
         context.set_max_proto_version(DTLS_1_2)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_QUERY_MTU)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 17 KB less for every idle link
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
         context.use_certificate(identity.certificate)
         context.use_privatekey(identity.private_key)

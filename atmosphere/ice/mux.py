@@ -224,6 +224,11 @@ class Mux:
             self._asked = ({}, self._asked[0])
             self._ended = (set(), self._ended[0])
 
+    def _forget(self, transaction_id: bytes) -> None:
+        """It is answered. Kept until its generation ends, a minute's checks would cost each link 20 KB."""
+        for generation in self._asked:
+            generation.pop(transaction_id, None)
+
     # sessions that others start
 
     def session_of(self, listener: Listener, remote_ufrag: str, origin: str | None) -> IceSession | None:
@@ -321,6 +326,8 @@ class Mux:
         if question is not None:
             session, *asked = question
             session.receive_stun(message, data, base.id, source, returned=asked == [base.id, source])
+            if not session.awaits(message.transaction_id):
+                self._forget(message.transaction_id)
             return False
         gathered = self._gatherer.receive(message, base.id, source, self._loop.time())
         self.dropped["unasked"] += not gathered

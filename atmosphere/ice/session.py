@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
+LATE_ENOUGH = 0.05
+"""Seconds that a timer may fire early."""
 
 Address = tuple[str, int]
 OnDatagram = Callable[[bytes], None]
@@ -203,6 +205,10 @@ class IceSession:
             self._router.claim(self, base, source, proven=proven)
         self._flush()
 
+    def awaits(self, transaction_id: bytes) -> bool:
+        """Whether an answer with that id would still be taken."""
+        return self._ended is None and self._agent.owns_transaction(transaction_id)
+
     def receive_datagram(self, data: bytes, base: int, source: Address) -> None:
         """A datagram from an address that the remote proved to be its own."""
         if self._ended is not None:
@@ -256,10 +262,11 @@ class IceSession:
         deadline = self._agent.deadline() if self._ended is None else None
         if deadline is None:
             self._disarm()
-        elif self._timer is None or deadline < self._timer.when():
+        elif self._timer is None or not -LATE_ENOUGH <= self._timer.when() - deadline <= 0:
             self._disarm()
             self._timer = self._loop.call_at(deadline, self._timeout, deadline)
-        # A later deadline lets the armed timer fire early and find nothing to do: cheaper than re-arming each time.
+        # An armed timer that is a little early fires and finds nothing to do, which is cheaper than re-arming each time;
+        # not so after a consent check's answer, which puts the deadline off far: a wake costs more than a timer.
 
     def _disarm(self) -> None:
         if self._timer is not None:

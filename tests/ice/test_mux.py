@@ -295,3 +295,16 @@ async def test_answers_that_were_asked_for_long_ago_are_forgotten() -> None:
         mux._turn(mux._loop.time())
     assert b"t" * 12 not in mux._asked[0] | mux._asked[1]
     mux.close()
+
+
+async def test_an_answered_question_is_forgotten_at_once() -> None:
+    mux, base, met = make()
+    mux.receive(base, check("dialer01"), SOURCE)
+    [question] = [data for data, _ in base.sent if data[:2] == b"\x00\x01"]
+    for password, remembered in (("wrong" * 5, True), ("q" * 22, False)):
+        response = binding_response(decode(question), ("192.0.2.1", 7777))
+        response.add_message_integrity(password.encode())
+        mux.receive(base, encode(response), SOURCE)
+        assert (question[8:20] in mux._asked[0]) is remembered
+    assert met[0].key == ("HostUfrag", "dialer01")
+    mux.close()
