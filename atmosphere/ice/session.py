@@ -265,7 +265,7 @@ class IceSession:
         elif self._timer is None or not -LATE_ENOUGH <= self._timer.when() - deadline <= 0:
             self._disarm()
             self._timer = self._loop.call_at(deadline, self._timeout, deadline)
-        # An armed timer that is a little early fires and finds nothing to do, which is cheaper than re-arming each time;
+        # A timer that is a little early fires and finds nothing to do, which is cheaper than arming it anew each time;
         # not so after a consent check's answer, which puts the deadline off far: a wake costs more than a timer.
 
     def _disarm(self) -> None:
