@@ -47,7 +47,7 @@ class Reconnector:
         self._patience = patience
         self._changed = asyncio.Event()
         self._news = False
-        self._relieved = asyncio.Event()
+        self._relief: asyncio.Timeout | None = None
         self.last_error: str | None = None
 
     def wake(self) -> None:
@@ -59,8 +59,9 @@ class Reconnector:
         """The link came, went, lost its path or found it again."""
         self._changed.set()
         link = self._peer.link
-        if link is not None and link.alive and self._rank_of(link) < self._rank:
-            self._relieved.set()
+        if self._relief is not None and link is not None and link.alive and self._rank_of(link) < self._rank:
+            relief, self._relief = self._relief, None
+            relief.reschedule(0)
 
     async def run(self) -> None:
         """Dial whenever it is needed, until cancelled."""
@@ -84,7 +85,6 @@ class Reconnector:
         while not self._needed():
             self._changed.clear()
             await self._changed.wait()
-        self._relieved.clear()
 
     async def _link_within(self, seconds: float) -> bool:
         """Whether a living link came by itself within `seconds`."""
@@ -113,18 +113,15 @@ class Reconnector:
         return True
 
     async def _attempt_unless_relieved(self) -> None:
+        """One attempt; ends early, without an error, when a link of a better rank comes."""
         try:
-            async with asyncio.TaskGroup() as group:
-                attempt = group.create_task(self._run_attempt(), name="attempt")
-                relief = group.create_task(self._relieved.wait(), name="relief")
-                await asyncio.wait({attempt, relief}, return_when=asyncio.FIRST_COMPLETED)
-                attempt.cancel()
-                relief.cancel()
-        except* (AtmosphereError, TimeoutError) as errors:
-            raise errors.exceptions[0] from None
-
-    async def _run_attempt(self) -> None:
-        await self._attempt(self._peer)
+            async with asyncio.timeout(None) as self._relief:
+                await self._attempt(self._peer)
+        except TimeoutError:
+            if self._relief is not None:
+                raise
+        finally:
+            self._relief = None
 
     async def _pause(self, delay: float) -> None:
         """Wait between attempts, shorter when there is news."""
