@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import itertools
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -64,10 +65,11 @@ class SignalingPool:
 
     @property
     def turn(self) -> list[TurnServer]:
-        """The TURN servers that the connected servers offer, each once."""
+        """The TURN servers that the connected servers offer, each once; the first of each, then the second of each, so
+        that none crowds out the others."""
         offered: list[TurnServer] = []
-        for client in self._clients.values():
-            offered += [server for server in client.turn if server not in offered]
+        for servers in itertools.zip_longest(*(client.turn for client in self._clients.values())):
+            offered += [server for server in servers if server is not None and server not in offered]
         return offered
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -25,6 +27,11 @@ SEND_TIMEOUT = 3.0
 MAX_LEARNED = 8
 """Servers taken over from join codes and other members, beside our own."""
 
+MAX_LENT = 8
+LENT_PAUSE = 5.0
+"""How many lent TURN servers are used, and seconds until others take their place: whoever lends may be hostile, and
+each costs sockets and questions to an address of its choice."""
+
 
 class Meeting:
     """Our place at several servers at once; what they bring goes to `on_payload(source, payload)`."""
@@ -38,6 +45,8 @@ class Meeting:
         self._pool.on_state = self._state_changed
         self._learned: list[str] = []
         self._lent: list[TurnServer] = []
+        self._using: list[TurnServer] = []
+        self._pausing: asyncio.TimerHandle | None = None
         self.on_payload: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_news: Callable[[], None] = lambda: None
 
@@ -111,16 +120,32 @@ class Meeting:
 
     def _turn_lent(self, servers: Iterable[LentServer]) -> None:
         """A server lent us TURN credentials: they take the place of those it lent before."""
-        lent = []
-        for server in servers:
-            for uri in server.uris:
-                try:
-                    lent.append(parse_turn(uri, username=server.username, password=server.password))
-                except DecodeError as error:
-                    logger.info("a signaling server lent a TURN server that cannot be used: %s", error)
-        self._lent = lent
-        self._endpoint.set_servers(self._settings.stun_uris, (*self._settings.turn_servers, *lent))
+        self._lent = usable(servers)
+        if self._pausing is None:
+            self._use_lent()
+
+    def _use_lent(self) -> None:
+        """Use what is lent now; and again after a pause, if it has changed by then."""
+        self._pausing = None
+        if self._lent != self._using:
+            self._using = self._lent
+            self._endpoint.set_servers(self._settings.stun_uris, (*self._settings.turn_servers, *self._lent))
+            self._pausing = asyncio.get_running_loop().call_later(LENT_PAUSE, self._use_lent)
 
     async def close(self) -> None:
         """Leave every server."""
         await self._pool.close()
+        if self._pausing is not None:
+            self._pausing.cancel()
+
+
+def usable(servers: Iterable[LentServer]) -> list[TurnServer]:
+    """The lent servers that make sense, the first address of each before the second of any, at most 8."""
+    lent: list[TurnServer] = []
+    for addresses in itertools.zip_longest(*([(uri, server) for uri in server.uris] for server in servers)):
+        for uri, server in filter(None, addresses):
+            try:
+                lent.append(parse_turn(uri, username=server.username, password=server.password))
+            except DecodeError as error:
+                logger.debug("a signaling server lent a TURN server that cannot be used: %s", error)
+    return lent[:MAX_LENT]
