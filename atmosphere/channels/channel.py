@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from atmosphere.channels import wire
-from atmosphere.channels.credit import ReceiveCredit, SendCredit
+from atmosphere.channels.credit import ReceiveCredit, SendCredit, WindowBudget
 from atmosphere.errors import ChannelClosed
 from atmosphere.sctp.interface import MAX_MESSAGE, ChannelOptions
 
@@ -57,14 +57,22 @@ class Channel:
     `async for message in channel` ends when the channel does.
     """
 
-    def __init__(self, carrier: Carrier, handle: int, options: ChannelOptions, *, credited: bool) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        handle: int,
+        options: ChannelOptions,
+        *,
+        credited: bool,
+        budget: WindowBudget | None = None,
+    ) -> None:
         self._carrier = carrier
         self._options = options
         self._inbox: deque[tuple[bytes | str, int]] = deque()
         self._inbox_bytes = 0
         self._credited = credited and options.reliable
         self._send_credit = SendCredit()
-        self._receive_credit = ReceiveCredit()
+        self._receive_credit = ReceiveCredit(budget)
         self._blocked = False
         self._changed = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -222,6 +230,7 @@ class Channel:
         """The channel is gone; what came in before stays to be read."""
         if self.end_reason is None:
             self._release()
+            self._receive_credit.release()
             self.end_reason, self.link_ended = reason, with_link
             self.changed()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from atmosphere.channels import wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.control import ControlSender
+from atmosphere.channels.credit import WindowBudget
 from atmosphere.channels.inbound import Inbound
 from atmosphere.channels.protected import DatagramTransport, ProtectedPath
 from atmosphere.channels.stream import Stream
@@ -45,6 +46,7 @@ class Link:
         self._channels: dict[int, Channel] = {}
         self._streams: dict[int, Stream] = {}
         self._inbound = Inbound()
+        self._windows = WindowBudget()
         self._settled = asyncio.Event()
         self._closed = asyncio.Event()
         self._progress = asyncio.Event()
@@ -282,7 +284,8 @@ class Link:
         return self._add(self._association.open(options, negotiated_id), options)
 
     def _add(self, handle: int, options: ChannelOptions) -> Channel:
-        channel = self._channels[handle] = Channel(self, handle, options, credited=not self._plain)
+        channel = Channel(self, handle, options, credited=not self._plain, budget=self._windows)
+        self._channels[handle] = channel
         return channel
 
     def _add_stream(self, channel: Channel) -> Stream:

@@ -5,7 +5,16 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atmosphere.channels.credit import GRANT_AFTER, OVERHEAD, WINDOW, ReceiveCredit, SendCredit, cost
+from atmosphere.channels.credit import (
+    GRANT_AFTER,
+    OVERHEAD,
+    WINDOW,
+    WINDOW_MOST,
+    ReceiveCredit,
+    SendCredit,
+    WindowBudget,
+    cost,
+)
 from atmosphere.sctp.interface import MAX_MESSAGE
 
 
@@ -44,6 +53,69 @@ def test_grants_come_by_the_quarter_or_when_the_peer_waits() -> None:
     assert credit.blocked() is not None
 
 
+HALF = WINDOW // 2 - OVERHEAD
+"""The size of a message that costs half a first window."""
+
+
+def fill(credit: ReceiveCredit) -> None:
+    """Let a whole window come in."""
+    for _ in range(2 * credit.window // WINDOW):
+        assert credit.arrive(HALF)
+
+
+def empty(credit: ReceiveCredit) -> int | None:
+    """Read what `fill` let come in; the last limit that was granted."""
+    return [credit.consume(HALF) for _ in range(2 * credit.window // WINDOW)][-1]
+
+
+def test_a_window_grows_when_the_path_makes_the_sender_wait() -> None:
+    credit = ReceiveCredit()
+    consumed = 0
+    while credit.window < WINDOW_MOST:
+        window = credit.window
+        consumed += window
+        fill(credit)
+        assert empty(credit) == consumed + window
+        assert credit.blocked() == consumed + 2 * window
+    fill(credit)
+    empty(credit)
+    assert credit.blocked() is None
+    assert credit.window == WINDOW_MOST
+
+
+def test_a_window_does_not_grow_when_the_reader_makes_the_sender_wait() -> None:
+    credit = ReceiveCredit()
+    fill(credit)
+    assert credit.blocked() is None
+    assert credit.consume(HALF) is not None
+    assert credit.blocked() is None
+    assert credit.window == WINDOW
+
+
+def test_a_window_does_not_grow_because_the_peer_only_says_that_it_waits() -> None:
+    credit = ReceiveCredit()
+    fill(credit)
+    empty(credit)
+    for _ in range(9):
+        credit.blocked()
+    assert credit.window == 2 * WINDOW
+
+
+def test_windows_share_what_they_grow_by() -> None:
+    budget = WindowBudget(WINDOW)
+    one, other = ReceiveCredit(budget), ReceiveCredit(budget)
+    for credit in (one, other):
+        fill(credit)
+        empty(credit)
+        credit.blocked()
+    assert (one.window, other.window, budget.spare) == (2 * WINDOW, WINDOW, 0)
+    one.release()
+    one.release()
+    assert budget.spare == WINDOW
+    other.blocked()
+    assert other.window == 2 * WINDOW
+
+
 @given(st.lists(st.integers(0, MAX_MESSAGE), max_size=30), st.randoms(use_true_random=False))
 def test_everything_passes_in_the_end_and_the_window_holds(sizes: list[int], random: object) -> None:
     """Whatever the sizes and the order of events: the sender never waits for ever, the reader never holds too much."""
@@ -77,7 +149,7 @@ def test_everything_passes_in_the_end_and_the_window_holds(sizes: list[int], ran
             case "arrive":
                 assert receive.arrive(flying[0])
                 held.append(flying.popleft())
-                assert sum(map(cost, held)) <= WINDOW
+                assert sum(map(cost, held)) <= receive.window
             case "read":
                 grant(receive.consume(held.popleft()))
             case "limit":
