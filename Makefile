@@ -37,7 +37,7 @@ test-deps: ## coturn, nftables, conntrack, iproute2 for the tests that use them 
 	@sh tools/test-deps.sh
 
 lab: $(STAMP) ## the whole NAT laboratory: every kind of router against every other (root, Linux)
-	$(BIN)/python -m pytest tests/lab -m "lab or matrix" --timeout 600
+	$(BIN)/python -m pytest tests/lab -n $(WORKERS) --dist load -m "lab or matrix" --timeout 600
 
 soak: $(STAMP) ## the long tests: more examples for every decoder, the whole laboratory
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "" --timeout 1800

@@ -15,14 +15,15 @@ import time
 
 def punch(local_port: int, remote: tuple[str, int], seconds: float) -> tuple[str, int] | None:
     """The address the first packet came from, or None after `seconds`."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("0.0.0.0", local_port))
+    family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.bind(("", local_port))
         sock.settimeout(0.05)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             sock.sendto(b"knock", remote)
             try:
-                _, (address, port) = sock.recvfrom(64)
+                _, (address, port, *_) = sock.recvfrom(64)
             except (TimeoutError, ConnectionError):
                 continue
             for _ in range(5):  # the other side may still be waiting for its first

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.coturn import start_coturn
 from tests.lab.household import Member, Relay, all_connected, connected, joined, until
+from tests.lab.ipv6 import give_ipv6
 from tests.lab.topology import Lab
 
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
@@ -63,6 +64,23 @@ def test_two_symmetric_homes_connect_through_coturn(lab: Lab) -> None:
     pong(anna, ben)
     pong(ben, anna)
     file_arrives(anna, ben)
+
+
+def test_ipv6_goes_where_ipv4_cannot(lab: Lab) -> None:
+    """Two symmetric routers, no TURN server; but both households have IPv6, each behind its firewall."""
+    relay = Relay(lab.public("box"))
+    anna_home, ben_home = lab.home("anna-home", "symmetric"), lab.home("ben-home", "symmetric")
+    anna = Member(anna_home.machine("anna"), *relay.options)
+    ben = Member(ben_home.machine("ben"), *relay.options)
+    (anna_address,) = give_ipv6(lab, anna_home, anna.machine)
+    (ben_address,) = give_ipv6(lab, ben_home, ben.machine)
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "direct")
+    for one, other in ((anna, ben_address), (ben, anna_address)):
+        (peer,) = one.peers().values()
+        assert (peer["path"]["family"], peer["path"]["remote"]["address"]) == (6, other)
+    pong(anna, ben)
 
 
 @pytest.mark.needs("coturn")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.coturn import PORT, start_coturn
+from tests.lab.ipv6 import give_ipv6
 from tests.lab.routers import KINDS, Kind
 from tests.lab.topology import Lab, Machine
 
@@ -113,6 +114,15 @@ def test_strays_do_not_change_a_mapping(lab: Lab) -> None:
     assert json.loads(done.stdout) is None
     assert json.loads(host.run(*host.python(PUNCHER, "7777", box.address, "7777")).stdout) == [box.address, 7777]
     assert json.loads(early.wait_for("[")) == [home.outside, 7777]
+
+
+def test_ipv6_is_routed_and_lets_nobody_in_uninvited(lab: Lab) -> None:
+    one_home, two_home = lab.home("one-home", "symmetric"), lab.home("two-home", "symmetric")
+    one, two = one_home.machine("one"), two_home.machine("two")
+    (one_address,), (two_address,) = give_ipv6(lab, one_home, one), give_ipv6(lab, two_home, two)
+    assert punched(one, 7000, (two_address, 7000), two, 7001, (one_address, 7000)) == (None, None)
+    found = punched(one, 7777, (two_address, 7777), two, 7777, (one_address, 7777))
+    assert found == ([two_address, 7777], [one_address, 7777])
 
 
 def test_nothing_stays_behind() -> None:

@@ -36,6 +36,11 @@ def _ip(*arguments: str) -> None:
     _do("ip", *arguments)
 
 
+def run_in(namespace: str, *command: str, feed: str | None = None) -> None:
+    """Run `command` inside a namespace; RuntimeError with what it said when it fails."""
+    _do(*command_in(namespace, command), feed=feed)
+
+
 def _do(*command: str, feed: str | None = None) -> None:
     done = subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=30)
     if done.returncode:
@@ -113,8 +118,8 @@ class Home:
         _ip("-n", self.namespace, "link", "add", "lan", "type", "bridge")
         _ip("-n", self.namespace, "address", "add", f"{inside}.1/24", "dev", "lan")
         _ip("-n", self.namespace, "link", "set", "lan", "up")
-        _do(*command_in(self.namespace, ["sysctl", "-qw", "net.ipv4.ip_forward=1"]))
-        _do(*command_in(self.namespace, ["nft", "-f", "-"]), feed=rules(kind))
+        run_in(self.namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        run_in(self.namespace, "nft", "-f", "-", feed=rules(kind))
 
     def machine(self, name: str) -> Machine:
         """One more machine of this household."""
@@ -130,7 +135,7 @@ class Home:
 
     def forget_flows(self) -> None:
         """What a restarted router does: every mapping is gone."""
-        _do(*command_in(self.namespace, ["conntrack", "-F"]))
+        run_in(self.namespace, "conntrack", "-F")
 
     def flows(self) -> str:
         """The router's connection table, for a person to read."""
@@ -153,14 +158,14 @@ class Lab:
         self._public = itertools.count(10)
         self._ports = itertools.count()
         self._homes = itertools.count(1)
-        self._segment = ""
+        self.segment = ""
 
     def __enter__(self) -> Self:
         try:
-            self._segment = self.make_namespace("internet")
-            _ip("-n", self._segment, "link", "add", "br0", "type", "bridge")
-            _ip("-n", self._segment, "address", "add", f"{BEYOND}/24", "dev", "br0")
-            _ip("-n", self._segment, "link", "set", "br0", "up")
+            self.segment = self.make_namespace("internet")
+            _ip("-n", self.segment, "link", "add", "br0", "type", "bridge")
+            _ip("-n", self.segment, "address", "add", f"{BEYOND}/24", "dev", "br0")
+            _ip("-n", self.segment, "link", "set", "br0", "up")
         except BaseException:
             self.close()
             raise
@@ -204,8 +209,8 @@ class Lab:
         namespace = f"{self._prefix}-{name}"
         _ip("netns", "add", namespace)
         self._namespaces.append(namespace)
-        _do(*command_in(namespace, ["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"]))
-        _do(*command_in(namespace, ["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]))
+        run_in(namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        run_in(namespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
         _ip("-n", namespace, "link", "set", "lo", "up")
         return namespace
 
@@ -216,8 +221,8 @@ class Lab:
     def plug_into_public(self, namespace: str, card: str, *addresses: str) -> None:
         """Attach a namespace to the public segment under `addresses`."""
         port = f"port{next(self._ports)}"
-        self.cable(self._segment, port, namespace, card)
-        _ip("-n", self._segment, "link", "set", port, "master", "br0", "up")
+        self.cable(self.segment, port, namespace, card)
+        _ip("-n", self.segment, "link", "set", port, "master", "br0", "up")
         for address in addresses:
             _ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
         _ip("-n", namespace, "link", "set", card, "up")
