@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
-import time
 
 from tests.e2e.conftest import MakeMachine
-
-MAX_HELP = 0.2
-
-
-def test_help_is_quick() -> None:
-    """The best of several runs, for the machine may be busy."""
-    took = []
-    for _ in range(7):
-        began = time.monotonic()
-        subprocess.run([sys.executable, "-m", "atmosphere", "--help"], capture_output=True, check=True)
-        took.append(time.monotonic() - began)
-    assert min(took) < MAX_HELP, took
 
 
 def test_init_does_not_overwrite(machine: MakeMachine) -> None:
