@@ -26,7 +26,7 @@ class MessageMutator:
     def message(self) -> wire.Message:
         """Any message, `Bye` apart: that ends the link as it should."""
         chance = self.chance
-        match chance.randrange(10):
+        match chance.randrange(11):
             case 0:
                 return wire.Ping(chance.randrange(-(2**63), 2**64))
             case 1:
@@ -44,6 +44,8 @@ class MessageMutator:
             case 7:
                 return wire.Redeem(1, "x" * chance.randrange(64), chance.randbytes(32), "name")
             case 8:
+                return wire.Digest(chance.randbytes(32))
+            case 9:
                 return wire.Denied("member", "\x1b]0;no\x07")
             case _:
                 return wire.Granted("name", chance.randbytes(32), [self.fact()])

@@ -132,12 +132,13 @@ async def test_10_000_messages_of_every_kind(trio: Trio) -> None:
     assert len(facts) < 100
 
 
-@pytest.mark.parametrize("kind", ["ping", "have", "facts", "contacts", "signal", "any"])
+@pytest.mark.parametrize("kind", ["ping", "digest", "have", "facts", "contacts", "signal", "any"])
 async def test_a_flood_is_slowed_down(trio: Trio, kind: str) -> None:
     mutator = trio.mutator(3)
     ids = trio.alpha._parts.roster.fact_ids()
     makers: dict[str, Callable[[], wire.Message]] = {
         "ping": lambda: wire.Ping(7),
+        "digest": lambda: wire.Digest(bytes(32)),
         "have": lambda: wire.Have(ids),
         "facts": lambda: wire.Facts([mutator.fact() for _ in range(4)]),
         "contacts": lambda: wire.Contacts([mutator.contact() for _ in range(4)]),
