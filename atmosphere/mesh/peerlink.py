@@ -29,11 +29,11 @@ MAX_POSTED = 512
 MAX_OFFERED = MAX_POSTED // 2
 """How many may wait when one more of those that can be lost is still taken."""
 
-READ_RATE, READ_BURST = 200.0, 2000.0
+READ_RATE, READ_BURST = 200.0, 4000.0
 """What is read of a peer's control messages, a second and at once; more wait, until the channel's credit stops it."""
 
-COSTS: dict[type[wire.Message], float] = {wire.Have: 20.0, wire.Facts: 20.0, wire.Contacts: 20.0}
-"""What a message counts for: up to 64 signatures are checked for one, and a file is written."""
+COSTS: dict[type[wire.Message], float] = dict.fromkeys((wire.Digest, wire.Have, wire.Facts, wire.Contacts), 20.0)
+"""What a message counts for: up to 64 signatures are checked for one, a file is written, or all facts are listed."""
 
 
 class PeerLink:
