@@ -99,6 +99,7 @@ class Assembly:
         self.peers.on_stream = self.handlers.stream_arrived
         self.peers.on_channel = self.handlers.channel_arrived
         self.peers.on_linked = self._linked
+        self.peers.on_unlinked = self.gossip.link_ended
         self.peers.granting = lambda: self.hosting.granting
         self.connecting.on_dialed = self.peers.dialed_by
         self.announcing.on_candidates = self._candidates_changed

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from atmosphere.errors import Unreachable
+from atmosphere.errors import LinkError, Unreachable
 from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.roster import Roster
@@ -37,7 +37,7 @@ class Gossip:
         self._roster = roster
         self._neighbours = neighbours
         self._numbers = itertools.count(1)
-        self._pings: dict[tuple[str, int], asyncio.Future[float]] = {}
+        self._pings: dict[tuple[PeerLink, int], asyncio.Future[float]] = {}
         self._forwarding = KeyedBuckets(FORWARD_RATE, FORWARD_BURST, MAX_FORWARDING)
         self.on_signal: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_bye: Callable[[PeerLink, str], None] = lambda link, reason: None
@@ -97,12 +97,13 @@ class Gossip:
                 other.offer(signal)
 
     async def ping(self, link: PeerLink, timeout: float) -> float:
-        """The round-trip time of one ping in seconds; raises Unreachable after `timeout` seconds."""
+        """The round-trip time of one ping in seconds; raises Unreachable after `timeout` seconds, LinkError when the
+        link ends before."""
         if len(self._pings) >= MAX_PINGS:
             raise Unreachable("too many pings are under way")
         number = next(self._numbers)
         answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._pings[link.peer_id, number] = answered
+        self._pings[link, number] = answered
         began = time.perf_counter()
         try:
             link.post(wire.Ping(number))
@@ -111,10 +112,16 @@ class Gossip:
         except TimeoutError as error:
             raise Unreachable(f"no answer within {timeout:g} s") from error
         finally:
-            self._pings.pop((link.peer_id, number), None)
+            self._pings.pop((link, number), None)
+
+    def link_ended(self, link: PeerLink) -> None:
+        """Nobody will answer on `link` any more."""
+        for (asked, _), answered in self._pings.items():
+            if asked is link and not answered.done():
+                answered.set_exception(LinkError("the link ended before the answer came"))
 
     def _pong(self, link: PeerLink, number: int) -> None:
-        answered = self._pings.get((link.peer_id, number))
+        answered = self._pings.get((link, number))
         if answered is not None and not answered.done():
             answered.set_result(time.perf_counter())
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from atmosphere.errors import Unreachable
+from atmosphere.errors import LinkError, Unreachable
 from atmosphere.mesh.info import PathEndInfo, PathInfo, PeerInfo, PeerState
 
 if TYPE_CHECKING:
@@ -110,8 +110,19 @@ class Peer:
         )
 
     async def ping(self, timeout: float = 5.0) -> float:
-        """The round-trip time to the peer's program in milliseconds; raises Unreachable."""
-        return await self._ping(self._current(), timeout) * 1000
+        """The round-trip time to the peer's program in milliseconds; raises Unreachable.
+
+        When the link ends meanwhile, the one that takes its place is asked.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        link = self._current()
+        while True:
+            try:
+                return await self._ping(link, deadline - loop.time()) * 1000
+            except LinkError:
+                await self.wait_connected(deadline - loop.time())
+            link = self._current()
 
     def send_datagram(self, data: bytes) -> None:
         """Send at most 1150 bytes that may get lost or overtaken; raises Unreachable when there is no link."""

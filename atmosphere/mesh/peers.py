@@ -48,6 +48,7 @@ class Peers:
         self.on_channel: Callable[[Peer, Channel], None] = _ignore
         self.granting: Callable[[], set[str]] = set
         self.on_linked: Callable[[PeerLink], None] = lambda link: None
+        self.on_unlinked: Callable[[PeerLink], None] = lambda link: None
 
     # --- who is there ---------------------------------------------------------------------------------------------
 
@@ -177,6 +178,7 @@ class Peers:
             logger.info("the link to %s ended: %s", peer.name, reason)
             self._emit(events.PeerDisconnected(peer, reason))
             self._changed(peer)
+        self.on_unlinked(link)
 
     def _changed(self, peer: Peer) -> None:
         reconnector = self._reconnectors.get(peer.id)

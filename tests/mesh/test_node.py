@@ -341,3 +341,14 @@ async def test_status_says_what_there_is(mesh: Mesh) -> None:
     assert (info.path.kind, info.path.protocol, info.path.family) == ("direct", "udp", 4)
     assert info.rtt_ms is not None
     assert info.bytes_sent
+
+
+async def test_a_ping_follows_the_link_that_takes_over(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    beta = await mesh.join(alpha, "beta")
+    peer = beta.peer("alpha")
+    former = peer.link
+    assert former is not None
+    former.post = lambda message: former.link.abort("gone before the answer")  # type: ignore[method-assign]
+    assert await peer.ping(WAIT) > 0
+    assert peer.link is not former
