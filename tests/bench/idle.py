@@ -24,7 +24,7 @@ async def measure(plan: Plan, samples: Samples) -> None:
                 samples.add(LONELY_CPU, pair.stack, used)
                 lonely[pair] = used
             for pair in pairs:
-                samples.add(IDLE_MEMORY, pair.stack, await _memory(pair, plan.idle_peers) / 1e3)
+                samples.add(IDLE_MEMORY, pair.stack, await _memory(pair, plan) / 1e3)
             for pair, used in zip(pairs, await _processor(pairs, plan.idle_seconds), strict=True):
                 per_peer = (used - lonely[pair]) / (plan.idle_peers + WARM)
                 samples.add(IDLE_CPU, pair.stack, max(per_peer, 0.0))
@@ -35,19 +35,19 @@ def _host(pair: Pair, number: int) -> str:
     return "host" if pair.stack == OURS else f"host {number}"
 
 
-async def _memory(pair: Pair, peers: int) -> float:
+async def _memory(pair: Pair, plan: Plan) -> float:
     """Bytes that the host's process grew by with each further peer."""
     before = 0.0
-    for number in range(WARM + peers):
+    for number in range(WARM + plan.idle_peers):
         if number == WARM:
-            before = await _settled(pair)
+            before = await _settled(pair, plan)
         await pair.connect(_host(pair, number), f"dialer {number}")
-    return (await _settled(pair) - before) / peers
+    return (await _settled(pair, plan) - before) / plan.idle_peers
 
 
-async def _settled(pair: Pair) -> float:
+async def _settled(pair: Pair, plan: Plan) -> float:
     """The host's memory once what goes on at the start of a link is over."""
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(plan.settle_seconds)
     return float(await pair.host.ask("", "rss"))
 
 

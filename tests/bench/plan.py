@@ -16,6 +16,7 @@ class Plan:
     idle_peers: int
     idle_seconds: float
     lonely_seconds: float
+    settle_seconds: float
     helps: int
     joins: int
 
@@ -28,6 +29,7 @@ FULL = Plan(
     idle_peers=20,
     idle_seconds=20.0,
     lonely_seconds=10.0,
+    settle_seconds=2.0,
     helps=11,
     joins=5,
 )
@@ -39,6 +41,7 @@ QUICK = Plan(
     idle_peers=5,
     idle_seconds=5.0,
     lonely_seconds=3.0,
+    settle_seconds=1.0,
     helps=3,
     joins=1,
 )
