@@ -24,6 +24,9 @@ from atmosphere.replycode import ReplyCode
 
 logger = logging.getLogger(__name__)
 
+END_OF_TIME = 1 << 32
+"""Unix seconds that a code can name, exclusive."""
+
 MAX_CODE_CANDIDATES = 8
 """More would make the code longer than a person likes to handle."""
 
@@ -66,9 +69,9 @@ class Hosting:
                 "only the founder and admins invite others",
                 hint=f"the founder can run: atmosphere promote {self._roster.own_name}",
             )
-        if uses < 1 or expires <= 0:
-            raise Refused("a join code is for at least one use, and for some time")
         now = time.time()
+        if uses < 1 or not 0 < expires < END_OF_TIME - now:
+            raise Refused("a join code is for at least one use, and for some time, but not for centuries")
         invite = self._home.invites.create(uses, now + expires, now)
         self._home.save_invites()
         self._listen(invite)

@@ -22,6 +22,7 @@ from atmosphere.mesh.listeners import NodeSettings, PathPolicy
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.status import node_status
 from atmosphere.mesh.store import Home, Lock, default_home
+from atmosphere.names import clean_name
 
 GATHERING = 3.0
 """Seconds that a code waits for slow STUN and TURN servers, so that it can carry what they say."""
@@ -197,7 +198,9 @@ class Node:
         parsed = self._parse(code)
         if self._parts.roster.is_member:
             return await self._rejoin(parsed, timeout)
-        return await self._parts.joining.join(parsed, name or self.name, progress or (lambda step: None), timeout)
+        return await self._parts.joining.join(
+            parsed, clean_name(name or "") or self.name, progress or (lambda step: None), timeout
+        )
 
     async def join_manual(self, code: JoinCode | str, *, name: str | None = None) -> ManualJoin:
         """Begin to join without any server: `reply` goes to the host by hand, then `wait()` for the host's `accept`."""
@@ -205,7 +208,7 @@ class Node:
         if self._parts.roster.is_member:
             raise Refused(f"this node is already a member of {self.mesh_name}")
         await self._parts.listeners.endpoint.gathered(GATHERING)
-        return await self._parts.joining.join_manual(parsed, name or self.name)
+        return await self._parts.joining.join_manual(parsed, clean_name(name or "") or self.name)
 
     async def accept(self, reply: str, timeout: float = 30.0) -> Peer:
         """Complete a join by hand: the reply code that `join_manual` gave the other side. Raises CodeError,

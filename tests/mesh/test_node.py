@@ -67,6 +67,20 @@ async def test_a_code_serves_one_machine_once(mesh: Mesh) -> None:
     assert alpha.invites() == []
 
 
+@pytest.mark.parametrize("expires", [0, -1, 1e12, float("nan"), float("inf")])
+async def test_a_code_lasts_for_some_time_but_not_for_ever(mesh: Mesh, expires: float) -> None:
+    with pytest.raises(Refused):
+        await (await mesh.found()).invite(expires=expires)
+
+
+async def test_a_name_that_is_none_is_made_one(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    await (await mesh.fresh("beta")).join(await alpha.invite(), name="a/b\x1b[31m")
+    (peer,) = alpha.peers()
+    assert "/" not in peer.name
+    assert "\x1b" not in peer.name
+
+
 async def test_a_used_code_stays_used_after_a_restart(mesh: Mesh) -> None:
     alpha = await mesh.found()
     code = await alpha.invite()
