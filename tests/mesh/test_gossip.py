@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atmosphere.errors import Unreachable
+from atmosphere.errors import LinkError, Unreachable
 from atmosphere.mesh import contacts, wire
 from atmosphere.mesh.gossip import CONTACTS_A_MESSAGE, FACTS_A_MESSAGE, FORWARD_BURST, MAX_PINGS, Gossip
 from atmosphere.mesh.peerlink import PeerLink
@@ -159,6 +159,18 @@ async def test_the_round_trip_of_a_ping(setting: Setting) -> None:
 async def test_a_ping_without_answer_is_unreachable(setting: Setting) -> None:
     with pytest.raises(Unreachable, match=r"no answer within 0\.01 s"):
         await setting.gossip.ping(setting.beta.real, 0.01)
+
+
+async def test_a_ping_ends_with_its_link(setting: Setting) -> None:
+    pings = [asyncio.ensure_future(setting.gossip.ping(link.real, 5)) for link in (setting.beta, setting.carol)]
+    await asyncio.sleep(0)
+    setting.gossip.link_ended(setting.beta.real)
+    setting.gossip.link_ended(setting.beta.real)
+    with pytest.raises(LinkError, match="the link ended"):
+        await pings[0]
+    assert not pings[1].done()
+    setting.gossip.link_ended(setting.carol.real)
+    await asyncio.gather(pings[1], return_exceptions=True)
 
 
 async def test_pings_under_way_are_few(setting: Setting) -> None:

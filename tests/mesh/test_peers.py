@@ -1,0 +1,257 @@
+"""The table of peers: who comes and goes, which link stays, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from atmosphere.errors import UnknownPeer, Unreachable
+from atmosphere.ice.events import ConsentExpired, IceFailed, PathLost, PathRestored, RemoteSeen
+from atmosphere.identity import Identity
+from atmosphere.mesh import events
+from atmosphere.mesh.peer import Peer
+from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.peers import Peers
+from tests.mesh.fakes import FakeLink, founder
+from tests.mesh.people import CAROL, DAVE
+from tests.until import until
+
+
+class Ending(FakeLink):
+    """A link that ends when the test, or the table, says so."""
+
+    def __init__(self, peer: Identity, boot: bytes = b"boot") -> None:
+        super().__init__(peer)
+        self.boot = boot
+        self.invited = True
+        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.moved = 0
+        self.streams: Any = None
+        self.doubted = 0
+        self.on_datagram = self.on_believed = None
+
+    async def close(self, reason: str, *, say: bool = True) -> None:
+        await super().close(reason)
+        self.end(reason)
+
+    def abort(self, reason: str) -> None:
+        self.end(reason)
+
+    def end(self, reason: str) -> None:
+        self.alive = False
+        if not self.over.done():
+            self.over.set_result(reason)
+
+    async def wait_closed(self) -> str:
+        return await asyncio.shield(self.over)
+
+    async def ended(self) -> None:
+        self.session.close()
+
+    def accept_streams(self, on_stream: Any, on_channel: Any) -> None:
+        self.streams = on_stream, on_channel
+
+    def path_changed(self) -> None:
+        self.moved += 1
+
+    def doubt(self) -> None:
+        self.doubted += 1
+
+    def believe(self) -> None:
+        self.doubted = 0
+
+
+class Table:
+    """Peers of a founder, the attempts they make, and what was told."""
+
+    def __init__(self, folder: Path) -> None:
+        _, self.roster = founder(folder)
+        self.told: list[events.Event] = []
+        self.tried: list[str] = []
+        self.peers = Peers(
+            self.roster.own_id, self.roster, ping=self._ping, attempt=self._attempt, emit=self.told.append
+        )
+
+    async def _ping(self, link: PeerLink, timeout: float) -> float:
+        return 0.001
+
+    async def _attempt(self, peer: Peer) -> None:
+        self.tried.append(peer.name)
+        raise Unreachable("nobody there")
+
+    def add(self, identity: Identity, name: str) -> Peer:
+        self.roster.issue(identity.public_key, name)
+        self.peers.update()
+        peer = self.peers.get(identity.node_id)
+        assert peer is not None
+        return peer
+
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.told]
+
+
+@pytest.fixture
+async def table(tmp_path: Path) -> AsyncIterator[Table]:
+    made = Table(tmp_path)
+    yield made
+    await made.peers.close("over")
+
+
+async def test_members_come_and_go(table: Table) -> None:
+    carol = table.add(CAROL, "carol")
+    assert table.peers.update() == ([], [])
+    assert table.peers.all() == [carol]
+    table.roster.revoke(carol.id)
+    assert table.peers.update() == ([], [carol])
+    assert table.told == [events.MemberAdded(carol), events.MemberRemoved(carol)]
+    assert table.peers.get(carol.id) is None
+
+
+async def test_a_removed_member_loses_its_link(table: Table) -> None:
+    carol, link = table.add(CAROL, "carol"), Ending(CAROL)
+    table.peers.install(link.real)
+    table.roster.revoke(carol.id)
+    table.peers.update()
+    assert await asyncio.wait_for(link.wait_closed(), 5) == "removed"
+
+
+async def test_names_ids_and_neither(table: Table) -> None:
+    carol, dave = table.add(CAROL, "carol"), table.add(DAVE, "dave")
+    assert table.peers.find("carol") is carol
+    assert table.peers.find(dave.id[:12].upper()) is dave
+    for text in ("eve", ""):
+        with pytest.raises(UnknownPeer, match=rf"no member is called .*carol \({carol.id[:8]}\), dave"):
+            table.peers.find(text)
+
+
+async def test_nobody_yet(table: Table) -> None:
+    with pytest.raises(UnknownPeer, match="nobody yet"):
+        table.peers.find("carol")
+
+
+async def test_two_of_one_name(table: Table) -> None:
+    table.add(CAROL, "twin")
+    table.add(DAVE, "twin")
+    with pytest.raises(UnknownPeer, match="several"):
+        table.peers.find("twin")
+
+
+async def test_why_nobody_was_reached(table: Table) -> None:
+    carol = table.add(CAROL, "carol")
+    await until(lambda: table.peers.reason(carol))
+    assert table.peers.reason(carol) == "nobody there"
+    before = len(table.tried)
+    table.peers.wake_all()
+    await until(lambda: len(table.tried) > before)
+    table.roster.revoke(carol.id)
+    table.peers.update()
+    assert table.peers.reason(carol) is None
+
+
+async def test_a_link_comes_and_ends(table: Table) -> None:
+    carol, link = table.add(CAROL, "carol"), Ending(CAROL)
+    linked: list[PeerLink] = []
+    table.peers.on_linked = linked.append
+    assert table.peers.install(link.real) is carol
+    assert linked == [link.real] == table.peers.neighbours()
+    link.alive = False
+    assert table.peers.neighbours() == []
+    link.end("the peer went away")
+    await until(lambda: carol.link is None)
+    assert table.told[1:] == [events.PeerConnected(carol), events.PeerDisconnected(carol, "the peer went away")]
+    assert link.session.closed.is_set()
+
+
+async def test_streams_and_channels_name_their_peer(table: Table) -> None:
+    carol, link = table.add(CAROL, "carol"), Ending(CAROL)
+    table.peers.install(link.real)
+    link.streams[0]("nobody is assigned yet")
+    arrived: list[tuple[Peer, object]] = []
+    table.peers.on_stream = lambda peer, stream: arrived.append((peer, stream))
+    table.peers.on_channel = lambda peer, channel: arrived.append((peer, channel))
+    link.streams[0]("stream")
+    link.streams[1]("channel")
+    assert arrived == [(carol, "stream"), (carol, "channel")]
+
+
+async def test_a_link_of_nobody_is_closed(table: Table) -> None:
+    link = Ending(DAVE)
+    assert table.peers.install(link.real) is None
+    assert await asyncio.wait_for(link.wait_closed(), 5) == "removed"
+
+
+async def test_of_two_links_the_better_stays(table: Table) -> None:
+    carol, first, second, third = table.add(CAROL, "carol"), Ending(CAROL), Ending(CAROL), Ending(CAROL)
+    third.invited = False
+    table.peers.install(first.real)
+    table.peers.install(second.real)
+    assert await asyncio.wait_for(first.wait_closed(), 5) == "duplicate"
+    assert table.peers.install(third.real) is carol
+    assert await asyncio.wait_for(third.wait_closed(), 5) == "duplicate"
+    assert carol.link is second.real
+    assert "PeerDisconnected" not in table.kinds()
+
+
+async def test_a_path_that_moves_is_told(table: Table) -> None:
+    carol, link = table.add(CAROL, "carol"), Ending(CAROL)
+    table.peers.install(link.real)
+    event = cast("Any", link.session.on_event)
+    event(RemoteSeen(1, ("192.0.2.1", 1)))
+    assert "PathChanged" not in table.kinds()
+    link.alive = False
+    event(PathLost(3.0))
+    assert table.told[-1] == events.PathChanged(carol, None)
+    link.alive = True
+    event(PathRestored())
+    assert link.moved == 2
+    await until(lambda: not link.doubted)
+
+
+async def test_a_path_of_a_link_that_was_replaced_is_nobodys(table: Table) -> None:
+    _, first, second = table.add(CAROL, "carol"), Ending(CAROL), Ending(CAROL)
+    table.peers.install(first.real)
+    event = cast("Any", first.session.on_event)
+    table.peers.install(second.real)
+    told = len(table.told)
+    event(PathLost(3.0))
+    assert (len(table.told), first.moved) == (told, 0)
+
+
+@pytest.mark.parametrize("end", [IceFailed("no way"), ConsentExpired()])
+async def test_a_dead_path_ends_the_link(table: Table, end: IceFailed | ConsentExpired) -> None:
+    carol, link = table.add(CAROL, "carol"), Ending(CAROL)
+    table.peers.install(link.real)
+    cast("Any", link.session.on_event)(end)
+    await until(lambda: carol.link is None)
+    assert table.told[-1] == events.PeerDisconnected(carol, "the path is dead")
+
+
+async def test_a_member_that_dials_us_is_asked_on_the_link_we_have(table: Table) -> None:
+    asked: list[PeerLink] = []
+
+    async def ping(link: PeerLink, timeout: float) -> float:
+        asked.append(link)
+        return 0.001
+
+    table.peers._doubts._ping = ping
+    link = Ending(CAROL)
+    table.add(CAROL, "carol")
+    table.peers.dialed_by(DAVE.node_id)
+    table.peers.dialed_by(CAROL.node_id)
+    table.peers.install(link.real)
+    table.peers.dialed_by(CAROL.node_id)
+    await until(lambda: asked)
+    assert asked == [link.real]
+
+
+async def test_everybody_hears_goodbye(table: Table) -> None:
+    links = [Ending(CAROL), Ending(DAVE)]
+    for identity, name, link in zip((CAROL, DAVE), ("carol", "dave"), links, strict=True):
+        table.add(identity, name)
+        table.peers.install(link.real)
+    await table.peers.close("stopped")
+    assert [link.closed_because for link in links] == ["stopped", "stopped"]
