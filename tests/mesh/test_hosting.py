@@ -1,0 +1,282 @@
+"""The host's side of join codes, with a dialer that only remembers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from atmosphere.credentials import DialSecret
+from atmosphere.errors import CodeError, DecodeError, Refused, StateError, Unreachable
+from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.session import IceSession
+from atmosphere.joincode import JoinCode
+from atmosphere.mesh import invites, signals, wire
+from atmosphere.mesh.dialer import Dialer
+from atmosphere.mesh.hosting import MAX_CODE_CANDIDATES, Hosting, JoinerWait, code_candidates
+from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.roster import Roster
+from atmosphere.mesh.signaler import Signaler
+from atmosphere.mesh.store import Home
+from atmosphere.replycode import ReplyCode
+from tests.mesh.fakes import HOST, RELAY, SRFLX, FakeLink, FakeSession, founder, hello, member
+from tests.mesh.people import CAROL
+
+
+class FakeDialer:
+    def __init__(self) -> None:
+        self.listened: dict[str, DialSecret] = {}
+        self.accepters: dict[str, Callable[[IceSession], None]] = {}
+        self.signaled: list[tuple[str, signals.Dial, Any]] = []
+        self.accepted: list[tuple[Any, Any]] = []
+
+    def listen(self, key: str, secret: DialSecret, accepted: Callable[[IceSession], None]) -> None:
+        self.listened[key], self.accepters[key] = secret, accepted
+
+    def unlisten(self, key: str) -> None:
+        self.listened.pop(key)
+
+    def listening(self) -> set[str]:
+        return set(self.listened)
+
+    def dialed(self, key: str, message: signals.Dial, send: Any) -> None:
+        self.signaled.append((key, message, send))
+
+    def accept(self, session: IceSession, greet: Any, greeted: Any, *, invited: bool = False) -> None:
+        self.accepted.append((greet, greeted))
+
+
+class FakeSignaler:
+    """Opens what it is told to; remembers answers."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, signals.Message]] = []
+        self.by_hand: Callable[[str], None] = lambda invite_id: None
+
+    async def to_joiner(self, joiner: str, secret: DialSecret, message: signals.Message) -> None:
+        self.answers.append((joiner, message))
+
+    def open_by_hand(self, invite_id: str, sealed: bytes) -> None:
+        self.by_hand(invite_id)
+
+
+class Setting:
+    def __init__(self, home: Home, roster: Roster) -> None:
+        self.home, self.roster = home, roster
+        self.dialer, self.signaler = FakeDialer(), FakeSignaler()
+        self.installed: list[PeerLink] = []
+        self.hosting = Hosting(
+            home,
+            roster,
+            cast("Dialer", self.dialer),
+            cast("Signaler", self.signaler),
+            hello=lambda: hello(roster),
+            install=self.installed.append,
+        )
+
+    def invite(self, uses: int = 1, expires: float = 60.0) -> JoinCode:
+        return self.hosting.invite(uses, expires, [HOST], ["ws://192.0.2.9"])
+
+    def redeem(self, code: JoinCode, name: str = "carol", invite_id: str = "") -> wire.Redeem:
+        """What a joiner with this code says, on a link whose exporter is all zeros."""
+        proof = invites.prove(code.dial_secret, bytes(invites.EXPORTER_BYTES), CAROL.public_key)
+        return wire.Redeem(wire.PROTOCOL, invite_id or code.invite_id, proof, name)
+
+    def comes(self, code: JoinCode, ufrag: str = "dial") -> tuple[Any, Any]:
+        """Somebody's session under the code: how it is greeted, and what happens then."""
+        self.dialer.accepters[f"invite:{code.invite_id}"](FakeSession(ufrag).real)
+        return self.dialer.accepted[-1]
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(*founder(tmp_path))
+
+
+def test_a_code_is_on_disk_and_listened_for(setting: Setting) -> None:
+    code = setting.invite()
+    assert (code.host_id, code.mesh_name, code.signaling) == (setting.roster.own_id, "home", ("ws://192.0.2.9",))
+    assert setting.dialer.listened == {f"invite:{code.invite_id}": code.dial_secret}
+    assert setting.hosting.secret_of(code.invite_id) == code.dial_secret
+    assert setting.hosting.secret_of("00" * 8) is None
+    again = Setting(Home.load(setting.home.path), setting.roster)
+    assert again.dialer.listened == setting.dialer.listened
+    [info] = again.hosting.invites()
+    assert (info.id, info.uses, info.used) == (code.invite_id, 1, 0)
+
+
+def test_who_may_not_invite(setting: Setting, tmp_path: Path) -> None:
+    beta = Setting(*member(tmp_path, "beta", setting.roster))
+    with pytest.raises(Refused, match="only the founder and admins"):
+        beta.invite()
+    for uses, expires in ((0, 60.0), (1, 0.0)):
+        with pytest.raises(Refused, match="at least one use"):
+            setting.invite(uses, expires)
+
+
+def test_taking_back(setting: Setting) -> None:
+    code = setting.invite()
+    with pytest.raises(CodeError):
+        setting.hosting.revoke("nothing")
+    setting.hosting.revoke(code.invite_id[:6])
+    assert setting.hosting.invites() == []
+    # It is still listened for, so that a late joiner hears what is wrong.
+    assert setting.dialer.listened
+    assert Home.load(setting.home.path).invites.all()[0].revoked
+
+
+def test_codes_that_were_over_long_ago_are_let_go(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting.dialer.listened["a member"] = DialSecret(bytes(16))
+    setting.invite()
+    later = time.time() + invites.KEPT + 120
+    monkeypatch.setattr("atmosphere.mesh.hosting.time.time", lambda: later)
+    setting.hosting.sweep()
+    assert setting.dialer.listening() == {"a member"}
+    assert Home.load(setting.home.path).invites.all() == []
+
+
+async def test_a_signaled_dial_is_answered_to_whoever_sent_it(setting: Setting) -> None:
+    code, dial = setting.invite(), signals.Dial("name", [])
+    setting.hosting.signal_received(code.invite_id, "joiner", dial)
+    setting.hosting.signal_received(code.invite_id, "joiner", signals.Candidates("name", []))
+    setting.hosting.signal_received("00" * 8, "joiner", dial)
+    [(key, message, send)] = setting.dialer.signaled
+    assert (key, message) == (f"invite:{code.invite_id}", dial)
+    answer = signals.Candidates("name", [])
+    await send(answer)
+    assert setting.signaler.answers == [("joiner", answer)]
+    setting.hosting.signal_received(code.invite_id, "", dial)
+    await setting.dialer.signaled[-1][2](answer)
+    assert len(setting.signaler.answers) == 1
+
+
+async def test_a_joiner_is_made_a_member(setting: Setting, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    code = setting.invite()
+    greet, greeted = setting.comes(code)
+    link = FakeLink(CAROL, setting.redeem(code), hello(setting.roster))
+    await greet(link.real)
+    greeted(link.real)
+    assert setting.roster.name(CAROL.node_id) == "carol"
+    assert setting.installed == [link.real]
+    assert setting.hosting.granting == set()
+    assert isinstance(link.said[0], wire.Granted)
+    assert setting.roster.own_chain()[0] in link.said[0].chain
+    assert Home.load(setting.home.path).invites.all()[0].used == 1
+    assert setting.hosting.invites() == []
+    setting.hosting.revoke_used_by(CAROL.node_id)
+    assert Home.load(setting.home.path).invites.all()[0].revoked
+
+
+async def test_a_code_is_redeemed_where_it_was_dialed(setting: Setting) -> None:
+    code, other = setting.invite(), setting.invite()
+    greet, _ = setting.comes(code)
+    with pytest.raises(CodeError) as caught:
+        await greet(FakeLink(CAROL, setting.redeem(code, invite_id=other.invite_id)).real)
+    assert caught.value.reason == "unknown"
+    assert setting.roster.member(CAROL.node_id) is None
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is full"), StateError("no room")])
+async def test_what_cannot_be_written_is_not_granted(
+    setting: Setting, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = setting.invite()
+    greet, _ = setting.comes(code)
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(setting.home, "save_invites", fail)
+    link = FakeLink(CAROL, setting.redeem(code))
+    with pytest.raises(CodeError, match="could not keep"):
+        await greet(link.real)
+    assert isinstance(link.said[0], wire.Denied)
+    assert setting.home.invites.all()[0].used == 0
+    assert setting.roster.member(CAROL.node_id) is None
+    assert setting.hosting.granting == set()
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def reply_to(code: JoinCode) -> str:
+    return str(ReplyCode(code.invite_id, bytes(40)))
+
+
+async def test_a_reply_waits_for_its_joiner(setting: Setting) -> None:
+    code = setting.invite()
+    wait = setting.hosting.accept_reply(reply_to(code))
+    greet, greeted = setting.comes(code)
+    link = FakeLink(CAROL, setting.redeem(code), hello(setting.roster))
+    await greet(link.real)
+    greeted(link.real)
+    assert await wait.node_id(5) == CAROL.node_id
+    wait.joined("somebody later")
+    assert await wait.node_id(5) == CAROL.node_id
+
+
+async def test_a_reply_that_comes_after_its_joiner(setting: Setting) -> None:
+    code = setting.invite()
+    _, greeted = setting.comes(code, "the dial")
+    greeted(FakeLink(CAROL).real)
+    setting.signaler.by_hand = lambda invite_id: setting.hosting.signal_received(
+        invite_id, "", signals.Dial("the dial", [])
+    )
+    wait = setting.hosting.accept_reply(reply_to(code))
+    assert await wait.node_id(5) == CAROL.node_id
+    assert setting.dialer.signaled == []
+
+
+def test_dials_of_former_joiners_are_remembered_for_a_while(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atmosphere.mesh.hosting.MAX_REMEMBERED", 2)
+    code = setting.invite()
+    for number in range(4):
+        setting.comes(code, f"dial{number}")[1](FakeLink(CAROL).real)
+    assert list(setting.hosting._joined) == ["dial2", "dial3"]
+
+
+async def test_replies_that_cannot_be_used(setting: Setting) -> None:
+    with pytest.raises(CodeError) as caught:
+        setting.hosting.accept_reply(str(ReplyCode("00" * 8, bytes(40))))
+    assert caught.value.reason == "unknown"
+
+    def garbled(invite_id: str) -> None:
+        raise DecodeError("noise")
+
+    setting.signaler.by_hand = garbled
+    with pytest.raises(CodeError, match="noise") as caught:
+        setting.hosting.accept_reply(reply_to(setting.invite()))
+    assert caught.value.reason == "malformed"
+
+
+async def test_nobody_came() -> None:
+    with pytest.raises(Unreachable, match="did not get through"):
+        await JoinerWait().node_id(0.01)
+
+
+# --- candidates -------------------------------------------------------------------------------------------------------
+
+
+def near(number: int) -> Candidate:
+    return Candidate.from_sdp(f"f 1 udp {2000 - number} 192.0.2.{number} 7777 typ host")
+
+
+def test_each_endpoint_once_best_first() -> None:
+    twice = Candidate.from_sdp(f"x 1 udp 1 {HOST.address} {HOST.port} typ srflx raddr 0.0.0.0 rport 0")
+    assert [(one.type, one.address) for one in code_candidates([RELAY, twice, SRFLX, HOST])] == [
+        ("host", HOST.address),
+        ("srflx", SRFLX.address),
+        ("relay", RELAY.address),
+    ]
+
+
+def test_many_addresses_do_not_crowd_out_those_that_reach_far() -> None:
+    found = code_candidates([*(near(number) for number in range(1, 20)), SRFLX, RELAY])
+    assert len(found) == MAX_CODE_CANDIDATES
+    assert [one.type for one in found[-2:]] == ["srflx", "relay"]
+    assert found[0].address == "192.0.2.1"
