@@ -30,7 +30,6 @@ from atmosphere.replycode import ReplyCode
 from tests.mesh.fakes import BOB, HOST, FakeLink, FakeSession, code_of, founder, granted
 from tests.mesh.people import CAROL
 
-
 THE_HOST = cast("Peer", object())
 
 

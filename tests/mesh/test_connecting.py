@@ -1,0 +1,190 @@
+"""Dials between members, with a dialer that only remembers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from atmosphere.credentials import DialSecret
+from atmosphere.errors import Refused
+from atmosphere.ice.candidate import Candidate
+from atmosphere.mesh import contacts, signals
+from atmosphere.mesh.connecting import Connecting
+from atmosphere.mesh.dialer import Dialer
+from atmosphere.mesh.linktable import UFRAG_PREFIX, dial_rank
+from atmosphere.mesh.peer import Peer
+from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.signaler import Signaler
+from tests.mesh.fakes import HOST, RELAY, FakeLink, FakeSession, founder, hello, member
+from tests.mesh.people import CAROL
+
+
+class FakeDialer:
+    def __init__(self) -> None:
+        self.listened: dict[str, DialSecret] = {"invite:one": DialSecret(bytes(16))}
+        self.accepters: dict[str, Any] = {}
+        self.begun: list[tuple[DialSecret, list[Candidate], str]] = []
+        self.send: Any = None
+        self.link: FakeLink | None = None
+        self.greets: list[Any] = []
+        self.answers: list[signals.Message] = []
+        self.signaled: list[tuple[str, signals.Message, Any]] = []
+
+    def listening(self) -> set[str]:
+        return set(self.listened)
+
+    def listen(self, key: str, secret: DialSecret, accepted: Any) -> None:
+        self.listened[key], self.accepters[key] = secret, accepted
+
+    def unlisten(self, key: str) -> None:
+        del self.listened[key]
+
+    def begin(self, secret: DialSecret, known: list[Candidate], send: Any, *, ufrag: str) -> object:
+        self.begun.append((secret, known, ufrag))
+        self.send = send
+        return object()
+
+    async def finish(self, exchange: object, greet: Any) -> FakeLink:
+        assert self.link is not None
+        await greet(self.link)
+        return self.link
+
+    def accept(self, session: object, greet: Any, greeted: Any) -> None:
+        self.greets.append(greet)
+
+    def answered(self, message: signals.Message) -> None:
+        self.answers.append(message)
+
+    def dialed(self, key: str, message: signals.Message, send: Any) -> None:
+        self.signaled.append((key, message, send))
+
+
+class FakeSignaler:
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, signals.Message]] = []
+
+    async def to_member(self, node_id: str, message: signals.Message) -> None:
+        self.sent.append((node_id, message))
+
+
+class Setting:
+    """A founder that connects to a member of its mesh."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.roster = founder(folder)
+        self.beta_home, self.beta_roster = member(folder, "beta", self.roster)
+        self.beta = self.beta_home.identity
+        self.dialer, self.signaler = FakeDialer(), FakeSignaler()
+        self.installed: list[PeerLink] = []
+        self.connecting = Connecting(
+            self.home.identity,
+            self.roster,
+            cast("Dialer", self.dialer),
+            cast("Signaler", self.signaler),
+            hello=lambda: hello(self.roster),
+            install=self.installed.append,
+        )
+
+    def peer(self, node_id: str = "") -> Peer:
+        return Peer(node_id or self.beta.node_id, self.roster, cast("Any", None))
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(tmp_path)
+
+
+def test_every_member_is_listened_for_and_no_former_one(setting: Setting) -> None:
+    setting.connecting.follow_roster()
+    assert setting.dialer.listening() == {"invite:one", setting.beta.node_id}
+    setting.roster.revoke(setting.beta.node_id)
+    setting.connecting.follow_roster()
+    assert setting.dialer.listening() == {"invite:one"}
+
+
+async def test_both_ends_know_the_secret_of_their_pair(setting: Setting) -> None:
+    setting.connecting.follow_roster()
+    dialer = FakeDialer()
+    dialer.link = FakeLink(setting.home.identity, hello(setting.roster))
+    other = Connecting(
+        setting.beta,
+        setting.beta_roster,
+        cast("Dialer", dialer),
+        cast("Signaler", setting.signaler),
+        hello=lambda: hello(setting.beta_roster),
+        install=setting.installed.append,
+    )
+    await other.attempt(Peer(setting.roster.own_id, setting.beta_roster, cast("Any", None)))
+    assert dialer.begun[0][0] == setting.dialer.listened[setting.beta.node_id]
+
+
+async def test_an_attempt_goes_where_the_member_was_last_seen(setting: Setting) -> None:
+    contact = contacts.Contact(setting.beta.node_id, time.time(), [HOST.to_sdp(), "noise"], [])
+    setting.roster.add_contacts([contacts.sign(contact, setting.beta.sign)])
+    setting.dialer.link = FakeLink(setting.beta, hello(setting.beta_roster))
+    await setting.connecting.attempt(setting.peer())
+    [(_, known, ufrag)] = setting.dialer.begun
+    assert [one.endpoint for one in known] == [HOST.endpoint]
+    assert ufrag.startswith(UFRAG_PREFIX[dial_rank(setting.roster.own_id, setting.beta.node_id)])
+    assert setting.installed == [setting.dialer.link.real]
+    dial = signals.Dial("name", [])
+    await setting.dialer.send(dial)
+    assert setting.signaler.sent == [(setting.beta.node_id, dial)]
+
+
+async def test_an_attempt_that_meets_somebody_else(setting: Setting) -> None:
+    setting.dialer.link = FakeLink(CAROL, hello(setting.beta_roster))
+    with pytest.raises(Refused, match="somebody else"):
+        await setting.connecting.attempt(setting.peer())
+    assert setting.installed == []
+
+
+async def test_nobody_dials_who_is_no_member(setting: Setting) -> None:
+    with pytest.raises(Refused, match="not a member"):
+        await setting.connecting.attempt(setting.peer(CAROL.node_id))
+
+
+async def test_a_member_that_dials_us_is_greeted_as_itself(setting: Setting) -> None:
+    dialed: list[str] = []
+    setting.connecting.follow_roster()
+    accept = setting.dialer.accepters[setting.beta.node_id]
+    accept(FakeSession().real)
+    setting.connecting.on_dialed = dialed.append
+    accept(FakeSession().real)
+    assert dialed == [setting.beta.node_id]
+    link = FakeLink(setting.beta, hello(setting.beta_roster))
+    await setting.dialer.greets[0](link)
+    assert link.said == [hello(setting.roster)]
+    with pytest.raises(Refused, match="used the credentials of"):
+        await setting.dialer.greets[0](FakeLink(CAROL))
+
+
+async def test_signals_of_members(setting: Setting) -> None:
+    answer, dial = signals.Candidates("name", []), signals.Dial("name", [])
+    setting.connecting.signal_received(setting.beta.node_id, answer)
+    assert setting.dialer.answers == [answer]
+    setting.connecting.signal_received(setting.beta.node_id, dial)
+    [(key, message, send)] = setting.dialer.signaled
+    assert (key, message) == (setting.beta.node_id, dial)
+    await send(answer)
+    assert setting.signaler.sent == [(setting.beta.node_id, answer)]
+
+
+def test_why_a_path_is_what_it_is(setting: Setting) -> None:
+    peer, link = setting.peer(), FakeLink(setting.beta)
+    assert setting.connecting.explain(peer, None) == ["not connected: no attempt has ended yet"]
+    assert setting.connecting.explain(peer, "no way") == ["not connected: no way"]
+    pair: dict[str, Any] = {"local": HOST, "remote": RELAY, "state": "failed", "why": "no answer", "selected": False}
+    link.session.pairs = [SimpleNamespace(**pair), SimpleNamespace(**pair | {"selected": True})]
+    link.session.pairs.append(SimpleNamespace(**pair | {"state": "waiting", "why": ""}))
+    peer._link = link.real
+    ends = "host 192.0.2.1:7777 → relay 203.0.113.1:50000"
+    assert setting.connecting.explain(peer, None) == [
+        f"{ends}: failed, no answer",
+        f"{ends}: in use",
+        f"{ends}: waiting",
+    ]

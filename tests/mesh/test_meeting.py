@@ -1,0 +1,120 @@
+"""A node's place at its signaling servers, real ones on loopback, and the relays that they lend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.identity import Identity
+from atmosphere.mesh import meeting as module
+from atmosphere.mesh.listeners import NodeSettings
+from atmosphere.mesh.meeting import MAX_LEARNED, MAX_LENT, Meeting, usable
+from signaling import SignalingServer, TurnCredentialSource
+from signaling.turn_credentials import TurnServer
+from tests.mesh.people import ALICE, BOB
+from tests.signaling.tools import serving, url_of
+from tests.until import until
+
+
+class FakeEndpoint:
+    """Remembers the TURN servers that it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[list[str]] = []
+
+    def set_servers(self, stun: tuple[Any, ...], turn: tuple[Any, ...]) -> None:
+        self.given.append([str(server) for server in turn])
+
+
+@asynccontextmanager
+async def meeting(
+    own: SignalingServer, identity: Identity = ALICE, **settings: Any
+) -> AsyncIterator[tuple[Meeting, FakeEndpoint]]:
+    """A meeting of a node whose own server is `own`."""
+    endpoint = FakeEndpoint()
+    made = Meeting(identity, NodeSettings(host=("127.0.0.1",), stun=(), **settings), cast("IceEndpoint", endpoint))
+    made.start(own.port, [])
+    try:
+        yield made, endpoint
+    finally:
+        await made.close()
+
+
+async def test_two_meet_at_a_server() -> None:
+    async with serving() as own, serving() as shared:
+        async with meeting(own, signaling=(url_of(shared),)) as (alice, _), meeting(own, BOB) as (bob, _):
+            got: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+            news: list[bool] = []
+            bob.on_payload = lambda source, payload: got.put_nowait((source, payload))
+            bob.on_news = lambda: news.append(True)
+            bob.learn([url_of(shared)])
+            await until(lambda: shared.stats()["nodes"] == 2)
+            await alice.send(BOB.node_id, b"sealed", 30)
+            assert await asyncio.wait_for(got.get(), 5) == (ALICE.node_id, b"sealed")
+            assert news
+            assert [server.uri for server in alice.servers()] == [url_of(shared)]
+            assert (alice.public_servers(), bob.public_servers()) == ([url_of(shared)], [url_of(shared)])
+
+
+async def test_what_was_learned_has_bounds() -> None:
+    async with serving() as own, meeting(own, signaling=("ws://127.0.0.1:9/",)) as (alice, _):
+        urls = [f"ws://127.0.0.1:9/{number}" for number in range(3 * MAX_LEARNED)]
+        alice.learn(["no url", "ws://127.0.0.1:9/", *urls, urls[0]])
+        assert alice.learned == urls[:MAX_LEARNED]
+        alice.learned.clear()
+        assert alice.learned == urls[:MAX_LEARNED]
+
+
+async def test_a_place_for_a_while() -> None:
+    async with serving() as own, serving() as other, serving() as kept, meeting(own) as (alice, _):
+        async with alice.also_at([url_of(other), url_of(kept), "no url", url_of(own)]):
+            await until(lambda: other.stats()["nodes"] == kept.stats()["nodes"] == 1)
+            alice.learn([url_of(kept)])
+        await until(lambda: other.stats()["nodes"] == 0)
+        assert (own.stats()["nodes"], kept.stats()["nodes"]) == (1, 1)
+
+
+def test_the_own_place_by_address() -> None:
+    for host, url in (((), "ws://127.0.0.1:7"), (("192.0.2.1",), "ws://192.0.2.1:7"), (("::1",), "ws://[::1]:7")):
+        bare = Meeting.__new__(Meeting)
+        bare._settings = NodeSettings(host=host)
+        assert bare._own_url(7) == url
+
+
+# --- lent relays ------------------------------------------------------------------------------------------------------
+
+
+async def test_lent_relays_come_after_our_own() -> None:
+    turn = TurnCredentialSource(("turn:192.0.2.5", "turn:192.0.2.6:99999"), "secret")
+    async with serving() as own, serving(turn=turn) as lending:
+        async with meeting(own, signaling=(url_of(lending),), turn=("turn:u:p@192.0.2.4",)) as (_, endpoint):
+            await until(lambda: endpoint.given)
+            assert len(endpoint.given) == 1
+            assert [uri.partition("?")[0].split(":")[1] for uri in endpoint.given[0]] == ["192.0.2.4", "192.0.2.5"]
+
+
+async def test_lent_relays_change_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LENT_PAUSE", 0.05)
+    async with serving() as own, meeting(own) as (alice, endpoint):
+        await until(lambda: alice._pool.connected)
+        for number in range(1, 50):
+            alice._turn_lent([TurnServer([f"turn:192.0.2.{number}"], "u", "p", 60)])
+        assert len(endpoint.given) == 1
+        await until(lambda: len(endpoint.given) == 2)
+        assert "192.0.2.49" in endpoint.given[1][0]
+        await asyncio.sleep(0.2)
+        assert len(endpoint.given) == 2
+        assert alice._pausing is None
+
+
+def test_nobody_who_lends_crowds_out_the_others() -> None:
+    greedy = TurnServer([f"turn:192.0.2.{number}" for number in range(1, 9)], "u", "p", 60)
+    other = TurnServer(["turn:[]", "turn:198.51.100.1"], "u", "p", 60)
+    found = [str(server) for server in usable([greedy, greedy, other])]
+    assert len(found) == MAX_LENT
+    assert any("198.51.100.1" in server for server in found)
