@@ -50,6 +50,7 @@ class SignalingPool:
         self._topics: dict[str, None] = {}
         self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
         self._working: set[asyncio.Task[bool]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     # Servers
 
@@ -97,13 +98,22 @@ class SignalingPool:
         if client is not None:
             await client.close()
 
+    def leave(self, url: str) -> None:
+        """Leave a server as `remove` does, without waiting for its goodbye, which is a round trip away."""
+        client = self._clients.pop(normalize(url), None)
+        if client is not None:
+            task = asyncio.get_running_loop().create_task(client.close(), name="signaling pool: leave")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
     async def close(self) -> None:
         """Leave all servers."""
         for task in self._working:
             task.cancel()
         clients = list(self._clients.values())
         self._clients.clear()
-        await asyncio.gather(*(client.close() for client in clients), *self._working, return_exceptions=True)
+        ending = [*(client.close() for client in clients), *self._working, *self._leaving]
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def wait_connected(self, timeout: float) -> bool:
         """Whether at least one server is connected within `timeout` seconds."""

@@ -89,7 +89,7 @@ class Meeting:
         finally:
             for url in added:
                 if url not in self._learned:
-                    await self._pool.remove(url)
+                    self._pool.leave(url)
 
     def _try_add(self, url: str) -> bool:
         try:

@@ -132,6 +132,20 @@ async def test_adding_twice_is_once_and_removing_ends_it() -> None:
         await until(lambda: server.stats()["nodes"] == 0)
 
 
+async def test_a_server_is_left_without_waiting_for_it() -> None:
+    async with serving() as server:
+        async with pool(server) as ann:
+            ann.leave(url_of(server))
+            assert ann.urls == []
+            ann.leave(url_of(server))
+            ann.add(url_of(server))
+            await ann.wait_connected(5)
+        await until(lambda: server.stats()["nodes"] == 0)
+        async with pool(server) as ann:
+            ann.leave(url_of(server))
+        await until(lambda: server.stats()["nodes"] == 0)
+
+
 async def test_a_url_that_is_none_is_refused() -> None:
     async with pool() as ann:
         with pytest.raises(InvalidURL):
