@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from atmosphere.errors import DecodeError
 from atmosphere.identity import Identity, verify
-from atmosphere.mesh.contacts import MAX_AHEAD, Contact, ContactBook, decode, sign
+from atmosphere.mesh.contacts import MAX_AHEAD, NEWS_BURST, NEWS_RATE, Contact, ContactBook, decode, sign
 
 ALICE, BOB, STRANGER = (Identity.generate() for _ in range(3))
 MEMBERS = {identity.node_id: identity.public_key for identity in (ALICE, BOB)}
@@ -77,3 +77,14 @@ def test_any_bytes_give_a_contact_or_a_decode_error(data: bytes) -> None:
 def test_a_contact_beyond_the_limit_is_refused_unread() -> None:
     with pytest.raises(DecodeError, match="too long"):
         decode(bytes(5000))
+
+
+def test_a_member_that_is_ever_elsewhere_is_believed_now_and_then() -> None:
+    contacts, other = book(), contact(of=BOB)
+    taken = [contacts.add(contact(stamp=NOW + number), NOW) for number in range(100)]
+    assert len([one for one in taken if one is not None]) == NEWS_BURST
+    # Others have a share of their own, and so has it again later; what is forged costs it nothing.
+    assert contacts.add(other, NOW) is not None
+    assert contacts.add(contact(stamp=NOW + 200, by=BOB), NOW + 1 / NEWS_RATE) is None
+    assert contacts.add(contact(stamp=NOW + 200), NOW + 1 / NEWS_RATE) is not None
+    assert contacts.add(contact(stamp=NOW + 201), NOW + 1 / NEWS_RATE) is None
