@@ -60,6 +60,7 @@ class Agent:
         self._fails_at_last = now + 2 * PATIENCE
         self._now = now
         self._expected_at = now
+        self._deadline: float | None = None
         self._remote_seen = False
 
     # What it is told
@@ -121,6 +122,7 @@ class Agent:
         selected = self._pairs.selected
         if selected is not None and self._path.consent is not None and selected.key == (base, source):
             self._path.consent.heard(now)
+            self._deadline = None
 
     def handle_timer(self, now: float) -> None:
         """Do everything that is due."""
@@ -136,7 +138,8 @@ class Agent:
         if self.state == "checking" and now >= self._fails_at:
             self._path.events.append(IceFailed(self._why_not()))
             self._path.state = "failed"
-        self._expected_at = now if (deadline := self.deadline()) is None else deadline
+        self._deadline = self._next_deadline()
+        self._expected_at = now if self._deadline is None else self._deadline
 
     def close(self) -> None:
         """End the session without a word to the remote; nothing is sent any more."""
@@ -193,6 +196,13 @@ class Agent:
 
     def deadline(self) -> float | None:
         """When to call `handle_timer`, unless something else comes first; None when the session is over."""
+        if self._is_over:
+            return None
+        if self._deadline is None:
+            self._deadline = self._next_deadline()
+        return self._deadline
+
+    def _next_deadline(self) -> float | None:
         if self._is_over:
             return None
         times = [self._rounds.deadline(), self._path.deadline(self._now)]

@@ -131,13 +131,13 @@ class Consent:
 
     def deadline(self, now: float) -> float:
         """When `health` changes next, if nothing comes."""
-        shown = self._shown_at()
-        limits = (
-            shown + SUSPECT_AFTER + self.allowance,
-            shown + LOST_AFTER + self.allowance,
-            self.answered_at + EXPIRES_AFTER,
-        )
-        return min(limit for limit in (*limits, float("inf")) if limit > now)
+        shown, allowance, next_at = self._shown_at(), self.allowance, float("inf")
+        # The sums are those of `health`, term by term: rounded otherwise, a deadline would come too early to count.
+        limits = (shown + SUSPECT_AFTER + allowance, shown + LOST_AFTER + allowance, self.answered_at + EXPIRES_AFTER)
+        for limit in limits:
+            if now < limit < next_at:
+                next_at = limit
+        return next_at
 
     def _shown_at(self) -> float:
         heard = min(self._heard_at, self.answered_at + DATA_STRETCHES)
