@@ -212,7 +212,11 @@ class SignalingClient:
         finally:
             self._connected.clear()
             self._websocket = None
-            await websocket.close()
+            try:
+                await websocket.close()
+            finally:
+                # The client may be closed while the server takes its time over this goodbye.
+                websocket.transport.abort()
         return websocket.close_code
 
     async def _welcomed(self, websocket: ClientConnection, welcome: wire.Welcome) -> None:

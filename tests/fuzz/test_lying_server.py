@@ -19,7 +19,7 @@ from signaling.messages import Drain, Incoming, Presence, Send, Turn, encode
 from signaling.turn_credentials import TurnServer
 from tests.fuzz.liar import LIES, STRANGER, Liar, in_vain, lying
 from tests.fuzz.memory import MIB, growth_below
-from tests.mesh.nodes import Mesh, connected
+from tests.mesh.nodes import WAIT, Mesh, connected
 from tests.signaling.tools import serving, url_of
 from tests.until import until
 
@@ -219,6 +219,6 @@ async def test_bad_habits(mesh: Mesh, liar: Liar, habit: Callable[[Liar, ServerC
         beta = await mesh.fresh("beta")
         await beta.join(await alpha.invite())
         for _ in range(5):
-            assert await beta.peer("alpha").ping() < 1000
+            assert await beta.peer("alpha").ping(WAIT) > 0
             await asyncio.sleep(0.1)
     assert liar.connections < 20
