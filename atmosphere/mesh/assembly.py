@@ -57,12 +57,18 @@ class Assembly:
         self._tasks = Tasks("node")
 
     async def start(self) -> None:
-        """Bind the port and begin to reach every member; raises AtmosphereError when the port is taken."""
+        """Bind the port and begin to reach every member; raises AtmosphereError when the port is taken, or when a
+        setting makes no sense."""
         await self.listeners.start()
         self._put_together()
+        try:
+            self.meeting.start(self.listeners.port, self._learned_servers())
+        except BaseException:
+            await self.meeting.close()
+            await self.listeners.close()
+            raise
         self._running = True
         self.started_at = time.time()
-        self.meeting.start(self.listeners.port, self._learned_servers())
         self._follow_roster()
         self.announcing.start()
         self._tasks.spawn(self._maintain(), "maintenance")

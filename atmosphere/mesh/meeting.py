@@ -18,6 +18,7 @@ from atmosphere.turn.uri import parse_turn
 from signaling import SignalingError, SignalingPool
 from signaling.model import Message
 from signaling.turn_credentials import TurnServer as LentServer
+from signaling.url import normalize
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ class Meeting:
         self._pool.on_message = self._message
         self._pool.on_turn = self._turn_lent
         self._pool.on_state = self._state_changed
+        self._configured: list[str] = []
         self._learned: list[str] = []
+        self._own = ""
         self._lent: list[TurnServer] = []
         self._using: list[TurnServer] = []
         self._pausing: asyncio.TimerHandle | None = None
@@ -51,11 +54,13 @@ class Meeting:
         self.on_news: Callable[[], None] = lambda: None
 
     def start(self, port: int, learned: Iterable[str]) -> None:
-        """Wait at the configured servers, at those learned before, and at our own."""
-        for url in self._settings.signaling:
-            self._pool.add(url)
-        self._pool.add(self._own_url(port))
-        self._own = self._own_url(port)
+        """Wait at the configured servers, at those learned before, and at our own; raises DecodeError for a configured
+        URL that is none."""
+        try:
+            self._configured = [self._pool.add(url) for url in self._settings.signaling]
+        except SignalingError as error:
+            raise DecodeError(str(error)) from error
+        self._own = self._pool.add(self._own_url(port))
         self.learn(learned)
 
     def _own_url(self, port: int) -> str:
@@ -64,11 +69,10 @@ class Meeting:
 
     def learn(self, urls: Iterable[str]) -> None:
         """Wait at these servers too, as far as there is room."""
-        for url in urls:
-            if url in self._learned or url in self._settings.signaling or len(self._learned) >= MAX_LEARNED:
-                continue
-            if self._try_add(url):
-                self._learned.append(url)
+        for url in _usable_urls(urls):
+            known = url in (*self._learned, *self._configured, self._own)
+            if not known and len(self._learned) < MAX_LEARNED:
+                self._learned.append(self._pool.add(url))
 
     @property
     def learned(self) -> list[str]:
@@ -77,27 +81,19 @@ class Meeting:
 
     def public_servers(self) -> list[str]:
         """The servers that others may use to reach us."""
-        return [*self._settings.signaling, *self._learned]
+        return [*self._configured, *self._learned]
 
     @asynccontextmanager
     async def also_at(self, urls: Iterable[str]) -> AsyncIterator[None]:
         """Use these servers too for as long as the context lasts."""
         before = set(self._pool.urls)
-        added = [url for url in urls if url not in before and self._try_add(url)]
+        added = [self._pool.add(url) for url in _usable_urls(urls) if url not in before]
         try:
             yield
         finally:
             for url in added:
                 if url not in self._learned:
                     self._pool.leave(url)
-
-    def _try_add(self, url: str) -> bool:
-        try:
-            self._pool.add(url)
-        except SignalingError as error:
-            logger.info("a signaling server was not used: %s", error)
-            return False
-        return True
 
     async def send(self, to: str, payload: bytes, ttl: float) -> bool:
         """Leave `payload` for `to` at every server; whether one took it."""
@@ -108,7 +104,7 @@ class Meeting:
         return [
             ServerInfo(health.uri, health.ok, health.rtt_ms, health.error)
             for health in self._pool.health
-            if health.uri.rstrip("/") != self._own
+            if health.uri != self._own
         ]
 
     def _message(self, message: Message) -> None:
@@ -137,6 +133,17 @@ class Meeting:
         await self._pool.close()
         if self._pausing is not None:
             self._pausing.cancel()
+
+
+def _usable_urls(urls: Iterable[str]) -> list[str]:
+    """Each URL in its one form; those that are none are left out."""
+    found = []
+    for url in urls:
+        try:
+            found.append(normalize(url))
+        except SignalingError as error:
+            logger.info("a signaling server was not used: %s", error)
+    return list(dict.fromkeys(found))
 
 
 def usable(servers: Iterable[LentServer]) -> list[TurnServer]:

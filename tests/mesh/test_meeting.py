@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from atmosphere.errors import DecodeError
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.identity import Identity
 from atmosphere.mesh import meeting as module
@@ -38,8 +39,8 @@ async def meeting(
     """A meeting of a node whose own server is `own`."""
     endpoint = FakeEndpoint()
     made = Meeting(identity, NodeSettings(host=("127.0.0.1",), stun=(), **settings), cast("IceEndpoint", endpoint))
-    made.start(own.port, [])
     try:
+        made.start(own.port, [])
         yield made, endpoint
     finally:
         await made.close()
@@ -59,6 +60,25 @@ async def test_two_meet_at_a_server() -> None:
             assert news
             assert [server.uri for server in alice.servers()] == [url_of(shared)]
             assert (alice.public_servers(), bob.public_servers()) == ([url_of(shared)], [url_of(shared)])
+
+
+async def test_a_place_that_we_have_already_is_kept_however_it_is_written() -> None:
+    async with serving() as own, serving() as shared:
+        url = url_of(shared).rstrip("/")
+        async with meeting(own, signaling=(url,)) as (alice, _):
+            async with alice.also_at([url, url.upper().replace("WS", "http"), f"ws://127.0.0.1:{own.port}"]):
+                alice.learn([url, f"ws://127.0.0.1:{own.port}"])
+                await until(lambda: shared.stats()["nodes"] == own.stats()["nodes"] == 1)
+            assert alice._pool.urls == [url_of(shared), url_of(own)]
+            assert alice.learned == []
+            assert [server.uri for server in alice.servers()] == [url_of(shared)]
+
+
+async def test_a_configured_url_that_is_none_is_named() -> None:
+    async with serving() as own:
+        with pytest.raises(DecodeError, match="'nonsense' names no signaling server"):
+            async with meeting(own, signaling=("nonsense",)):
+                pytest.fail("it started")
 
 
 async def test_what_was_learned_has_bounds() -> None:
