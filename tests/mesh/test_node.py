@@ -331,6 +331,15 @@ async def test_a_taken_port_is_a_clear_error(tmp_path: Path, mesh: Mesh) -> None
     await (await mesh.start(make(second.home))).stop()
 
 
+async def test_a_setting_that_makes_no_sense_is_a_clear_error(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    port = alpha.port
+    await alpha.stop()
+    with pytest.raises(AtmosphereError, match="'nonsense' names no signaling server"):
+        await make(alpha.home, port=port, signaling=["nonsense"]).start()
+    await mesh.start(make(alpha.home, port=port))
+
+
 async def test_what_nobody_answers_is_an_error_and_not_a_wait(mesh: Mesh) -> None:
     alpha = await mesh.found()
     beta = await mesh.join(alpha, "beta")
