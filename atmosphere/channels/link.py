@@ -120,6 +120,11 @@ class Link:
         return self._path.bytes_received
 
     @property
+    def packets_received(self) -> int:
+        """How many packets came that only the peer of this very handshake can have sent."""
+        return self._path.packets_received
+
+    @property
     def peer_id(self) -> str:
         """The peer's node id, proved by its handshake; empty before."""
         return self._path.session.peer_node_id or ""

@@ -52,6 +52,8 @@ class ProtectedPath:
         self.session = DtlsSession(identity, client=client, now=self._loop.time(), srtp=srtp)
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.packets_received = 0
+        """Those that only the peer of this very handshake can have sent."""
 
     def listen(self) -> None:
         """Take datagrams from now on."""
@@ -96,6 +98,7 @@ class ProtectedPath:
         before = self.session.state
         self.session.receive(datagram, self._loop.time())
         packets = self.session.data()
+        self.packets_received += len(packets)
         if before == "handshaking" and self.session.state == "connected":
             self._receiver.path_protected()
         self._receiver.packets_arrived(packets)

@@ -34,17 +34,24 @@ class Doubts:
             self._tasks.spawn(self._ask(link), "ask")
 
     async def _ask(self, link: PeerLink) -> None:
+        before = link.link.packets_received
         try:
             await self._ping(link, PATIENCE)
         except AtmosphereError:
-            # Without a path nobody could answer: that is ICE's to judge, and it may come back.
-            if link.session.state == "connected":
-                logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
-                link.abort("the other side was restarted")
+            self._judge(link, heard=link.link.packets_received > before)
         else:
             link.believe()
         finally:
             self._asked.discard(link)
+
+    def _judge(self, link: PeerLink, *, heard: bool) -> None:
+        """No pong came; a peer that is only slow still sent something that nobody else could have sealed."""
+        if heard:
+            link.believe()
+        elif link.session.state == "connected":
+            # Without a path nobody could answer: that would be ICE's to judge, and it may come back.
+            logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
+            link.abort("the other side was restarted")
 
     async def close(self) -> None:
         """Ask no more."""

@@ -14,10 +14,15 @@ class Session:
     state = "connected"
 
 
+class Inner:
+    packets_received = 5
+
+
 class FakeLink:
     """As much of a PeerLink as is asked."""
 
     def __init__(self) -> None:
+        self.link = Inner()
         self.session = Session()
         self.ended = asyncio.Event()
         self.believed = asyncio.Event()
@@ -76,6 +81,18 @@ async def test_silence_on_a_lost_path_says_nothing() -> None:
     await asyncio.sleep(0)
     assert not link.ended.is_set()
     assert not link.believed.is_set()
+    await doubts.close()
+
+
+async def test_a_slow_peer_is_believed_for_anything_it_sealed() -> None:
+    answers, link = Answers(), FakeLink()
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    await asyncio.sleep(0)
+    link.link.packets_received += 1
+    answers.answer.set_exception(Unreachable("no answer within 3 s"))
+    await asyncio.wait_for(link.believed.wait(), 5)
+    assert not link.ended.is_set()
     await doubts.close()
 
 

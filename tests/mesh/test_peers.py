@@ -31,7 +31,7 @@ class Ending(FakeLink):
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.moved = 0
         self.streams: Any = None
-        self.doubted = 0
+        self.doubted = self.packets_received = 0
         self.on_datagram = self.on_believed = None
 
     async def close(self, reason: str, *, say: bool = True) -> None:
