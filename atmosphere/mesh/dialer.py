@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
 from atmosphere.credentials import DialSecret
@@ -38,6 +39,10 @@ def new_ufrag(rank: Rank) -> str:
 MAX_ACCEPTED = 256
 """Sessions that may be in the making at once from outside."""
 
+MAX_ACCEPTED_OF_ONE = 64
+"""Of these, at most so many under one secret: whoever knows one may connect and then say nothing, and each costs a
+link. More are not answered; their checks come again."""
+
 Greet = Callable[[PeerLink], Awaitable[None]]
 
 
@@ -51,6 +56,7 @@ class Dialer:
         self._dialing: dict[str, Exchange] = {}
         self._accepting: dict[tuple[str, str], Exchange] = {}
         self._listeners: dict[str, Listener] = {}
+        self._making: Counter[str] = Counter()
 
     # --- dialing --------------------------------------------------------------------------------------------------
 
@@ -92,10 +98,14 @@ class Dialer:
 
     def listen(self, key: str, secret: DialSecret, accepted: Callable[[IceSession], None]) -> None:
         """Accept sessions under `secret` until `unlisten(key)`."""
-        if key not in self._listeners:
-            self._listeners[key] = self._endpoint.listen(
-                secret.ufrag, secret.password, secret.dialer_password, accepted
-            )
+        if key in self._listeners:
+            return
+
+        def password_for(ufrag: str) -> str | None:
+            crowded = self._making[secret.ufrag] >= MAX_ACCEPTED_OF_ONE or self._making.total() >= MAX_ACCEPTED
+            return None if crowded else secret.dialer_password(ufrag)
+
+        self._listeners[key] = self._endpoint.listen(secret.ufrag, secret.password, password_for, accepted)
 
     def unlisten(self, key: str) -> None:
         """Accept no more sessions under `key`."""
@@ -139,7 +149,10 @@ class Dialer:
     ) -> None:
         """Bring an accepted session to a greeted link, in a task of its own; failures are only logged."""
         link = PeerLink(session, self._identity, dialed=False, invited=invited)
-        self._tasks.spawn(self._accept(link, greet, greeted), "accept")
+        self._making[session.local_ufrag] += 1
+        task = self._tasks.spawn(self._accept(link, greet, greeted), "accept")
+        if task is not None:
+            task.add_done_callback(lambda _: self._made(session.local_ufrag))
 
     async def _accept(self, link: PeerLink, greet: Greet, greeted: Callable[[PeerLink], object]) -> None:
         try:
@@ -154,6 +167,12 @@ class Dialer:
             raise
         else:
             greeted(link)
+
+    def _made(self, ufrag: str) -> None:
+        """A session under that ufrag is greeted, or came to nothing."""
+        self._making[ufrag] -= 1
+        if not self._making[ufrag]:
+            del self._making[ufrag]
 
     # --- candidates -----------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class Roster:
 
     def member(self, node_id: str) -> Membership | None:
         """The membership of a node, None when it does not belong."""
-        return self.members().get(node_id)
+        return self._facts.member(node_id, time.time()) if self._facts else None
 
     def public_key(self, node_id: str) -> bytes | None:
         """The public key of a member (SubjectPublicKeyInfo)."""

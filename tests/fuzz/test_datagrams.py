@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from atmosphere.channels.stream import Stream
 from atmosphere.ice.base import Base
+from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.mux import Mux
-from atmosphere.ice.settings import HALF_OPEN_OF_ONE
+from atmosphere.ice.settings import HALF_OPEN_OF_ONE, IceSettings
+from atmosphere.mesh.dialer import MAX_ACCEPTED_OF_ONE
 from atmosphere.mesh.node import Node
 from atmosphere.stun.message import Class, Message, Method, decode, encode
 from atmosphere.tasks import Tasks
@@ -196,6 +199,27 @@ async def test_somebody_with_a_code_opens_sessions_without_end(mesh: Mesh, monke
         assert 0 < tables(alpha)["half open"] <= HALF_OPEN_OF_ONE
     gamma = await mesh.fresh("gamma")
     await gamma.join(await alpha.invite())
+
+
+async def test_somebody_with_a_code_connects_again_and_again_and_says_nothing(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    secret, other = (await alpha.invite(uses=100)).dial_secret, await alpha.invite()
+    [candidate] = alpha._parts.dialer.candidates()
+    async with AsyncExitStack() as stack:
+        sessions = []
+        for number in range(MAX_ACCEPTED_OF_ONE + 20):
+            eve = await stack.enter_async_context(IceEndpoint(IceSettings(addresses=("127.0.0.1",))))
+            local = IceCredentials(f"silent{number}", secret.dialer_password(f"silent{number}"))
+            sessions.append(eve.dial(local, IceCredentials(secret.ufrag, secret.password)))
+            sessions[-1].add_remote(candidate)
+            if number % 8 == 0:
+                await asyncio.sleep(0)
+        making = alpha._parts.dialer._making
+        await until(lambda: making[secret.ufrag] == MAX_ACCEPTED_OF_ONE)
+        gamma = await mesh.fresh("gamma")
+        await gamma.join(other)
+        assert making.total() <= MAX_ACCEPTED_OF_ONE
+    assert len(mux_of(alpha).sessions) <= MAX_ACCEPTED_OF_ONE + 1
 
 
 async def test_a_check_that_was_overheard_comes_from_everywhere(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:

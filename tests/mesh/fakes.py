@@ -30,7 +30,8 @@ class FakeSession(End):
     def __init__(self, ufrag: str = "dialer") -> None:
         super().__init__(Weather(), 1)
         self.state = "connected"
-        self.dialer_ufrag = ufrag
+        self.dialer_ufrag = self.remote_ufrag = ufrag
+        self.local_ufrag = "host"
         self.on_event: Callable[[Any], None] | None = None
         self.remotes: list[Candidate] = []
         self.pairs: list[Any] = []

@@ -50,6 +50,7 @@ class FakeEndpoint:
         self.session = FakeSession()
         self.listeners: dict[str, FakeListener] = {}
         self.accepted: dict[str, Callable[[IceSession], None]] = {}
+        self.password_for: Callable[[str], str | None] = lambda ufrag: None
 
     def dial(self, local: IceCredentials, remote: IceCredentials) -> FakeSession:
         self.dialed.append((local, remote))
@@ -57,6 +58,7 @@ class FakeEndpoint:
 
     def listen(self, ufrag: str, password: str, password_for: Any, on_session: Any) -> FakeListener:
         self.accepted[ufrag] = on_session
+        self.password_for = password_for
         return self.listeners.setdefault(ufrag, FakeListener())
 
 
@@ -184,6 +186,30 @@ async def test_an_accepted_session_that_comes_to_nothing_is_a_line_in_the_log(
     dialer.accept(session.real, nothing, lambda link: pytest.fail("it was greeted"))
     await asyncio.wait_for(session.closed.wait(), 5)
     assert "came to nothing: no path" in caplog.text
+
+
+async def test_who_connects_and_says_nothing_has_so_many_places(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ACCEPTED_OF_ONE", 2)
+    monkeypatch.setattr(module, "MAX_ACCEPTED", 3)
+    dialer, endpoint = made
+    dialer.listen("bob", SECRET, lambda session: None)
+    of_bob = endpoint.password_for
+    dialer.listen("carol", OTHER, lambda session: None)
+    of_carol = endpoint.password_for
+
+    def comes(ufrag: str) -> tuple[bool, bool]:
+        """Somebody with that secret comes and is silent; whether one more of each would be answered."""
+        session, _ = sessions()
+        session.local_ufrag = ufrag
+        dialer.accept(session.real, nothing, lambda link: None)
+        return of_bob("dial") is not None, of_carol("dial") is not None
+
+    assert comes(SECRET.ufrag) == (True, True)
+    assert comes(SECRET.ufrag) == (False, True)
+    assert comes(OTHER.ufrag) == (False, False)
+    await dialer.close()
+    assert of_bob("dial") == SECRET.dialer_password("dial")
+    assert not dialer._making
 
 
 async def test_accepted_sessions_end_with_the_dialer(made: Made) -> None:
