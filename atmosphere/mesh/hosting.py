@@ -20,6 +20,7 @@ from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.signaler import Signaler
 from atmosphere.mesh.store import Home
+from atmosphere.names import clean_name
 from atmosphere.replycode import ReplyCode
 
 logger = logging.getLogger(__name__)
@@ -186,16 +187,25 @@ class Hosting:
         key = link.link.peer_public_key
         redemption = self._home.invites.redeem(invite_id, request.proof, exporter, key, time.time())
         self.granting.add(link.peer_id)
+        # The joiner's own idea of its name, as near as a name may be to it.
+        name = clean_name(request.name) or link.peer_id[:8]
         try:
             self._home.save_invites()
-            self._roster.issue(key, request.name)
+            self._roster.issue(key, name)
         except (OSError, AtmosphereError) as error:
             redemption.undo()
+            self._save_undone()
             raise CodeError(f"the host could not keep the membership: {error}", reason="unknown") from error
-        logger.info("%s joined as %s", link.peer_id[:8], request.name)
+        logger.info("%s joined as %s", link.peer_id[:8], name)
         # Our own membership goes with it: the joiner has to know whom it talks to.
         chain = list(dict.fromkeys((*self._roster.own_chain(), *self._roster.chain_of(link.peer_id))))
         return wire.Granted(self._roster.mesh_name, self._roster.root_public_key, chain)
+
+    def _save_undone(self) -> None:
+        try:
+            self._home.save_invites()
+        except (OSError, AtmosphereError) as error:
+            logger.warning("a use that was not granted is still counted on disk: %s", error)
 
 
 class JoinerWait:

@@ -172,6 +172,29 @@ async def test_a_joiner_is_made_a_member(setting: Setting, caplog: pytest.LogCap
     assert Home.load(setting.home.path).invites.all()[0].revoked
 
 
+@pytest.mark.parametrize(("wanted", "called"), [("my/\x1b[2J laptop", "my-[2J laptop"), ("\x00 \u200b", "")])
+async def test_what_a_joiner_calls_itself_is_made_a_name(setting: Setting, wanted: str, called: str) -> None:
+    code = setting.invite()
+    greet, _ = setting.comes(code)
+    await greet(FakeLink(CAROL, setting.redeem(code, wanted), hello(setting.roster)).real)
+    assert setting.roster.name(CAROL.node_id) == (called or CAROL.node_id[:8])
+
+
+async def test_a_use_that_is_not_granted_is_given_back_on_disk(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = setting.invite()
+    greet, _ = setting.comes(code)
+
+    def fail(*_: object) -> list[bytes]:
+        raise StateError("no room")
+
+    monkeypatch.setattr(setting.roster, "issue", fail)
+    with pytest.raises(CodeError, match="no room"):
+        await greet(FakeLink(CAROL, setting.redeem(code)).real)
+    assert Home.load(setting.home.path).invites.all()[0].used == 0
+
+
 async def test_a_code_is_redeemed_where_it_was_dialed(setting: Setting) -> None:
     code, other = setting.invite(), setting.invite()
     greet, _ = setting.comes(code)
