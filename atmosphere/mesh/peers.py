@@ -43,6 +43,7 @@ class Peers:
         self._reconnectors: dict[str, Reconnector] = {}
         self._cares: dict[str, Tasks] = {}
         self._tasks = Tasks("peers")
+        self._starting = True
         self._doubts = Doubts(ping)
         self.on_stream: Callable[[Peer, Stream], None] = _ignore
         self.on_channel: Callable[[Peer, Channel], None] = _ignore
@@ -88,6 +89,7 @@ class Peers:
         members = everybody.keys() - {self._own_id}
         added = [self._add(node_id) for node_id in sorted(members - self._peers.keys())]
         removed = [self._remove(node_id) for node_id in sorted(self._peers.keys() - members)]
+        self._starting = False
         return added, removed
 
     def _add(self, node_id: str) -> Peer:
@@ -99,6 +101,7 @@ class Peers:
             rank=dial_rank(self._own_id, node_id),
             rank_of=lambda link: rank(link, self._own_id, node_id),
             patience=GRANT_WAIT if node_id in self.granting() else patience,
+            at_once=self._starting,
         )
         self._cares[node_id] = Tasks(f"peer {node_id[:8]}")
         self._cares[node_id].spawn(reconnector.run(), "reconnect")

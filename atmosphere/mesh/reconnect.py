@@ -28,7 +28,8 @@ class Reconnector:
     """The endless care for one member.
 
     `rank` is that of the links it dials (linktable.py): an attempt gives way to a link of a better one. `patience`
-    is how long (seconds) it waits for a link that comes by itself before it dials for the first time.
+    is how long (seconds) it waits for a link that comes by itself before it dials; with `at_once` the very first time
+    it does not, for a node that just started is where nobody knows of yet.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Reconnector:
         rank: Rank,
         rank_of: Callable[[PeerLink], Rank],
         patience: float,
+        at_once: bool = False,
     ) -> None:
         self._peer = peer
         self._attempt = attempt
         self._rank = rank
         self._rank_of = rank_of
         self._patience = patience
+        self._at_once = at_once
         self._changed = asyncio.Event()
         self._news = False
         self._relief: asyncio.Timeout | None = None
@@ -68,8 +71,9 @@ class Reconnector:
         failures = 0
         while True:
             await self._until_needed()
-            if failures == 0 and await self._link_within(self._patience):
+            if failures == 0 and await self._link_within(0.0 if self._at_once else self._patience):
                 continue
+            self._at_once = False
             if await self._try_once():
                 failures = 0
                 continue

@@ -140,6 +140,12 @@ async def test_two_of_one_name(table: Table) -> None:
         table.peers.find("twin")
 
 
+async def test_a_node_that_just_started_waits_for_nobody(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atmosphere.mesh.peers.FIRST_WAIT", 3600.0)
+    table.add(CAROL, "carol")
+    await until(lambda: table.tried == ["carol"])
+
+
 async def test_why_nobody_was_reached(table: Table) -> None:
     carol = table.add(CAROL, "carol")
     await until(lambda: table.peers.reason(carol))

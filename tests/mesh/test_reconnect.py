@@ -70,10 +70,11 @@ async def tasks() -> AsyncIterator[Tasks]:
     await owner.close()
 
 
-def care(tasks: Tasks, *, rank: Rank = 1, patience: float = 0.0) -> tuple[FakePeer, Attempts, Reconnector]:
+def care(tasks: Tasks, *, rank: Rank = 1, **patience: Any) -> tuple[FakePeer, Attempts, Reconnector]:
     peer, attempts = FakePeer(), Attempts()
     rank_of: Any = lambda link: link.rank  # noqa: E731
-    reconnector = Reconnector(peer, attempts, rank=rank, rank_of=rank_of, patience=patience)  # type: ignore[arg-type]
+    patience.setdefault("patience", 0.0)
+    reconnector = Reconnector(peer, attempts, rank=rank, rank_of=rank_of, **patience)  # type: ignore[arg-type]
     tasks.spawn(reconnector.run(), "care")
     return peer, attempts, reconnector
 
@@ -118,6 +119,18 @@ async def test_news_ends_a_long_wait(tasks: Tasks, monkeypatch: pytest.MonkeyPat
     reconnector.wake()
     await attempts.next()
     assert reconnector.last_error == "no answer in time"
+
+
+async def test_a_patient_end_of_a_node_that_just_started_dials_at_once_and_is_patient_then(tasks: Tasks) -> None:
+    peer, attempts, reconnector = care(tasks, rank=2, patience=3600.0, at_once=True)
+    attempt = await attempts.next()
+    connect(peer, reconnector)
+    attempt.set_result(None)
+    await asyncio.wait_for(peer.idle.wait(), 5)
+    peer.link = None
+    reconnector.link_changed()
+    await asyncio.sleep(0.01)
+    assert attempts.begun.empty()
 
 
 async def test_a_patient_end_lets_the_other_dial_first(tasks: Tasks) -> None:
