@@ -105,7 +105,7 @@ def digest_of(size: int) -> str:
 @pytest.mark.parametrize(
     "arriving",
     [
-        pytest.param(24 * MIB, id="some"),
+        pytest.param(64 * MIB, id="some"),
         pytest.param(FLOW, id="all", marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
     ],
 )
