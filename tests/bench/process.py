@@ -6,11 +6,12 @@ import ctypes
 import gc
 import os
 import platform
-import ssl
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+
+from cryptography.hazmat.backends.openssl import backend
 
 LIBRARIES = ("atmosphere-mesh", "aiortc", "aioice", "cryptography", "pyOpenSSL")
 
@@ -21,7 +22,8 @@ def resident() -> int:
     if not statm.exists():
         return 0
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0) if sys.platform == "linux" else None
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -33,6 +35,6 @@ def processor_time() -> float:
 def versions() -> dict[str, str]:
     """What was measured, and on what."""
     found = {name: version(name) for name in LIBRARIES}
-    found |= {"python": platform.python_version(), "openssl": ssl.OPENSSL_VERSION}
+    found |= {"python": platform.python_version(), "openssl": backend.openssl_version_text()}
     found |= {"system": f"{platform.system()} {platform.release()} {platform.machine()}", "cores": str(os.cpu_count())}
     return found
