@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 
 from atmosphere.errors import Refused
@@ -134,9 +135,11 @@ class Assembly:
         return peer
 
     def _learned_servers(self) -> list[str]:
-        """The signaling servers that members named in their contacts."""
+        """The signaling servers that members named in their contacts, first those that most of them name: there is room
+        for a few, and one member shall not fill it."""
         found = [self.roster.contacts.get(node_id) for node_id in self.roster.members()]
-        return [url for contact in found if contact is not None for url in contact.signaling]
+        named = Counter(url for contact in found if contact is not None for url in dict.fromkeys(contact.signaling))
+        return [url for url, _ in named.most_common()]
 
     def _neighbours(self) -> list[PeerLink]:
         return self.peers.neighbours()

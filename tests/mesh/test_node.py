@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, CodeError, LinkError, Refused, StateError, UnknownPeer, Unreachable
 from atmosphere.joincode import JoinCode
 from atmosphere.mesh import events
+from atmosphere.mesh.contacts import Contact, sign
 from atmosphere.mesh.node import Node
 from tests.mesh.nodes import WAIT, Mesh, connected, founder, make, until
 
@@ -202,6 +204,20 @@ async def test_a_member_that_says_goodbye_is_offline_at_once(mesh: Mesh) -> None
     event = await asyncio.wait_for(waiting, WAIT)
     assert isinstance(event, events.PeerDisconnected)
     assert "stopped" in event.reason
+
+
+async def test_a_restarted_member_waits_where_most_others_do(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    beta = await mesh.join(alpha, "beta")
+    gamma = await mesh.join(alpha, "gamma")
+    shared, own = "ws://127.0.0.1:9/shared", [f"ws://127.0.0.1:9/{number}" for number in range(8)]
+    for node, urls in ((gamma, [*own[:7], shared]), (beta, [shared])):
+        contact = Contact(node.id, time.time() + 1, [], urls)
+        alpha._parts.roster.add_contacts([sign(contact, node._parts.home.identity.sign)])
+    await beta.stop()
+    await gamma.stop()
+    alpha = await mesh.restart(alpha)
+    assert alpha._parts.meeting.learned == [shared, *own[:7]]
 
 
 # --- removing ---------------------------------------------------------------------------------------------------------
