@@ -34,8 +34,19 @@ logger = logging.getLogger(__name__)
 MANUAL_TIMEOUT = 600.0
 """Seconds that a join by hand waits for the host's `accept`."""
 
+ALONE_TIMEOUT = 10.0
+"""Seconds for a second attempt, by the code's own addresses alone."""
+
 Progress = Callable[[str], None]
 Adopt = Callable[[PeerLink, wire.Granted, JoinCode, str], Awaitable[Peer]]
+
+
+class Impostor(Refused):
+    """Somebody who knows the code's secret, and is not its host."""
+
+
+async def _nowhere(message: signals.Message) -> None:
+    """Send no signal."""
 
 
 class ManualJoin:
@@ -86,9 +97,24 @@ class Joining:
             async with self._meeting.also_at(meeting_places(code)):
                 known = await code_candidates(code)
                 exchange = self._dialer.begin(code.dial_secret, known, send, ufrag=new_ufrag(0))
-                return await self._redeem(exchange, code, name, progress, timeout)
+                try:
+                    return await self._redeem(exchange, code, name, progress, timeout)
+                except Impostor as error:
+                    return await self._redeem_alone(error, known, code, name, progress, timeout)
         finally:
             self._codes.pop(code.invite_id, None)
+
+    async def _redeem_alone(
+        self, error: Impostor, known: list[Candidate], code: JoinCode, name: str, progress: Progress, timeout: float
+    ) -> Peer:
+        """Try once more after somebody else who has the code was told of us, and answered. Now nobody is told: the
+        code's addresses are the host's own."""
+        progress("somebody else answered; checking the code's own addresses alone")
+        exchange = self._dialer.begin(code.dial_secret, known, _nowhere, ufrag=new_ufrag(0))
+        try:
+            return await self._redeem(exchange, code, name, progress, min(timeout, ALONE_TIMEOUT))
+        except Unreachable:
+            raise error from None
 
     async def join_manual(self, code: JoinCode, name: str) -> ManualJoin:
         """Begin to redeem `code` with a dial that a person carries."""
@@ -102,13 +128,9 @@ class Joining:
 
     async def _redeem_by_hand(self, code: JoinCode, name: str, known: list[Candidate], ufrag: str) -> Peer:
         """Dial again and again under the one ufrag that the reply names, until the host has been told."""
-
-        async def nowhere(message: signals.Message) -> None:
-            logger.debug("a join by hand sends no signal")
-
         deadline = asyncio.get_running_loop().time() + MANUAL_TIMEOUT
         while True:
-            exchange = self._dialer.begin(code.dial_secret, known, nowhere, ufrag=ufrag)
+            exchange = self._dialer.begin(code.dial_secret, known, _nowhere, ufrag=ufrag)
             try:
                 return await self._redeem(exchange, code, name, lambda step: None, MANUAL_TIMEOUT)
             except Unreachable:
@@ -133,7 +155,7 @@ class Joining:
 
     async def _ask(self, link: PeerLink, code: JoinCode, name: str) -> wire.Granted:
         if link.peer_id != code.host_id:
-            raise Refused("somebody else than the code's host answered")
+            raise Impostor("somebody else than the code's host answered")
         exporter = link.link.exporter(invites.EXPORTER_LABEL, invites.EXPORTER_BYTES)
         proof = invites.prove(code.dial_secret, exporter, self._identity.public_key)
         return await greeting.redeem_invite(link, wire.Redeem(wire.PROTOCOL, code.invite_id, proof, name))

@@ -40,6 +40,8 @@ class FakeDialer:
         self.begun: list[tuple[list[Candidate], str]] = []
         self.answers: list[signals.Candidates] = []
         self.link: FakeLink | None = None
+        self.links: list[FakeLink] = []
+        self.later: list[Exception] = []
         self.outcomes: list[Exception] = []
         self.finishing = asyncio.Event()
         self.sends: list[Callable[[signals.Message], Awaitable[None]]] = []
@@ -54,6 +56,9 @@ class FakeDialer:
         assert invited
         if self.outcomes:
             raise self.outcomes.pop(0)
+        if self.links:
+            self.link = self.links.pop(0)
+            self.outcomes, self.later = self.later, []
         if self.link is None:
             await asyncio.Event().wait()
         link = cast("FakeLink", self.link)
@@ -148,9 +153,29 @@ async def test_the_secret_is_known_while_it_is_redeemed(setting: Setting) -> Non
 
 async def test_somebody_else_answers(setting: Setting) -> None:
     setting.dialer.link = link = FakeLink(BOB)
+    steps: list[str] = []
+    with pytest.raises(Refused, match="somebody else"):
+        await setting.join(steps)
+    assert link.said == []
+    assert steps[2] == "somebody else answered; checking the code's own addresses alone"
+    # The second attempt was told to nobody.
+    first, second = setting.dialer.sends
+    for send in (first, second):
+        await send(signals.Dial("name", []))
+    assert len(setting.signaler.sent) == 1
+
+
+async def test_where_only_somebody_else_answers_that_is_said(setting: Setting) -> None:
+    setting.dialer.links = [FakeLink(BOB)]
+    setting.dialer.later = [Unreachable("nobody there")]
     with pytest.raises(Refused, match="somebody else"):
         await setting.join()
-    assert link.said == []
+
+
+async def test_who_was_only_quicker_keeps_nobody_out(setting: Setting) -> None:
+    setting.dialer.links = [FakeLink(BOB), FakeLink(setting.home.identity, granted(setting.host, CAROL))]
+    assert await setting.join() is THE_HOST
+    assert len({ufrag for _, ufrag in setting.dialer.begun}) == 2
 
 
 @pytest.mark.parametrize("error", [Unreachable("no way"), LinkError("it broke"), TimeoutError()])
