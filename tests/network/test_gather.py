@@ -52,7 +52,7 @@ async def test_one_server_answers(silent: UdpSocket) -> None:
 
 async def test_ipv6_only() -> None:
     async with StunService(port=0) as service:
-        if len(service._sockets) < 2:
+        if "::1" not in service.addresses:
             pytest.skip("this machine has no IPv6")
         found = await gather_network_info([f"[::1]:{service.port}"], timeout=1, port_mapping=False)
     assert found.public.ipv6 is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ssl
 from dataclasses import dataclass
@@ -10,9 +9,7 @@ from typing import Any
 
 from atmosphere.cli import units
 from atmosphere.errors import AtmosphereError
-from atmosphere.stun.server import BindingServer
-from atmosphere.udp.addresses import local_addresses
-from atmosphere.udp.socket import Address, UdpSocket
+from atmosphere.network import StunService
 from signaling.server import SignalingServer
 from signaling.turn_credentials import TurnCredentialSource
 
@@ -35,14 +32,12 @@ class RelaySettings:
 
 
 class Relay:
-    """A signaling server and STUN sockets; `start` and `stop` once each."""
+    """A signaling server and a STUN server; `start` and `stop` once each."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self._settings = settings
-        turn = TurnCredentialSource(settings.turn, settings.secret) if settings.turn and settings.secret else None
-        self._signaling = SignalingServer(turn=turn)
-        self._stun = BindingServer()
-        self._sockets: list[UdpSocket] = []
+        self._signaling = self._make_signaling()
+        self._stun = StunService()
 
     @property
     def port(self) -> int:
@@ -56,11 +51,15 @@ class Relay:
             context = _tls(settings)
             for remaining in reversed(range(1 if settings.port else TRIES)):
                 await self._signaling.start(settings.host, settings.port, ssl_context=context)
+                # A host name may mean several addresses; the signaling server has found out which.
+                addresses = [address for address, _ in self._signaling.addresses] if settings.host else None
+                self._stun = StunService(addresses, self.port)
                 try:
-                    self._bind_stun()
+                    await self._stun.start()
                     return
                 except OSError:
-                    await self._abandon()
+                    await self._signaling.stop()
+                    self._signaling = self._make_signaling()
                     if not remaining:
                         raise
         except OSError as error:
@@ -69,49 +68,15 @@ class Relay:
                 raise AtmosphereError(f"port {settings.port} is already in use", hint=hint) from error
             raise
 
-    async def _abandon(self) -> None:
-        await self._signaling.stop()
-        turn = self._settings.turn and self._settings.secret
-        source = TurnCredentialSource(self._settings.turn, self._settings.secret or "") if turn else None
-        self._signaling = SignalingServer(turn=source)
-
-    def _bind_stun(self) -> None:
-        """One socket an address, so that every answer leaves from the address that was asked."""
-        for address in self._addresses():
-            try:
-                opened = UdpSocket.bind(address, self.port)
-            except OSError as error:
-                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and self._settings.host is None:
-                    continue
-                self._close_stun()
-                raise
-            opened.on_datagram = self._receiver(opened)
-            self._sockets.append(opened)
-
-    def _addresses(self) -> list[str]:
-        if self._settings.host is not None:
-            return [address for address, _ in self._signaling.addresses]
-        return list(dict.fromkeys([*(found.address for found in local_addresses()), "127.0.0.1", "::1"]))
-
-    def _receiver(self, sock: UdpSocket) -> Any:
-        loop = asyncio.get_running_loop()
-
-        def received(data: bytes, source: Address) -> None:
-            answer = self._stun.receive(data, source, loop.time())
-            if answer is not None:
-                sock.send(answer, source)
-
-        return received
-
-    def _close_stun(self) -> None:
-        for sock in self._sockets:
-            sock.close()
-        self._sockets.clear()
+    def _make_signaling(self) -> SignalingServer:
+        settings = self._settings
+        turn = TurnCredentialSource(settings.turn, settings.secret) if settings.turn and settings.secret else None
+        return SignalingServer(turn=turn)
 
     async def stop(self) -> None:
         """Ask the nodes to go elsewhere, wait a moment for them, close everything."""
         await self._signaling.stop(drain=self._settings.drain)
-        self._close_stun()
+        await self._stun.stop()
 
     def describe(self) -> dict[str, Any]:
         """Where it listens and what to give to nodes."""
@@ -121,14 +86,14 @@ class Relay:
         scheme = "wss" if settings.tls_cert else "ws"
         return {
             "port": self.port,
-            "addresses": [units.endpoint(sock.address, sock.port) for sock in self._sockets],
+            "addresses": [units.endpoint(address, self.port) for address in self._stun.addresses],
             "signaling": [f"{scheme}://{place}"],
             "stun": [f"stun:{place}"],
             "turn": list(settings.turn),
         }
 
     def _first_address(self) -> str:
-        return self._sockets[0].address if self._sockets else "127.0.0.1"
+        return next(iter(self._stun.addresses), "127.0.0.1")
 
 
 def _tls(settings: RelaySettings) -> ssl.SSLContext | None:
