@@ -15,6 +15,7 @@ from atmosphere.channels.channel import Channel
 from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, DecodeError, LinkError
+from atmosphere.ice.events import IceEvent, IceFailed
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import wire
@@ -88,12 +89,18 @@ class PeerLink:
     async def open(self, timeout: float) -> None:
         """Wait for a path, do the handshakes, open the control channel; raises LinkError or Unreachable."""
         async with asyncio.timeout(timeout):
+            self.session.on_event = self._path_event
             await self.session.connected(timeout)
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
             link = self._link = Link(self.session, self._identity, client=self.dialed)
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    def _path_event(self, event: IceEvent) -> None:
+        """What ICE says until the table of peers listens: nothing comes of a handshake whose path has ended."""
+        if isinstance(event, IceFailed) and self._link is not None:
+            self._link.abort(event.reason)
 
     async def receive(self) -> wire.Message:
         """The next control message; raises LinkError at the end and DecodeError for what is not one."""

@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from atmosphere.errors import DecodeError, LinkError, Refused, Unreachable
+from atmosphere.ice.events import IceFailed, PathLost
 from atmosphere.mesh import peerlink as module
 from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import MAX_OFFERED, MAX_POSTED, PeerLink
@@ -42,6 +43,19 @@ async def test_before_there_is_a_path_there_is_no_link() -> None:
     await link.close("nothing came of it")
     assert session.closed.is_set()
     link.abort("twice is fine")
+
+
+async def test_a_handshake_ends_with_its_path() -> None:
+    session = FakeSession()
+    link = PeerLink(session.real, ALICE, dialed=True)
+    opening = asyncio.ensure_future(link.open(60))
+    await asyncio.sleep(0)
+    assert session.on_event is not None
+    session.on_event(PathLost(3.0))
+    session.on_event(IceFailed("superseded"))
+    with pytest.raises(LinkError, match="superseded"):
+        await asyncio.wait_for(opening, 5)
+    await link.close("nothing came of it")
 
 
 async def test_a_handshake_has_its_time_from_the_path_on(monkeypatch: pytest.MonkeyPatch) -> None:
