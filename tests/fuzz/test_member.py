@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from atmosphere.errors import DecodeError, LinkError
-from atmosphere.mesh import wire
+from atmosphere.ice.settings import HALF_OPEN_OF_ONE
+from atmosphere.mesh import signals, wire
 from atmosphere.mesh.node import Node
 from atmosphere.mesh.peerlink import READ_BURST, PeerLink
 from atmosphere.tasks import Tasks
@@ -189,3 +190,28 @@ async def test_streams_channels_and_datagrams_without_end(trio: Trio, caplog: py
             if number % 10 == 0:
                 await asyncio.sleep(0)
     await tasks.close()
+
+
+async def test_dials_without_end(trio: Trio) -> None:
+    """Each is told as it should be, and leads to addresses where nobody answers."""
+    mux, parts = trio.alpha._parts.listeners.endpoint.mux, trio.eve._parts
+    lines = [f"f 1 udp {number} 127.0.0.1 {number} typ host" for number in range(1, 1 + signals.MAX_CANDIDATES)]
+    async with nobody_else_notices(trio):
+        for number in range(300):
+            await parts.signaler.to_member(trio.alpha.id, signals.Dial(f"name{number}", lines))
+        await until(trio.alpha, lambda: len(mux.sessions) > 2)
+        assert len(mux.sessions) <= HALF_OPEN_OF_ONE + 4
+    former = trio.honest_link()
+    assert former is not None
+    former.abort("the test cuts it")
+    await until(trio.alpha, lambda: trio.honest_link() not in (None, former))
+
+
+async def test_links_without_end(trio: Trio) -> None:
+    peer = trio.eve.peer("alpha")
+    async with nobody_else_notices(trio):
+        for _ in range(3):
+            attempts = [trio.eve._parts.connecting.attempt(peer) for _ in range(10)]
+            await asyncio.wait_for(asyncio.gather(*attempts, return_exceptions=True), 60)
+        assert len(trio.alpha._parts.listeners.endpoint.mux.sessions) < HALF_OPEN_OF_ONE
+    await connected(trio.alpha, "eve")

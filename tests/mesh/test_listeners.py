@@ -81,7 +81,7 @@ async def test_with_any_port_another_is_tried(monkeypatch: pytest.MonkeyPatch) -
     listeners = Listeners(LOOPBACK, nobody)
     await listeners.start()
     assert listeners.port == ports[-1]
-    assert len(set(ports)) == 3
+    assert len(ports) >= 3
     await listeners.close()
 
 
