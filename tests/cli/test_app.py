@@ -108,3 +108,14 @@ def test_an_unforeseen_error_goes_into_the_log(invoke: Invoke, home: Path, monke
 def test_debug_shows_the_traceback(invoke: Invoke, node: FakeNode, caplog: pytest.LogCaptureFixture) -> None:
     assert invoke("--debug", "remove", "nobody").exit_code == 1
     assert any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(home: Path, closed: str) -> None:
+    command = f"{sys.executable} -m atmosphere --home {home} status {closed}"
+    result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=30)
+    assert result.returncode == failures.NOT_RUNNING
+    assert "unexpected" not in result.stderr
+    command = f"{sys.executable} -m atmosphere --home {home} config {closed}"
+    result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=30)
+    assert (result.returncode, result.stderr) == (0, "")
