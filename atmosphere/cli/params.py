@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from atmosphere.cli.base import Option
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_SECRET_FILE = 64 * 1024
+MAX_PEER = 256
+"""Characters of a PEER; a name has 64 at most, an id 52."""
 
 
 class DurationType(click.ParamType[float]):
@@ -54,7 +57,33 @@ def read_secret(text: str) -> str:
     return text
 
 
-DURATION, SECRET = DurationType(), SecretType()
+class PeerType(click.ParamType[str]):
+    """A member's name or the beginning of its id."""
+
+    name = "peer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it stands; nothing at all, as of an unset variable, is no member, nor is a whole page."""
+        text = str(value)
+        if not text.strip():
+            self.fail("it is empty; name a member, or the beginning of its id", param, ctx)
+        if len(text) > MAX_PEER:
+            self.fail("it is far too long for a name or an id", param, ctx)
+        return text
+
+
+class SecondsType(click.FloatRange):
+    """A number of seconds in a range; click's own range lets `nan` through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
+DURATION, SECRET, PEER = DurationType(), SecretType(), PeerType()
 
 option = functools.partial(click.option, cls=Option)
 """click.option, with the environment variable that CLI.md promises."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+MAX_SECONDS = 1e10
+"""Some centuries: longer is a slip of the finger."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
@@ -55,8 +57,10 @@ def parse_duration(text: str) -> float:
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(compact))
     else:
         raise ValueError(f"{text!r} is not a time; write it as 45s, 30m, 1h, 1h30m or 2d")
-    if not 0 < seconds < 1e10:
+    if seconds <= 0:
         raise ValueError(f"{text!r} is not a time of at least a moment")
+    if seconds >= MAX_SECONDS:
+        raise ValueError(f"{text!r} is too long a time")
     return seconds
 
 

@@ -40,7 +40,7 @@ def test_parse_duration(text: str, seconds: float) -> None:
     assert units.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "1x", "-1h", "0", "1h-", "nan", "9" * 400, "1e5"])
+@pytest.mark.parametrize("text", ["", "h", "1x", "-1h", "0", "1h-", "nan", "1e5"])
 def test_parse_duration_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         units.parse_duration(text)
@@ -57,3 +57,9 @@ def test_parse_duration_is_total(text: str) -> None:
 @given(st.floats(0, 1e18))
 def test_size_is_total(count: float) -> None:
     assert units.size(count).split()[1] in {"B", "kB", "MB", "GB", "TB"}
+
+
+@pytest.mark.parametrize("text", ["9999999d", "9" * 400])
+def test_too_long_a_time_is_called_so(text: str) -> None:
+    with pytest.raises(ValueError, match="too long a time"):
+        units.parse_duration(text)

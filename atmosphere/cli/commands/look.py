@@ -8,7 +8,7 @@ import click
 
 from atmosphere.cli import units
 from atmosphere.cli.base import Command
-from atmosphere.cli.params import DURATION, option
+from atmosphere.cli.params import DURATION, PEER, SecondsType, option
 from atmosphere.cli.state import State, pass_state
 from atmosphere.errors import Unreachable
 
@@ -16,7 +16,7 @@ MAX_UNTIL_DIRECT = 60
 
 
 @click.command(cls=Command)
-@click.argument("peer")
+@click.argument("peer", type=PEER)
 @option("-c", "--count", type=click.IntRange(0), default=None, help="How many times; 0: until Ctrl-C [default: 4].")
 @option("--until-direct", is_flag=True, help="Go on until the path is direct.")
 @option("--timeout", type=DURATION, default="5s", show_default=True, help="How long to wait for each pong.")
@@ -56,7 +56,7 @@ def _show_spread(state: State, result: Any) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("peer")
+@click.argument("peer", type=PEER)
 @pass_state
 def explain(state: State, *, peer: str) -> None:
     """Why this path to PEER and not a better one."""
@@ -70,8 +70,8 @@ def explain(state: State, *, peer: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("peer")
-@option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="How long to send.")
+@click.argument("peer", type=PEER)
+@option("--seconds", type=SecondsType(0.1, 600), default=5.0, show_default=True, help="How long to send.")
 @option("--reverse", is_flag=True, help="Let the peer send.")
 @option("--streams", type=click.IntRange(1, 64), default=1, show_default=True, help="Streams at once.")
 @pass_state

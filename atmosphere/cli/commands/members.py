@@ -10,7 +10,7 @@ import click
 
 from atmosphere.cli import units
 from atmosphere.cli.base import Command
-from atmosphere.cli.params import option
+from atmosphere.cli.params import PEER, option
 from atmosphere.cli.state import State, pass_state
 from atmosphere.errors import NotRunning
 
@@ -100,7 +100,7 @@ def revoke(state: State, *, invite_id: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("peer")
+@click.argument("peer", type=PEER)
 @pass_state
 def remove(state: State, *, peer: str) -> None:
     """Revoke the membership of PEER everywhere: it can reach nobody of the mesh again."""
@@ -112,7 +112,7 @@ def remove(state: State, *, peer: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("peer")
+@click.argument("peer", type=PEER)
 @pass_state
 def promote(state: State, *, peer: str) -> None:
     """Let PEER invite and remove others."""

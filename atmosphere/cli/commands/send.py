@@ -15,7 +15,7 @@ import click
 
 from atmosphere.cli import units
 from atmosphere.cli.base import Command
-from atmosphere.cli.params import option
+from atmosphere.cli.params import PEER, option
 from atmosphere.cli.state import State, pass_state
 
 STDIN = "-"
@@ -23,7 +23,7 @@ STDIN = "-"
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.argument("peer")
+@click.argument("peer", type=PEER)
 @option("--as", "as_name", metavar="NAME", help="What a single file, or stdin, is called over there.")
 @pass_state
 def send(state: State, *, paths: tuple[str, ...], peer: str, as_name: str | None) -> None:
@@ -32,8 +32,7 @@ def send(state: State, *, paths: tuple[str, ...], peer: str, as_name: str | None
     What was interrupted resumes where it stopped; everything is verified by its hash. Nothing over there is ever
     overwritten, and nothing leaves the inbox.
     """
-    if as_name is not None and len(paths) != 1:
-        raise click.UsageError("--as names a single file")
+    _check_name(as_name, paths)
     if STDIN in paths and len(paths) != 1:
         raise click.UsageError("stdin cannot be sent together with files")
     with _spooled(state.home) if STDIN in paths else contextlib.nullcontext(paths) as ready:
@@ -41,6 +40,16 @@ def send(state: State, *, paths: tuple[str, ...], peer: str, as_name: str | None
         for path in absolute:
             os.stat(path)  # named here, before a peer is asked for anything
         _send(state, peer, absolute, as_name or ("stdin" if STDIN in paths else None))
+
+
+def _check_name(as_name: str | None, paths: tuple[str, ...]) -> None:
+    """Refuse, as wrong usage, a --as that cannot be the name of the one thing that is sent."""
+    if as_name is None:
+        return
+    if len(paths) != 1:
+        raise click.UsageError("--as names a single file")
+    if as_name in ("", ".", "..") or "/" in as_name:
+        raise click.UsageError(f"--as takes a name, not a path: {as_name!r}")
 
 
 @contextlib.contextmanager
@@ -94,4 +103,4 @@ def _complain(state: State, result: Any) -> None:
         state.out.advise(printable(f"{entry['name']}: {entry['error']}"))
     if missing:
         count = "1 file was" if len(missing) == 1 else f"{len(missing)} files were"
-        raise AtmosphereError(f"{count} not sent", hint="send the same again: what arrived is not sent twice")
+        raise AtmosphereError(f"{count} not sent", hint="see to the reasons above, then send what is missing again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from atmosphere.cli import failures
 from tests.cli.conftest import Invoke
 from tests.cli.fake import FakeNode
 
@@ -58,9 +59,9 @@ def test_explain(invoke: Invoke, node: FakeNode) -> None:
 
 
 def test_names_that_are_no_text(invoke: Invoke, node: FakeNode) -> None:
-    for name in ("\udcff", "x" * 300, "x" * 3_000_000):
+    for name, code in (("\udcff", failures.FAILED), ("x" * 300, failures.USAGE), ("x" * 3_000_000, failures.USAGE)):
         result = invoke("ping", name)
-        assert result.exit_code == 1
+        assert result.exit_code == code
         assert result.stderr.startswith("Error: ")
         assert "unexpected" not in result.stderr
 
@@ -69,3 +70,19 @@ def test_bench_without_a_link(invoke: Invoke, node: FakeNode) -> None:
     result = invoke("bench", "desk", "--seconds", "0.1")
     assert result.exit_code == 4
     assert "desk is not connected" in result.stderr
+
+
+def test_a_peer_that_names_nobody(invoke: Invoke, node: FakeNode) -> None:
+    for text, said in (("", "it is empty"), ("  ", "it is empty"), ("x" * 257, "far too long")):
+        for command in ("ping", "explain", "bench", "remove", "promote"):
+            result = invoke(command, text)
+            assert result.exit_code == failures.USAGE, result.output
+            assert said in result.stderr
+            assert "control request" not in result.stderr
+
+
+def test_bench_for_no_number_of_seconds(invoke: Invoke, node: FakeNode) -> None:
+    for text in ("nan", "0", "-1", "inf", "soon"):
+        result = invoke("bench", "desk", "--seconds", text)
+        assert result.exit_code == failures.USAGE, text
+        assert "Invalid value for '--seconds'" in result.stderr

@@ -107,3 +107,10 @@ def test_unreachable(invoke: Invoke, node: FakeNode, film: Path, monkeypatch: py
 def test_no_node(invoke: Invoke, film: Path) -> None:
     assert invoke("send", str(film), "desk").exit_code == 3
     assert invoke("send", "-", "desk", input="x").exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/abs", "../../evil"])
+def test_another_name_is_a_name(invoke: Invoke, node: FakeNode, sent: Sent, film: Path, name: str) -> None:
+    result = invoke("send", str(film), "desk", "--as", name)
+    assert (result.exit_code, sent) == (2, [])
+    assert "Error: --as takes a name, not a path" in result.stderr
