@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
@@ -40,6 +40,16 @@ class Option(click.Option):
         longest = max(self.opts, key=len)
         if self.envvar is None and longest.startswith("--"):
             self.envvar = "ATMOSPHERE_" + longest[2:].replace("-", "_").upper()
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, click.core.ParameterSource]:
+        """The value and where it came from; in config.toml one server needs no list, and only servers take one."""
+        value, source = super().consume_value(ctx, opts)
+        if source is click.core.ParameterSource.DEFAULT_MAP:
+            if isinstance(value, dict) or (isinstance(value, list) and not self.multiple):
+                raise click.BadParameter("config.toml has several values where one belongs", ctx, self)
+            if self.multiple and not isinstance(value, list):
+                value = [value]
+        return value, source
 
 
 class Command(_Command):

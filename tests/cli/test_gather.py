@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from atmosphere.cli.gather import check_servers, node_options
 from atmosphere.cli.params import server_options
 from atmosphere.cli.state import State
 from atmosphere.errors import DecodeError
+from tests.cli.conftest import Invoke
 
 
 def gathered(
@@ -101,3 +103,20 @@ def test_passwords_are_left_out(uri: str, shown: str) -> None:
 def test_start_is_decoded_totally(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_start(data)
+
+
+@pytest.mark.parametrize("text", ['stun = "stun:a:1"', 'stun = ["stun:a:1"]'])
+def test_one_server_needs_no_list(home: Path, invoke: Invoke, text: str) -> None:
+    (home / "config.toml").write_text(text)
+    settings = json.loads(invoke("--json", "config").stdout)["settings"]
+    assert settings["stun"] == {"value": ["stun:a:1"], "origin": "config.toml"}
+
+
+@pytest.mark.parametrize(
+    "text", ["port = [1, 2]", "[serve.port]", 'name = ["a"]', "stun = [[1]]", "stun = 5", "port = 1.5"]
+)
+def test_a_senseless_value_in_the_file(home: Path, invoke: Invoke, text: str) -> None:
+    (home / "config.toml").write_text(text)
+    result = invoke("serve", "--port", "x") if "serve" in text else invoke("config")
+    assert "unexpected" not in result.stderr
+    assert result.exit_code in (0, 2)
