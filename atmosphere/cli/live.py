@@ -73,6 +73,13 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        if self._out.lively:
+            self._progress.console.print(printable(text), markup=False)
+        else:
+            self._out.advise(printable(text))
+
     def update(self, name: str, done: int, total: int | None) -> None:
         """`done` of `total` bytes are there, `name` is under way."""
         self._progress.update(self._task, description=printable(name), completed=done, total=total)

@@ -69,6 +69,8 @@ class PeerType(click.ParamType[str]):
             self.fail("it is empty; name a member, or the beginning of its id", param, ctx)
         if len(text) > MAX_PEER:
             self.fail("it is far too long for a name or an id", param, ctx)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self.fail("it is not UTF-8 text", param, ctx)
         return text
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from atmosphere.cli import units
 from atmosphere.cli.base import Command
 from atmosphere.cli.params import PEER, option
 from atmosphere.cli.state import State, pass_state
+
+if TYPE_CHECKING:
+    from atmosphere.cli.live import Bar
 
 STDIN = "-"
 
@@ -72,13 +75,20 @@ def _send(state: State, peer: str, paths: list[str], as_name: str | None) -> Non
         result = client.call(
             state.home,
             messages.Send(peer, [os.fsencode(path) for path in paths], as_name),
-            progress=lambda data: bar.update(data["name"], data["done"], data["total"]),
+            progress=lambda data: _show_progress(bar, data),
             timeout=None,
         )
     state.out.document(result)
     for line in lines(result):
         state.out.data(line)
     _complain(state, result)
+
+
+def _show_progress(bar: Bar, data: Any) -> None:
+    if "waiting" in data:
+        bar.say(data["waiting"])
+    else:
+        bar.update(data["name"], data["done"], data["total"])
 
 
 def lines(result: Any) -> list[str]:

@@ -52,6 +52,7 @@ async def send(peer: PeerFace, paths: Sequence[str], as_name: str | None, report
             if fruitless >= FRUITLESS:
                 raise
             logger.info("sending to %s goes on after: %s", peer.name, error)
+            await report({"waiting": f"the link to {peer.name} broke; waiting up to {RECONNECT_TIMEOUT:.0f} s for it"})
             await peer.wait_connected(RECONNECT_TIMEOUT)
     return _summary(peer, results, time.monotonic() - began)
 

@@ -59,9 +59,9 @@ def test_explain(invoke: Invoke, node: FakeNode) -> None:
 
 
 def test_names_that_are_no_text(invoke: Invoke, node: FakeNode) -> None:
-    for name, code in (("\udcff", failures.FAILED), ("x" * 300, failures.USAGE), ("x" * 3_000_000, failures.USAGE)):
+    for name in ("\udcff", "x" * 300, "x" * 3_000_000):
         result = invoke("ping", name)
-        assert result.exit_code == code
+        assert result.exit_code == failures.USAGE
         assert result.stderr.startswith("Error: ")
         assert "unexpected" not in result.stderr
 

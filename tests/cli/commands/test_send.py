@@ -25,6 +25,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     async def send(peer: Any, paths: Sequence[str], as_name: str | None, report: Any) -> Any:
         asked.append((list(paths), as_name, contents(paths)))
         report.soon({"name": "film", "done": 1, "total": 2})
+        if as_name == "slow":
+            await report({"waiting": "the link to desk broke\x1b"})
         results = [
             {"name": "film", "size": 9, "saved_as": "film (2)", "error": "", "resumed_at": 0},
             {"name": "pics/a", "size": 1, "saved_as": "pics/a", "error": "", "resumed_at": 0},
@@ -114,3 +116,9 @@ def test_another_name_is_a_name(invoke: Invoke, node: FakeNode, sent: Sent, film
     result = invoke("send", str(film), "desk", "--as", name)
     assert (result.exit_code, sent) == (2, [])
     assert "Error: --as takes a name, not a path" in result.stderr
+
+
+def test_a_broken_link_is_told(invoke: Invoke, node: FakeNode, sent: Sent, film: Path) -> None:
+    result = invoke("send", str(film), "desk", "--as", "slow")
+    assert result.exit_code == 0
+    assert "the link to desk broke\ufffd\n" in result.stderr

@@ -74,8 +74,12 @@ async def test_send(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_goes_on_after_broken_links(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = scripted(monkeypatch, 100, LinkError("1"), 200, LinkError("2"), 300, StreamReset("3"), 1000)
     peer = Peer()
-    await services.send(peer, ["/film"], None, Told())  # type: ignore[arg-type]
+    told = Told()
+    await services.send(peer, ["/film"], None, told)  # type: ignore[arg-type]
     assert sent == [100, 200, 300, 1000]
+    assert [line["waiting"] for line in told.lines if "waiting" in line] == [
+        "the link to desk broke; waiting up to 60 s for it"
+    ] * 3
     assert peer.waited == 3
 
 
