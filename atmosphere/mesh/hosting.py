@@ -65,6 +65,8 @@ class Hosting:
 
     def invite(self, uses: int, expires: float, candidates: Iterable[Candidate], signaling: Iterable[str]) -> JoinCode:
         """A new code, on disk before it is returned; raises Refused when this node may not invite."""
+        if self._roster.role(self._roster.own_id) == "none":
+            raise Refused("this node is a member of no mesh", hint="join one with a code, or make one: atmosphere init")
         if not self._roster.may_invite():
             raise Refused(
                 "only the founder and admins invite others",

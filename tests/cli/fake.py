@@ -99,6 +99,7 @@ class FakeNode:
         self.ending = False
         self.cancelled = threading.Event()
         self.ready = True
+        self.role = "admin"
         self.outstanding = [InviteInfo("aa11", 1, 0, 4e9, 1e9), InviteInfo("ab22", 5, 2, 4e9, 1e9)]
 
     def _ask(self, *what: Any) -> None:
@@ -183,7 +184,7 @@ class FakeNode:
         return NodeStatus(
             NodeInfo(self.id, self.name),
             NodeInfo(self.mesh_id, self.mesh_name),
-            "admin",
+            self.role,
             "0.1.0",
             7777,
             ["192.0.2.1:7777"],

@@ -118,6 +118,12 @@ def test_who_may_not_invite(setting: Setting, tmp_path: Path) -> None:
             setting.invite(uses, expires)
 
 
+def test_who_belongs_to_no_mesh_may_not_invite(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting.roster, "role", lambda node_id: "none")
+    with pytest.raises(Refused, match="a member of no mesh"):
+        setting.invite()
+
+
 def test_taking_back(setting: Setting) -> None:
     code = setting.invite()
     with pytest.raises(CodeError):

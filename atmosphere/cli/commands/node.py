@@ -63,7 +63,7 @@ def _show_status(state: State, data: Any) -> None:
     mesh, counts = data["mesh"], data["peers"]
     lines = [
         ("node", f"{data['node']['name']} ({data['node']['id'][:8]}), version {data['version']}"),
-        ("mesh", f"{mesh['name']} ({mesh['id'][:8]}), as {data['role']}" if mesh else "none: join one with a code"),
+        ("mesh", _mesh(mesh, data["role"]) if mesh else "none: join one with a code"),
         ("listening", ", ".join(data["addresses"]) or f"port {data['port']}"),
         ("candidates", ", ".join(data["candidates"]) or "none"),
         ("peers", ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"),
@@ -75,6 +75,13 @@ def _show_status(state: State, data: Any) -> None:
         state.out.data(f"{'server:':<12}{printable(server_line(server))}")
     if data.get("advice"):
         state.out.advise(printable(data["advice"]))
+
+
+def _mesh(mesh: Any, role: str | None) -> str:
+    named = f"{mesh['name']} ({mesh['id'][:8]})"
+    if role in (None, "none"):
+        return f"{named}, but this node is no member any more: join with a new code, or `atmosphere leave`"
+    return f"{named}, as {role}"
 
 
 def server_line(server: Any) -> str:

@@ -20,6 +20,12 @@ def test_status(invoke: Invoke, node: FakeNode) -> None:
     assert json.loads(invoke("--json", "status").stdout)["port"] == 7777
 
 
+def test_status_of_a_member_that_was_removed(invoke: Invoke, node: FakeNode) -> None:
+    assert "home (abababab), as admin\n" in invoke("status").stdout
+    node.role = "none"
+    assert "but this node is no member any more: join with a new code" in invoke("status").stdout
+
+
 @pytest.mark.parametrize(("ready", "what", "code"), [(True, "ready", 0), (False, "ready", 1), (False, "live", 0)])
 def test_check(invoke: Invoke, node: FakeNode, ready: bool, what: str, code: int) -> None:
     node.ready = ready
