@@ -35,9 +35,11 @@ class Lock:
             by = f" (process {holder})" if holder else ""
             message = f"a node is already running in {self.path.parent}{by}"
             raise StateError(message, hint="Stop it first: atmosphere stop") from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        # Only for people to read: the lock holds on a full disk too.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""

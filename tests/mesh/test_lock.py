@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -45,4 +46,13 @@ def test_a_process_that_dies_gives_it_back(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(StateError, match="cannot be opened"):
+        Lock(tmp_path).acquire()
+
+
+def test_a_full_disk_does_not_keep_it_from_holding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with Lock(tmp_path), pytest.raises(StateError, match="already running"):
         Lock(tmp_path).acquire()
