@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from atmosphere.cli.control import client, messages
 from tests.e2e.machine import Machine
 
 pytestmark = pytest.mark.xdist_group("e2e send")
@@ -60,12 +61,19 @@ def test_folders_and_stdin(lasting_pair: tuple[Machine, Machine], tmp_path: Path
 
 
 def test_hostile_names_stay_in_the_inbox(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+    """The command refuses such a name; whoever means ill has another command, and the inbox is there for that."""
     desk, laptop = lasting_pair
-    before = set(os.listdir(desk.home))
-    laptop.run("send", "-", "desk", "--as", "../../identity.pem", input="mine now")
-    laptop.run("send", "-", "desk", "--as", "..", input="x")
+    before, evil = set(os.listdir(desk.home)), filled(tmp_path / "evil", 1000)
+    arrived = set((desk.home / "inbox").glob("*"))
+    for name in ("../../identity.pem", "../identity.pem", "..", "/etc/evil", "a/../../b"):
+        assert "not a path" in laptop.run("send", str(evil), "desk", "--as", name, code=2).stderr
+        client.call(laptop.home, messages.Send("desk", [bytes(evil)], name))
     assert set(os.listdir(desk.home)) - before <= {"inbox"}
     assert b"PRIVATE KEY" in (desk.home / "identity.pem").read_bytes()
+    assert not Path("/etc/evil").exists()
+    landed = set((desk.home / "inbox").glob("[!.]*")) - arrived
+    assert len(landed) == 5
+    assert all(same(evil, path) for path in landed)
 
 
 def test_to_nobody(lasting_pair: tuple[Machine, Machine], tmp_path: Path) -> None:
