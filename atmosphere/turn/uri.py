@@ -1,7 +1,7 @@
 """STUN and TURN servers as text: `stun:host[:port]` (RFC 7064), `turn:host[:port][?transport=udp|tcp|ws]` (RFC 7065).
 
-`transport=ws` is ours, TURN over WebSocket: `turns:host?transport=ws&path=/turn` is `wss://host/turn`, with `turn:` it is
-`ws://`. The ports are the web's, 443 and 80, since that is what it is for; the path is `/turn` unless the URI says else.
+`transport=ws` is ours, TURN over WebSocket: `turns:host?transport=ws&path=/turn` is `wss://host/turn`, and with `turn:`
+it is `ws://`. The ports are the web's, 443 and 80, since that is the point of it; the path is `/turn` unless told.
 
 On the command line a TURN server carries its credentials: `turn:user:password@host`. The password is what follows the
 *last* colon before the last `@`, because user names of the REST form contain one (`1767225600:alice`); `%3A` and `%40`
