@@ -16,7 +16,7 @@ from atmosphere.tcp import port as port_module
 from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort, TcpSettings
 from atmosphere.tcp.undecided import Accepted
-from tests.certificates import self_signed, trusting
+from tests.certificates import LOOPBACK, self_signed, trusting
 from tests.until import until
 
 PATIENCE = 10.0
@@ -76,7 +76,7 @@ async def ask(port: TcpPort, data: bytes, *, tls: ssl.SSLContext | None = None) 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    return self_signed(tmp_path)
+    return self_signed(tmp_path, *LOOPBACK)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -95,10 +95,10 @@ async def test_inside_tls(files: tuple[Path, Path]) -> None:
 
 async def test_a_renewed_certificate_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atmosphere.tcp.certificates.LOOK_EVERY", 0.0)
-    old = trusting(self_signed(tmp_path)[0])
+    old = trusting(self_signed(tmp_path, *LOOPBACK)[0])
     async with listening(certificates=Certificates(tmp_path / "cert.pem", tmp_path / "key.pem")) as port:
         assert (await ask(port, b"GET /", tls=old))[0]
-        new = trusting(self_signed(tmp_path)[0])
+        new = trusting(self_signed(tmp_path, *LOOPBACK)[0])
         assert (await ask(port, b"GET /", tls=new))[0]
         with pytest.raises(ssl.SSLCertVerificationError):
             await ask(port, b"GET /", tls=old)
