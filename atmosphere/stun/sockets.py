@@ -19,6 +19,7 @@ Address = tuple[str, int]
 
 TRIES = 16
 """Port numbers tried where any will do: one that is free on one address may be taken on the other."""
+_BINDING_REQUEST = b"\x00\x01"
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -65,6 +66,18 @@ class DiscoverySockets:
                 self._answer((index, 0), data, source)
                 return True
         return False
+
+    def receive_burst(self, socket: UdpSocket, data: bytes, segment: int, source: Address) -> bool:
+        """`receive` for a burst of datagrams of `segment` bytes that are Binding requests all; else False.
+
+        What else comes with them is the owner's, and so then is the burst: it can answer them without this.
+        """
+        if data[:2] != _BINDING_REQUEST:
+            return False
+        parts = [data[start : start + segment] for start in range(0, len(data), segment)]
+        return all(part[:2] == _BINDING_REQUEST for part in parts) and all(
+            self.receive(socket, part, source) for part in parts
+        )
 
     def close(self) -> None:
         """Close the two sockets that were opened here. Twice is fine."""

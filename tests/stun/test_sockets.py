@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -7,6 +8,7 @@ import pytest
 
 from atmosphere.stun.client import BindingTransaction
 from atmosphere.stun.exchange import Exchange
+from atmosphere.stun.message import binding_request, decode, encode
 from atmosphere.stun.server import BindingServer
 from atmosphere.stun.sockets import DiscoverySockets
 from atmosphere.udp.socket import UdpSocket
@@ -105,6 +107,36 @@ async def test_another_socket_is_none_of_its_business(stack: AsyncExitStack) -> 
     other = UdpSocket.bind("127.0.0.3")
     stack.callback(other.close)
     assert not owner.discovery.receive(other, b"", ("127.0.0.1", 1))
+
+
+async def test_a_burst_of_questions(stack: AsyncExitStack) -> None:
+    owner = make(stack)
+    client, heard, all_heard = UdpSocket.bind("127.0.0.1"), set[bytes](), asyncio.Event()
+    stack.callback(client.close)
+
+    def received(data: bytes, source: tuple[str, int]) -> None:
+        heard.add(decode(data).transaction_id)
+        if len(heard) == 3:
+            all_heard.set()
+
+    client.on_datagram = received
+    asked = [binding_request() for _ in range(3)]
+    burst = b"".join(map(encode, asked))
+    source = (client.address, client.port)
+    assert owner.discovery.receive_burst(owner.main[0], burst, 20, source)
+    async with asyncio.timeout(5):
+        await all_heard.wait()
+    assert heard == {request.transaction_id for request in asked}
+    assert not owner.discovery.receive_burst(client, burst, 20, source)
+
+
+@pytest.mark.parametrize(
+    "burst", [b"", b"\x40\x00" + bytes(18), encode(binding_request()) + b"\x40\x00" + bytes(18), bytes(20)]
+)
+async def test_a_burst_of_something_else_stays_the_owners(stack: AsyncExitStack, burst: bytes) -> None:
+    owner = make(stack)
+    assert not owner.discovery.receive_burst(owner.main[0], burst, 20, ("127.0.0.1", 9))
+    assert owner.server.answered == 0
 
 
 async def test_one_public_address_for_both_is_refused(stack: AsyncExitStack) -> None:
