@@ -32,7 +32,7 @@ class RelayServer:
     """Everything a mesh needs of a public machine; `await start()`, `await stop()`, or `async with`.
 
     `host` is an address or several; without one, all of this machine's. `port` 0 takes a free one; `.port` tells which,
-    for TCP and UDP. The further settings are those of `RelaySettings`, by name.
+    for TCP and UDP. Everything else, and every limit, is in `settings`.
     """
 
     def __init__(

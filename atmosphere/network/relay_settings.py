@@ -28,7 +28,7 @@ class RelaySettings:
     `secret` is shared with other relays and with coturn (`use-auth-secret`); without one it is random. `users` have
     passwords of their own. `turn_uris` are further TURN servers under the same secret, handed to nodes with ours.
     `discovery` says whether clients are told what their NAT does (RFC 5780), as for `StunService`; out of
-    `discovery_port`, by default the next one. With `plain` the WebSockets are served without TLS although there is a certificate.
+    `discovery_port`, by default the next one. With `plain` WebSockets are served without TLS although there is TLS.
     """
 
     public_host: str | None = None
