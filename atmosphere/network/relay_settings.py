@@ -13,6 +13,7 @@ from atmosphere.tcp.port import TcpSettings
 from atmosphere.turn.server.clients import StreamLimits
 from atmosphere.turn.server.settings import TurnSettings
 from signaling.errors import InvalidURL
+from signaling.proxies import TrustedProxies
 from signaling.settings import Settings
 from signaling.turn_credentials import is_turn_uri
 from signaling.url import normalize
@@ -62,6 +63,7 @@ class RelaySettings:
             raise ValueError("a key without its certificate")
         if self.public_url is not None:
             public_place(self.public_url)
+        TrustedProxies(self.signaling.trusted_proxies)
 
 
 @dataclass(frozen=True)

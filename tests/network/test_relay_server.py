@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from atmosphere.errors import AtmosphereError, Refused, Unreachable
 from atmosphere.network import RelayServer, discover_public_ip
 from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.uri import Transport
+from atmosphere.udp.socket import UdpSocket
 from signaling import KeySigner, TurnServer
-from signaling.limits import address_key
 from tests.certificates import LOOPBACK, self_signed, trusting
 from tests.network.relays import allocated, endpoint, relaying, talk
 from tests.signaling.tools import RawNode
@@ -183,9 +184,8 @@ async def test_a_port_that_is_taken(kind: socket.SocketKind) -> None:
 
 
 async def test_another_port_is_tried_when_the_chosen_one_is_taken_for_udp(monkeypatch: pytest.MonkeyPatch) -> None:
-    from atmosphere.network import relay_server
-
-    real, tried = relay_server.UdpSocket.bind, []
+    real: Callable[[str, int], UdpSocket] = UdpSocket.bind
+    tried = []
 
     def taken_once(address: str, port: int = 0) -> Any:
         tried.append(port)
@@ -193,7 +193,7 @@ async def test_another_port_is_tried_when_the_chosen_one_is_taken_for_udp(monkey
             raise OSError(98, "Address already in use")
         return real(address, port)
 
-    monkeypatch.setattr(relay_server.UdpSocket, "bind", taken_once)
+    monkeypatch.setattr(UdpSocket, "bind", taken_once)
     async with RelayServer("127.0.0.1", 0) as server:
         assert await http(server, "/health") == (200, "ok\n")
     assert len(tried) >= 2
@@ -229,4 +229,3 @@ def test_what_is_asked_before_the_start() -> None:
     assert server.addresses == []
     with pytest.raises(RuntimeError, match="not running"):
         server.stats()
-    assert address_key("127.0.0.1") == "127.0.0.1"
