@@ -207,6 +207,7 @@ class IceEndpoint:
         for transmit in self._gatherer.transmits():
             base = self._bases.get(transmit.base)
             if base is not None:
+                self.mux.spoke_to(transmit)
                 base.send(transmit.data, transmit.destination)
         for event in self._gatherer.events():
             if isinstance(event, Mapped):
