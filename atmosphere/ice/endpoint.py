@@ -102,6 +102,11 @@ class IceEndpoint:
         return self._sockets.addresses
 
     @property
+    def sockets(self) -> list[UdpSocket]:
+        """The sockets on these."""
+        return self._sockets.sockets
+
+    @property
     def candidates(self) -> list[Candidate]:
         """What can be told to peers now, best first, each address once."""
         found: dict[tuple[str, int], Candidate] = {}

@@ -16,9 +16,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from atmosphere.errors import DecodeError
-from atmosphere.mesh.reachability import EVERYWHERE
+from atmosphere.mesh.reachability import is_everywhere
 from atmosphere.turn.uri import ServerUri, parse_turn
-from atmosphere.udp.address_class import address_class
 
 __all__ = ["USED", "Choice", "Offer", "offer_of"]
 
@@ -47,7 +46,7 @@ def offer_of(node_id: str, relays: Iterable[str]) -> Offer | None:
 def _usable(text: str) -> ServerUri | None:
     try:
         server = parse_turn(text)
-        literal = address_class(server.uri.host) in EVERYWHERE
+        literal = is_everywhere(server.uri.host)
     except (DecodeError, ValueError):  # the latter: a name, which would let a member have everybody look things up
         return None
     return server.uri if literal and server.uri.scheme == "turn" and server.username is None else None

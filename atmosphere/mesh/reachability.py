@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from atmosphere.ice.candidate import Candidate
 from atmosphere.udp.address_class import address_class
 
-__all__ = ["EVERYWHERE", "MOST", "Place", "Reachability", "relay_uri"]
+__all__ = ["EVERYWHERE", "MOST", "Place", "Reachability", "is_everywhere", "relay_uri"]
 
 EVERYWHERE = frozenset({"public", "documentation", "benchmarking"})
 """Classes of addresses that count as routed everywhere; laboratories use the last two."""
@@ -46,7 +46,7 @@ class Reachability:
 
     def got_in(self, local: Address, source: str) -> bool:
         """A check from `source` reached the socket on `local` by itself; whether that is news."""
-        if address_class(source) not in EVERYWHERE or local in self._shown:
+        if not is_everywhere(source) or local in self._shown:
             return False
         self._shown.add(local)
         return True
@@ -57,7 +57,7 @@ class Reachability:
         for candidate in candidates:
             local = _base_of(candidate)
             believed = candidate.type == "host" or (candidate.type == "srflx" and local in self._shown)
-            if believed and address_class(candidate.address) in EVERYWHERE:
+            if believed and is_everywhere(candidate.address):
                 found.setdefault(candidate.endpoint, Place(local, candidate.endpoint))
         return list(found.values())[:MOST]
 
@@ -66,6 +66,11 @@ def _base_of(candidate: Candidate) -> Address:
     if candidate.type == "host" or candidate.related_address is None:
         return candidate.endpoint
     return candidate.related_address, candidate.related_port or 0
+
+
+def is_everywhere(address: str) -> bool:
+    """Whether an address is routed everywhere; raises ValueError for what is not a literal."""
+    return address_class(address) in EVERYWHERE
 
 
 def relay_uri(address: Address) -> str:

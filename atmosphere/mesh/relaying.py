@@ -6,12 +6,11 @@ import time
 
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.mesh.member_relays import Choice, Offer, offer_of
-from atmosphere.mesh.reachability import EVERYWHERE
+from atmosphere.mesh.reachability import is_everywhere
 from atmosphere.mesh.relay_users import RelayUsers
 from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.servers import Servers
 from atmosphere.turn.uri import TurnServer
-from atmosphere.udp.address_class import address_class
 
 __all__ = ["Relaying"]
 
@@ -50,7 +49,7 @@ class Relaying:
     def _families(self) -> set[int]:
         """Those in which we can ask somebody far away: IPv6 of local use leads nowhere, private IPv4 to a router."""
         addresses = self._endpoint.addresses
-        return {6 if ":" in one else 4 for one in addresses if ":" not in one or address_class(one) in EVERYWHERE}
+        return {6 if ":" in one else 4 for one in addresses if ":" not in one or is_everywhere(one)}
 
     def findings(self) -> list[str]:
         """How each relay does that could lead to others, a line each, for `explain`."""
