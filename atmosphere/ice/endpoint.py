@@ -256,12 +256,16 @@ class IceEndpoint:
     # bases
 
     def _opened(self, base: Base, sock: UdpSocket) -> None:
-        sock.on_datagram = partial(self._received, base)
+        sock.on_burst = partial(self._received_burst, base)
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
+            self._gather()
+
+    def _received_burst(self, base: Base, data: bytes, segment: int, source: tuple[str, int]) -> None:
+        if self.mux.receive_burst(base, data, segment, source):
             self._gather()
 
     def _closed(self, base: Base) -> None:

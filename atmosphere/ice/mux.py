@@ -286,6 +286,21 @@ class Mux:
             self.dropped["stranger"] += 1
         return False
 
+    def receive_burst(self, base: Base, data: bytes, segment: int, source: Address) -> bool:
+        """Datagrams of one source, end to end, `segment` bytes each but the last; True as in `receive`.
+
+        A burst of ChannelData stays one for the TURN server; everybody else gets datagrams.
+        """
+        if self.on_turn is not None and base.socket is not None and data and data[0] in CHANNELS:
+            self.on_turn(base.socket, data, segment, source)
+            return False
+        if len(data) <= segment:
+            return self.receive(base, data, source)
+        gathered = False
+        for start in range(0, len(data), segment):
+            gathered |= self.receive(base, data[start : start + segment], source)
+        return gathered
+
     def _stun(self, base: Base, data: bytes, source: Address) -> bool:
         try:
             message = decode(data)

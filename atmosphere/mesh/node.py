@@ -139,9 +139,7 @@ class Node:
         """This node, its mesh, its listeners, and the servers it uses."""
         parts = self._parts
         uptime = time.time() - parts.started_at
-        return node_status(
-            parts.roster, parts.listeners, parts.meeting, parts.peers, parts.offering, VERSION, uptime
-        )
+        return node_status(parts.roster, parts.listeners, parts.meeting, parts.peers, parts.offering, VERSION, uptime)
 
     # --- members --------------------------------------------------------------------------------------------------
 

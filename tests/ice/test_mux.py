@@ -367,6 +367,30 @@ async def test_without_a_turn_server_turn_is_dropped() -> None:
     mux.close()
 
 
+async def test_a_burst_stays_one_for_the_turn_server_and_is_datagrams_for_others() -> None:
+    mux, base, met = make()
+    taken = mux.on_turn = Taken()
+    sock = base.socket = UdpSocket.bind("127.0.0.1")
+    channels = b"\x40\x00\x00\x04data" * 3
+    mux.receive_burst(base, channels, 8, SOURCE)
+    mux.receive_burst(base, b"", 0, SOURCE)
+    first, second = check("dialer01"), check("dialer02")
+    mux.receive_burst(base, first + second, len(first), SOURCE)
+    mux.receive_burst(base, check("dialer03"), len(first), SOURCE)
+    assert list(taken) == [(channels, 8, SOURCE)]
+    assert [session.remote_ufrag for session in met] == ["dialer01", "dialer02", "dialer03"]
+    assert mux.dropped == {"empty": 1}
+    # One socket's bursts may hold both.
+    allocate = turn_message(Method.ALLOCATE, Class.REQUEST)
+    mux.receive_burst(base, allocate + channels[:8], len(allocate), SOURCE)
+    assert list(taken)[1:] == [(allocate, len(allocate), SOURCE), (channels[:8], 8, SOURCE)]
+    mux.on_turn = None
+    mux.receive_burst(base, channels, 8, ("192.0.2.99", 1))
+    assert mux.dropped["stranger"] == 3
+    sock.close()
+    mux.close()
+
+
 def reached(mux: Mux) -> list[tuple[int, tuple[str, int]]]:
     """Where strangers got in, from now on."""
     found = list[tuple[int, tuple[str, int]]]()

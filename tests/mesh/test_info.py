@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from atmosphere.mesh.info import InviteInfo, NodeInfo, NodeStatus, PathEndInfo, PathInfo, PeerInfo, RelayInfo, ServerInfo
+from atmosphere.mesh.info import (
+    InviteInfo,
+    NodeInfo,
+    NodeStatus,
+    PathEndInfo,
+    PathInfo,
+    PeerInfo,
+    RelayInfo,
+    ServerInfo,
+)
 
 
 def test_a_peer_that_is_away_has_no_figures() -> None:
