@@ -66,7 +66,7 @@ Question = tuple[IceSession, int, Address]
 OnTurn = Callable[[UdpSocket, bytes, int, Address], None]
 """Takes datagrams for the node's TURN server: the socket, the data, the length of each segment in it, the source."""
 OnReached = Callable[[Base, Address], None]
-"""A check came in at that base from where nothing had been sent to lately: a stranger can reach us there."""
+"""A check came in at that base from where nothing had been sent lately: whoever knows us can reach us there."""
 
 CHANNELS = range(64, 80)
 """First bytes of ChannelData (RFC 8656 §12); DTLS has 20 to 63."""
@@ -188,7 +188,10 @@ class Mux:
         if session.is_over:
             return
         key, now = (base, source), self._loop.time()
-        claim = session.claims.setdefault(key, Claim(now))
+        claim = session.claims.get(key)
+        if claim is None:
+            claim = session.claims[key] = Claim(now)
+            self._showed_itself(base, source)
         if proven:
             claim.answered_at = now
         owner = self._routes.get(key)
@@ -198,6 +201,14 @@ class Mux:
             self._routes[key] = session
         elif proven:
             self._contest(key, owner, session)
+
+    def _showed_itself(self, number: int, source: Address) -> None:
+        """Somebody who knows a secret of ours sent from a new place; told, where nothing of ours can have let it in."""
+        base = self._bases.get(number)
+        if base is None or base.is_relay or self._spoken.knows(number, source[0], self._loop.time()):
+            return
+        if all(source[0] != candidate.address for each in self._bases.values() for candidate in each.candidates):
+            self.on_reached(base, source)
 
     def _contest(self, key: tuple[int, Address], owner: IceSession, session: IceSession) -> None:
         """Both had answers from that address. If the one still had after the other showed itself, both are alive."""
@@ -324,12 +335,7 @@ class Mux:
             self.dropped["policy"] += 1
             return
         local, _, remote = username.partition(":")
-        session = self._sessions.get((local, remote))
-        if session is None:
-            got_in = self._got_in(base, source)
-            session = self._first_check(local, remote, message, source)
-            if session is not None and got_in:
-                self.on_reached(base, source)
+        session = self._sessions.get((local, remote)) or self._first_check(local, remote, message, source)
         if session is not None:
             session.receive_stun(message, data, base.id, source)
 
@@ -352,12 +358,6 @@ class Mux:
         else:
             return self.session_of(listener, remote, source[0])
         return None
-
-    def _got_in(self, base: Base, source: Address) -> bool:
-        """Whether that datagram came through by itself: nothing of ours can have made a router let it in."""
-        own = {candidate.address for each in self._bases.values() for candidate in each.candidates}
-        known = source[0] in own or self._spoken.knows(base.id, source[0], self._loop.time())
-        return not base.is_relay and not known
 
     def _is_crowded(self, listener: Listener) -> bool:
         """Whether too many wait already; asked before a new one costs anything of the rate that all share."""

@@ -398,14 +398,18 @@ def reached(mux: Mux) -> list[tuple[int, tuple[str, int]]]:
     return found
 
 
-async def test_a_session_that_begins_by_itself_shows_that_we_can_be_reached() -> None:
+async def test_a_check_that_gets_in_by_itself_shows_that_we_can_be_reached() -> None:
     mux, base, met = make()
     found = reached(mux)
     mux.receive(base, check("dialer00", password="x" * 22), SOURCE)
     assert found == []
-    mux.receive(base, check("dialer01"), SOURCE)
-    mux.receive(base, check("dialer01"), ("192.0.2.99", 1))
+    for _ in range(3):
+        mux.receive(base, check("dialer01"), SOURCE)
     assert (len(met), found) == (1, [(1, SOURCE)])
+    # A session that signaling began shows it as well, as long as we knew nothing of that place.
+    mux.receive(base, check("dialer01", password="x" * 22), ("192.0.2.98", 1))
+    mux.receive(base, check("dialer01"), ("192.0.2.99", 1))
+    assert found[1:] == [(1, ("192.0.2.99", 1))]
     mux.close()
 
 
