@@ -13,7 +13,7 @@ from atmosphere.network.relay_numbers import Numbers
 from atmosphere.network.relay_places import Places
 from atmosphere.network.relay_sessions import RelaySessions
 from atmosphere.network.relay_settings import RelaySettings, public_place
-from atmosphere.network.relay_turn import HangUp, RelayTurn, serve_stun_only
+from atmosphere.network.relay_turn import HangUp, RelayStun, RelayTurn
 from atmosphere.network.stun_service import own_addresses
 from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort
@@ -103,6 +103,7 @@ class _Running:
         self.places = Places(settings, (), 0)
         self.signaling = SignalingServer()
         self._sockets: list[UdpSocket] = []
+        self._stun: RelayStun | None = None
         self._turn: RelayTurn | None = None
 
     async def start(self, hosts: tuple[str, ...] | None, port: int) -> None:
@@ -110,11 +111,12 @@ class _Running:
         await self.tcp.start(hosts, port)
         self._bind(hosts)
         self.places = Places(self._settings, [sock.address for sock in self._sockets], self.tcp.port)
+        self._stun = RelayStun(self.places, self._sockets)
         if self._settings.turn:
             self._turn = RelayTurn(self.places, self._secret)
-            await self._turn.start(self._sockets)
+            await self._turn.start(self._sockets, self._stun)
         else:
-            serve_stun_only(self._sockets)
+            self._stun.serve(self._sockets)
         self.signaling = self._make_signaling(self._turn)
         self.signaling.open()
         logger.info("relay on port %d", self.tcp.port)
@@ -152,6 +154,8 @@ class _Running:
         if self._turn is not None:
             await self._turn.stop()
         await self.signaling.stop()
+        if self._stun is not None:
+            self._stun.close()
         for sock in self._sockets:
             sock.close()
 

@@ -27,7 +27,8 @@ class RelaySettings:
     `public_url` is where a reverse proxy has the WebSockets (`https://example.org/atmosphere`).
     `secret` is shared with other relays and with coturn (`use-auth-secret`); without one it is random. `users` have
     passwords of their own. `turn_uris` are further TURN servers under the same secret, handed to nodes with ours.
-    With `plain` the WebSockets are served without TLS although there is a certificate.
+    `discovery` says whether clients are told what their NAT does (RFC 5780), as for `StunService`; out of
+    `discovery_port`, by default the next one. With `plain` the WebSockets are served without TLS although there is a certificate.
     """
 
     public_host: str | None = None
@@ -40,6 +41,8 @@ class RelaySettings:
     tls_cert: str | Path | None = None
     tls_key: str | Path | None = None
     plain: bool = False
+    discovery: bool | None = None
+    discovery_port: int | None = None
 
     signaling: Settings = field(default_factory=Settings)
     relay: TurnSettings = field(default_factory=TurnSettings)
