@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from atmosphere.errors import DecodeError
+from atmosphere.stun.longterm import sign_answer
 from atmosphere.stun.message import Class, Message, Method, decode, encode, error_response
 from atmosphere.stun.server import BindingServer
 from atmosphere.turn.server.allocate import Allocator
@@ -167,7 +168,7 @@ class TurnCore:
     def _signed(self, request: Message, attributes: dict[str, Any], login: Login) -> bytes:
         response = Message(request.message_method, Class.RESPONSE, request.transaction_id, attributes)
         response.attributes["SOFTWARE"] = self.settings.software
-        response.add_message_integrity(login.key)
+        sign_answer(response, request, login.key)
         return encode(response)
 
     def _refuse(
@@ -176,7 +177,7 @@ class TurnCore:
         # Strangers get no more bytes than needed: neither SOFTWARE nor FINGERPRINT (see `guard`).
         response = error_response(request, error.code, REASONS[error.code], error.attributes)
         if login is not None:
-            response.add_message_integrity(login.key)
+            sign_answer(response, request, login.key)
         answer = encode(response)
         unproven = isinstance(error, Unproven)
         if unproven and flow.transport == "udp" and not self.guard.permits(flow.client[0], size, len(answer), now):

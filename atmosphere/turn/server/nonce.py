@@ -14,22 +14,22 @@ import hmac
 import struct
 from typing import Literal
 
+from atmosphere.stun.longterm import Feature, nonce_cookie
 from atmosphere.turn.server.flow import Address
 
 Verdict = Literal["fresh", "stale", "foreign"]
 
-COOKIE = b"obMatJos2"
 _BODY = struct.Struct("!I8s")
 _TEXT = 16
 
 
 class Nonces:
-    """Makes and judges nonces. `features` are RFC 8489's 24 security feature bits, 0 for none."""
+    """Makes and judges nonces."""
 
-    def __init__(self, key: bytes, lifetime: float, features: int = 0) -> None:
+    def __init__(self, key: bytes, lifetime: float, features: Feature = Feature.PASSWORD_ALGORITHMS) -> None:
         self._key = key
         self._lifetime = lifetime
-        self._prefix = COOKIE + base64.b64encode(features.to_bytes(3))
+        self._prefix = nonce_cookie(features)
 
     def make(self, client: Address, now: float) -> bytes:
         """A nonce for `client`; `now` in monotonic seconds."""
