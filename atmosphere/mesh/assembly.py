@@ -22,7 +22,8 @@ from atmosphere.mesh.hosting import Hosting
 from atmosphere.mesh.joining import Joining
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.mesh.meeting import Meeting
-from atmosphere.mesh.offering import Offering
+from atmosphere.mesh.member_turn import MemberTurn
+from atmosphere.mesh.offering import Offering, refusal
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.peers import Peers
@@ -54,7 +55,10 @@ class Assembly:
         self.feed = feed
         self.handlers = handlers
         self.roster = Roster(home)
-        self.listeners = Listeners(settings, lambda node_id: self.roster.member(node_id) is not None)
+        self._users = RelayUsers(home.identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key)
+        self._no_relay = refusal(settings)
+        self._turn = None if self._no_relay else MemberTurn(settings, self._users)
+        self.listeners = Listeners(settings, lambda node_id: self.roster.member(node_id) is not None, self._turn)
         self.started_at = 0.0
         self._boot = os.urandom(8)
         self._removed = False
@@ -95,9 +99,8 @@ class Assembly:
             self.home, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
         )
         self.joining = Joining(identity, self.dialer, self.signaler, self.meeting, adopt=self._adopt)
-        users = RelayUsers(identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key)
-        self.offering = Offering(self.settings, users, endpoint)
-        self.relaying = Relaying(self.roster, users, endpoint, self.servers)
+        self.offering = Offering(self._turn, self._no_relay, endpoint)
+        self.relaying = Relaying(self.roster, self._users, endpoint, self.servers)
         self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip, self.offering.uris)
         self._wire_up()
 
