@@ -17,7 +17,8 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,8 @@ BUFFER_SIZE = 2 * 1024 * 1024
 DRAIN = 64
 """Datagrams read per wake: enough to amortise the wake, few enough that timers and other sockets get their turn."""
 MAX_DATAGRAM = 65536
-BURST_DRAIN = 8
-"""Bursts of up to 64 KB read per wake."""
+BURST_DRAIN = 8 * 65536
+"""Bytes of bursts read per wake, after which the others get their turn."""
 MAX_SEGMENTS = 64
 MAX_BURST = 65507
 """What one UDP_SEGMENT send may hold: the datagrams, and their bytes."""
@@ -71,6 +72,8 @@ class UdpSocket:
         self._on_burst: BurstReceiver | None = None
         self._can_burst = hasattr(sock, "sendmsg") and sys.platform == "linux"
         self._on_writable: Callable[[], None] | None = None
+        # Not on Windows, where asyncio and we have recvfrom alone.
+        self._receive = partial(sock.recvmsg, MAX_DATAGRAM, _ANCILLARY) if hasattr(sock, "recvmsg") else self._alone
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -249,10 +252,16 @@ class UdpSocket:
             if self._closed:
                 return
 
+    def _alone(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        """What recvmsg gives, of a system that has no such call: a burst is one datagram."""
+        data, source = self._sock.recvfrom(MAX_DATAGRAM)
+        return data, [], 0, source
+
     def _read_bursts(self) -> None:
-        for _ in range(BURST_DRAIN):
+        left = BURST_DRAIN
+        for _ in range(DRAIN):
             try:
-                data, ancillary, _, source = self._sock.recvmsg(MAX_DATAGRAM, _ANCILLARY)
+                data, ancillary, _, source = self._receive()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -268,7 +277,8 @@ class UdpSocket:
             except Exception:
                 self.failures += 1
                 logger.exception("%r: a receiver failed", self)
-            if self._closed:
+            left -= size
+            if self._closed or left <= 0:
                 return
 
 

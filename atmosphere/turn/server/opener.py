@@ -25,7 +25,11 @@ class Opener:
         self._settings = settings
         self._host = host
         self._from_peer = from_peer
-        self._ports = {local: Ports(settings.min_port, settings.max_port) for local in settings.addresses}
+        self._ports: dict[str, Ports] = {}
+
+    def move(self, settings: TurnSettings) -> None:
+        """Open on the addresses of these settings from now on; what is open stays."""
+        self._settings = settings
 
     def open(self, family: int, arrived_at: str, *, even: bool = False, pair: bool = False) -> list[Relayed]:
         """One relayed address, or with `pair` that and the one with the next port up.
@@ -36,7 +40,8 @@ class Opener:
         if found is None:
             raise TurnError(440)
         local, public = found
-        offers = self._ports[local].offers(even=even or pair, pair=pair)
+        ports = self._ports.setdefault(local, Ports(self._settings.min_port, self._settings.max_port))
+        offers = ports.offers(even=even or pair, pair=pair)
         for _, port in zip(range(MAX_TRIES), offers, strict=False):
             opened = self._open(local, public, port)
             if opened is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from atmosphere.turn.server.core import TurnCore
@@ -63,6 +63,11 @@ class TurnService:
             self._timer.cancel()
             self._timer = None
         self._loop = None
+
+    def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
+        """This machine's addresses changed. Relayed ones are opened on `addresses` from now on (local → public; none:
+        nobody gets one), those that are open stay. Clients may reach `programs`: known address → own address."""
+        self._core.move(addresses, programs)
 
     # clients over UDP
 
