@@ -29,6 +29,8 @@ COUNTERS: Final = {
     "messages_delayed_total": "messages read later because their connection was over its rate",
     "forbidden_total": "requests of strangers refused by a server for members",
     "limits_refused_total": "subscriptions and watches refused because of a limit",
+    "copies_taken_total": "messages kept for another instance of the cluster",
+    "instances_lost_total": "instances of the cluster that fell silent",
     "replaced_total": "connections replaced by a newer one of the same id",
     "slow_cut_total": "connections cut because they did not read",
     "silent_cut_total": "connections cut because they did not answer pings",

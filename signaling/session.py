@@ -87,7 +87,7 @@ async def _introduce(websocket: ClientConnection, signer: Signer) -> Welcome:
     if challenge.protocol != PROTOCOL:
         raise SignalingError(f"the server speaks protocol {challenge.protocol}, this program {PROTOCOL}")
     assert websocket.request is not None  # noqa: S101 (it is what opened the connection)
-    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce)
+    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce, got=True)
     await websocket.send(encode(hello), text=True)
     welcome = await _expect(websocket, Welcome)
     if welcome.id != id_of(signer.public_key):
