@@ -68,13 +68,14 @@ class Cluster:
         metrics: Metrics,
         is_member: Callable[[str], bool] | None = None,
         *,
-        now: float,
         deliver: Callable[[Iterable[Delivery]], None],
         used: Callable[[Used, float], None],
         take_used: Callable[[], list[Used]],
     ) -> None:
         self.settings = settings
         self.instance = secrets.token_hex(8)
+        self._echo = self.instance.encode()
+        """Where a frame has its sender's name: our own frames, which come back, are not decoded."""
         self._metrics = metrics
         self._deliver = deliver
         self._take_used = take_used
@@ -85,7 +86,7 @@ class Cluster:
             own=self.instance,
             speak=self._speak,
             dead_after=settings.dead_after,
-            unix_offset=time.time() - now,
+            unix_offset=time.time() - time.monotonic(),  # the loop's clock is the monotonic one
             used=used,
         )
         subjects = (self._subject(None), self._subject(self.instance))
@@ -93,7 +94,7 @@ class Cluster:
         self._outgoing: dict[str | None, list[AnyEvent]] = {}
         self._seq = 0
         self._heard_self = float("-inf")
-        self._used_at = now
+        self._used_at = 0.0
         self.joined = False
         self._task: asyncio.Task[None] | None = None
 
@@ -102,26 +103,24 @@ class Cluster:
         self._link.start()
         self._task = asyncio.get_running_loop().create_task(self._tick_for_ever(), name="signaling: cluster")
 
-    async def hand_over(self, within: float) -> None:
-        """Return when another instance has a copy of every message here, or after `within` seconds."""
-        if not self.joined or not self.hub.directory.live:
-            return
-        self.hub.leave()
-        try:
-            async with asyncio.timeout(within):
-                while self.hub.copies.single:  # noqa: ASYNC110 (the tick moves it along)
-                    await asyncio.sleep(TICK / 2)
-        except TimeoutError:
-            logger.warning("%d messages could not be handed over", self.hub.copies.single)
-
-    async def stop(self) -> None:
-        """Say goodbye and go."""
+    async def stop(self, within: float) -> None:
+        """See to it that other instances have a copy of every message here, for `within` seconds at most, and go."""
         if self._task is not None:
+            await self._hand_over(within)
             self._task.cancel()
             await asyncio.wait([self._task])
             self.hub.say_bye()
             self._flush()
         await self._link.stop()
+
+    async def _hand_over(self, within: float) -> None:
+        self.hub.leave()
+        try:
+            async with asyncio.timeout(within):
+                while self.joined and self.hub.directory.live and self.hub.copies.single:  # noqa: ASYNC110 (by `_tick`)
+                    await asyncio.sleep(TICK / 2)
+        except TimeoutError:
+            logger.warning("%d messages could not be handed over", self.hub.copies.single)
 
     def gauges(self) -> dict[str, float]:
         """What it knows of itself, by names in metrics.py."""
@@ -161,15 +160,15 @@ class Cluster:
 
     def _hear(self, data: bytes) -> None:
         now = asyncio.get_running_loop().time()
+        if data[3:19] == self._echo:
+            self._heard_self = now
+            return
         self._metrics.count("cluster_frames_received_total")
         try:
             frame = decode_frame(data)
         except DecodeError as error:
             self._metrics.count("cluster_frames_malformed_total")
             logger.warning("an unreadable frame in the cluster: %s", str(error)[:200])
-            return
-        if frame.instance == self.instance:
-            self._heard_self = now
             return
         self._deliver(self.hub.hear(frame, now))
 

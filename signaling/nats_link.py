@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,13 +35,13 @@ class ClusterError(SignalingError):
     """The cluster cannot be used as it was asked for; the message is one line and holds no password."""
 
 
-def require_nats() -> Any:
-    """The library; raises ClusterError where it is not installed."""
+def require_nats() -> type[Client]:
+    """The library's client; raises ClusterError where it is not installed."""
     try:
-        import nats
+        from nats.aio.client import Client
     except ImportError:
         raise ClusterError("a cluster needs nats-py: pip install 'atmosphere-mesh[cluster]'") from None
-    return nats
+    return Client
 
 
 def servers_of(text: str) -> tuple[str, ...]:
@@ -77,16 +78,17 @@ class NatsLink:
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._waiting = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._told = False
         self.dropped = 0
 
     def start(self) -> None:
         """Begin to connect; raises ClusterError without nats-py or the credentials."""
-        nats = require_nats()
+        self._client = require_nats()()
         if self._credentials is not None:
             _check_credentials(self._credentials)
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._connect(nats), name="signaling: nats"),
+            loop.create_task(self._connect(self._client), name="signaling: nats"),
             loop.create_task(self._write(), name="signaling: nats writer"),
         ]
 
@@ -126,26 +128,23 @@ class NatsLink:
                     await self._client.publish(subject, data)
                 else:
                     self.dropped += 1
-            except Exception as error:  # the library has many; the receivers notice that something is missing
+            except Exception as error:  # noqa: BLE001 (the library has many; the receivers notice the gap)
                 self.dropped += 1
                 logger.debug("NATS took no message: %s", type(error).__name__)
             finally:
                 self._outgoing.task_done()
 
-    async def _connect(self, nats: Any) -> None:
+    async def _connect(self, client: Client) -> None:
         """Connect for the first time; from then on the library reconnects by itself."""
-        told = False
-        while True:
+        while not client.is_connected:
             try:
-                self._client = await nats.connect(**self._options())
-                break
-            except Exception as error:
-                if not told:
-                    logger.warning("NATS cannot be reached (%s); serving alone until it can", type(error).__name__)
-                told = True
-            await asyncio.sleep(RETRY)
+                await client.connect(**self._options())
+            except Exception as error:  # noqa: BLE001 (the library has many, and all mean the same)
+                await self._on_error(error)
+                await asyncio.sleep(RETRY)
         for subject in self._subjects:
-            await self._client.subscribe(subject, cb=self._take)
+            await client.subscribe(subject, cb=self._take)
+        self._told = False
         logger.info("connected to NATS")
 
     def _options(self) -> dict[str, Any]:
@@ -157,7 +156,6 @@ class NatsLink:
             "max_reconnect_attempts": -1,
             "ping_interval": PING_INTERVAL,
             "error_cb": self._on_error,
-            "disconnected_cb": self._on_disconnected,
             "reconnected_cb": self._on_reconnected,
         }
         if self._credentials is not None:
@@ -171,12 +169,13 @@ class NatsLink:
             logger.exception("a message of the cluster failed")
 
     async def _on_error(self, error: Exception) -> None:
-        logger.debug("NATS: %s", type(error).__name__)
-
-    async def _on_disconnected(self) -> None:
-        logger.warning("NATS is gone; serving alone")
+        """Say once what is wrong, by its kind: the text may hold a password."""
+        if not self._told:
+            logger.warning("NATS cannot be used (%s); serving alone until it can", type(error).__name__)
+        self._told = True
 
     async def _on_reconnected(self) -> None:
+        self._told = False
         logger.info("connected to NATS again")
 
 
@@ -185,7 +184,5 @@ def _check_credentials(path: Path) -> None:
         path.read_bytes()
     except OSError as error:
         raise ClusterError(f"the cluster's credentials cannot be read from {path}: {error.strerror}") from None
-    try:
-        import nkeys  # noqa: F401 (nats-py signs with it)
-    except ImportError:
-        raise ClusterError("--cluster-creds needs nkeys: pip install nkeys") from None
+    if importlib.util.find_spec("nkeys") is None:  # nats-py signs with it
+        raise ClusterError("credentials of a cluster need nkeys: pip install nkeys")

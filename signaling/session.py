@@ -32,8 +32,6 @@ _quiet = logging.getLogger("signaling.websocket")
 OPEN_TIMEOUT = 8.0
 """Seconds for everything from the name's resolution to the welcome."""
 
-PING_INTERVAL = 15.0
-PING_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 MAX_UNSENT = 2 * 1024 * 1024
 
@@ -72,8 +70,7 @@ async def _connect(url: str, ssl_context: ssl.SSLContext | None) -> ClientConnec
         compression=None,
         user_agent_header="atmosphere-signaling",
         open_timeout=None,
-        ping_interval=PING_INTERVAL,
-        ping_timeout=PING_TIMEOUT,
+        ping_interval=None,  # liveness.py pings
         close_timeout=CLOSE_TIMEOUT,
         max_size=2 * MAX_MESSAGE,
         write_limit=2 * MAX_UNSENT,  # so that no write ever waits; `MAX_UNSENT` ends the connection before

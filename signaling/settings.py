@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from signaling.messages import MAX_MESSAGE, MAX_WATCHED
 
@@ -72,3 +72,8 @@ class Settings:
 
     tracked_addresses: int = 10_000
     drain_within: float = 2.0
+
+    def limits(self) -> dict[str, float]:
+        """Every number here by the name of its gauge."""
+        numbers = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {f"limit_{name}": value for name, value in numbers if isinstance(value, int | float)}
