@@ -89,7 +89,7 @@ class ClusterHub(ClusterNodes):
         key = Key(keep.to, keep.sender, keep.id)
         if key in self._recent:
             self._metrics.count("messages_duplicate_total")
-            self._speak(instance, Gone(*key))
+            self._speak(None, Gone(*key))  # somebody has missed it
             return []
         copy = self.copies.find(key)
         if copy is not None:
