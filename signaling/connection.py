@@ -144,9 +144,14 @@ class NodeConnection(ServerConnection):
             self.protocol.send_ping(b"")
             self.send_data()
 
-    def end(self, code: int, reason: str) -> None:
-        """Start to close, and cut the connection if the other side does not answer that soon."""
+    async def sees(self, future: asyncio.Future[Any], seconds: float) -> bool:
+        """Whether `future` is done before the connection ends and so many seconds are over."""
+        await asyncio.wait((future, self.connection_lost_waiter), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return future.done()
+
+    def end(self, code: int, reason: str, within: float | None = None) -> None:
+        """Start to close, and cut the connection if the other side does not answer that within so many seconds."""
         if self.is_open:
             self.protocol.send_close(code, reason)
             self.send_data()
-            self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+            self.loop.call_later(CLOSE_TIMEOUT if within is None else within, self.transport.abort)
