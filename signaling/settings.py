@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from signaling.messages import MAX_MESSAGE, MAX_WATCHED
 
@@ -72,6 +74,26 @@ class Settings:
 
     tracked_addresses: int = 10_000
     drain_within: float = 2.0
+
+    def override(self, texts: Iterable[str]) -> Self:
+        """The same with numbers changed, each by a text `NAME=VALUE`; raises ValueError, whose message is one line."""
+        changes: dict[str, Any] = {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            name = name.strip().replace("-", "_")
+            default = getattr(self, name) if f"limit_{name}" in self.limits() else None
+            if default is None:
+                raise ValueError(f"there is no limit {name!r}; there are {', '.join(self._names())}")
+            try:
+                changes[name] = int(value) if isinstance(default, int) else float(value)
+            except ValueError:
+                changes[name] = -1
+            if not 0 < changes[name] < 2**53:
+                raise ValueError(f"{text!r}: a limit is a{' whole' if isinstance(default, int) else ''} number above 0")
+        return replace(self, **changes)
+
+    def _names(self) -> list[str]:
+        return [name.removeprefix("limit_") for name in self.limits()]
 
     def limits(self) -> dict[str, float]:
         """Every number here by the name of its gauge."""

@@ -1,4 +1,4 @@
-"""A cluster in memory: hubs, their nodes and the clock, without a loop or a socket. Instances can be killed or cut off."""
+"""A cluster in memory: hubs, their nodes and a clock, no loop and no socket. Instances can be killed or cut off."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling.cluster_wire import AnyEvent, Gone, Have, Here, Keep, Left, Used
@@ -421,7 +421,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150)
 @given(STEPS)
 def test_nothing_acknowledged_is_lost_whatever_happens(steps: list[tuple[object, ...]]) -> None:
     """At most one instance dies; events get lost at random places; nodes come, go and move; everything arrives once."""
