@@ -40,10 +40,10 @@ from signaling.messages import MAX_PAYLOAD, MAX_TTL
 PROTOCOL: Final = 1
 MAX_FRAME: Final = 512 * 1024
 MAX_EVENTS: Final = 4096
-ROSTER_PART: Final = 2000
+ROSTER_PART: Final = 1000
 """Nodes, and topics, in one Roster."""
 
-MAX_HOLDERS: Final = 64
+MAX_HOLDERS: Final = 8
 MAX_ADDRESSES: Final = 256
 HANDSHAKES: Final = "handshakes"
 MESSAGES: Final = "messages"
@@ -190,13 +190,13 @@ def decode_frame(data: bytes) -> Frame:
 
 
 def weight(event: AnyEvent) -> int:
-    """About how many bytes an event has in a frame, never much fewer."""
+    """How many bytes an event has in a frame at most."""
     match event:
         case Keep() | Published():
-            return 512 + len(event.payload)
+            return 768 + len(event.payload)
         case Roster():
-            return 64 + 72 * (len(event.nodes) + len(event.topics))
+            return 64 + 72 * len(event.nodes) + 272 * len(event.topics)
         case Used():
-            return 64 + 80 * len(event.amounts)
+            return 192 + 272 * len(event.amounts)
         case _:
-            return 256
+            return 384
