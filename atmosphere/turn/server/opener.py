@@ -11,15 +11,16 @@ from atmosphere.turn.server.errors import TurnError
 from atmosphere.turn.server.host import Host
 from atmosphere.turn.server.ports import Ports
 from atmosphere.turn.server.settings import TurnSettings
+from atmosphere.udp.window import Window
 
 MAX_TRIES = 64
 """Ports that the system may refuse, as other programs have them, before the range counts as full."""
 
-FromPeer = Callable[[Relayed, bytes, int, tuple[str, int], float], None]
+FromPeer = Callable[[Relayed, Window, int, int, tuple[str, int], float], None]
 
 
 class Opener:
-    """Opens and closes relayed addresses; `from_peer(relayed, data, segment, source, now)` gets what arrives there."""
+    """Opens and closes relayed addresses; `from_peer(relayed, …)` gets what arrives there."""
 
     def __init__(self, settings: TurnSettings, host: Host, from_peer: FromPeer) -> None:
         self._settings = settings
