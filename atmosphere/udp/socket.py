@@ -38,8 +38,10 @@ MAX_BURST = 65507
 """What one UDP_SEGMENT send may hold: the datagrams, and their bytes."""
 
 SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
-_NO_SEGMENTS = frozenset({errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE})
-"""How a kernel, a network card or a path whose MTU is smaller than a segment says that it cannot send a burst."""
+_NO_SEGMENTS = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""How a kernel or a network card says that it sends no bursts."""
+_NOT_THESE_SEGMENTS = frozenset({errno.EINVAL, errno.EMSGSIZE})
+"""How it says that a segment is larger than the path's MTU, and would be fragmented."""
 _ANCILLARY = 64
 _U16, _INT = struct.Struct("=H"), struct.Struct("=i")
 
@@ -225,12 +227,12 @@ class UdpSocket:
             self.dropped += 1
             return False
         except OSError as error:
-            if error.errno not in _NO_SEGMENTS:
-                self._note(error)
-                return True
-            logger.debug("%r: no UDP_SEGMENT: %s", self, error)
-            self._can_burst = error.errno == errno.EMSGSIZE
-            return None
+            if error.errno in _NO_SEGMENTS | _NOT_THESE_SEGMENTS:
+                logger.debug("%r: no UDP_SEGMENT: %s", self, error)
+                self._can_burst = error.errno in _NOT_THESE_SEGMENTS
+                return None
+            self._note(error)
+            return True
         except (OverflowError, ValueError, TypeError, struct.error) as error:
             self._note(error)
             return True
@@ -297,7 +299,10 @@ class UdpSocket:
         self._eager -= 1
         for number in range(BURST_DRAIN if self._eager <= 0 else 1):
             try:
-                size, ancillary, _, source = self._sock.recvmsg_into((window.buffer,), _ANCILLARY)
+                if sys.platform == "linux":
+                    size, ancillary, _, source = self._sock.recvmsg_into((window.buffer,), _ANCILLARY)
+                else:
+                    (size, source), ancillary = self._sock.recvfrom_into(window.buffer), []
             except (BlockingIOError, InterruptedError):
                 if number:
                     self._eager = LOOK_AGAIN if number == 1 else 0

@@ -68,9 +68,13 @@ class TurnCore:
         )
         nonces = Nonces(key or secrets.token_bytes(32), settings.nonce_lifetime)
         self._auth = Authenticator(settings, users, nonces, self.guard.proved, unix)
-        opener = Opener(settings, host, self.data.from_peer)
-        self.allocator = Allocator(settings, opener, self.quotas, self.table, host.dont_fragment)
+        self._opener = Opener(settings, host, self.data.from_peer)
+        self.allocator = Allocator(settings, self._opener, self.quotas, self.table, host.dont_fragment)
         self._requests = Requests(self.policy, self.allocator, self.table, self.end)
+
+    def start(self) -> None:
+        """Open what all allocations share; raises OSError."""
+        self._opener.start()
 
     # what arrives
 
@@ -218,6 +222,7 @@ class TurnCore:
         for allocation in self.table:
             self.end(allocation)
         self.allocator.reservations.drop()
+        self._opener.stop()
 
     def deadline(self) -> float | None:
         """When `tick` is next wanted, or None."""

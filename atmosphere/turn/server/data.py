@@ -45,6 +45,12 @@ class DataPath:
             counts["turn_dropped_rate_total"] += count
             return
         target = self._by_address.get(peer)
+        if relayed.shared is not None:
+            if peer == relayed.address:
+                target = relayed.shared.partner(relayed, now)
+            elif not relayed.shared.claim(relayed, peer, now):
+                counts["turn_dropped_claimed_total"] += count
+                return
         if target is not None and target.allocation is not None:
             counts["turn_bytes_inside_total"] += size
             self._to_client(target.allocation, parts, segment, size, relayed.address, now)

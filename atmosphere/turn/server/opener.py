@@ -11,6 +11,7 @@ from atmosphere.turn.server.errors import TurnError
 from atmosphere.turn.server.host import Host
 from atmosphere.turn.server.ports import Ports
 from atmosphere.turn.server.settings import TurnSettings
+from atmosphere.turn.server.shared import SharedPort
 from atmosphere.udp.window import Window
 
 MAX_TRIES = 64
@@ -27,6 +28,7 @@ class Opener:
         self._host = host
         self._from_peer = from_peer
         self._ports = {local: Ports(settings.min_port, settings.max_port) for local in settings.addresses}
+        self._shared: dict[str, SharedPort] = {}
 
     def open(self, family: int, arrived_at: str, *, even: bool = False, pair: bool = False) -> list[Relayed]:
         """One relayed address, or with `pair` that and the one with the next port up.
@@ -37,6 +39,8 @@ class Opener:
         if found is None:
             raise TurnError(440)
         local, public = found
+        if self._settings.single_relay_port:
+            return [self._join(local, public, even, pair)]
         offers = self._ports[local].offers(even=even or pair, pair=pair)
         for _, port in zip(range(MAX_TRIES), offers, strict=False):
             opened = self._open(local, public, port)
@@ -61,9 +65,42 @@ class Opener:
         self._ports[local].take(port)
         return relayed
 
+    def start(self) -> None:
+        """Open what all allocations share; raises OSError."""
+        port = self._settings.single_relay_port
+        for local, public in self._settings.addresses.items() if port else ():
+            shared = SharedPort((public, port))
+            shared.relay = self._host.open(local, port, partial(self._from_peers, shared))
+            self._shared[local] = shared
+
+    def stop(self) -> None:
+        """Close it."""
+        for shared in self._shared.values():
+            if shared.relay is not None:
+                shared.relay.close()
+        self._shared.clear()
+
+    def _join(self, local: str, public: str, even: bool, pair: bool) -> Relayed:
+        shared = self._shared.get(local)
+        if shared is None or pair or (even and shared.address[1] % 2):
+            raise TurnError(508)
+        relayed = Relayed(shared.address, local, shared)
+        relayed.relay = shared.relay
+        shared.join(relayed)
+        return relayed
+
+    def _from_peers(
+        self, shared: SharedPort, window: Window, size: int, segment: int, source: tuple[str, int], now: float
+    ) -> None:
+        relayed = shared.owner(source, now)
+        if relayed is not None:
+            self._from_peer(relayed, window, size, segment, source, now)
+
     def close(self, relayed: Relayed) -> None:
         """Free its port."""
-        if relayed.relay is not None:
+        if relayed.shared is not None:
+            relayed.shared.leave(relayed)
+        elif relayed.relay is not None:
             relayed.relay.close()
             relayed.relay = None
             self._ports[relayed.local].give_back(relayed.address[1])

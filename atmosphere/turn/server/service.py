@@ -56,6 +56,7 @@ class TurnService:
         self._loop = asyncio.get_running_loop()
         for local in self.settings.addresses:
             UdpSocket.bind(local).close()
+        self._core.start()
         self._core.policy.add_own(found.address for found in local_addresses())
 
     async def stop(self) -> None:
