@@ -18,6 +18,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from atmosphere.udp.window import Buffer, Window
 
@@ -28,11 +29,11 @@ BUFFER_SIZE = 2 * 1024 * 1024
 DRAIN = 64
 """Datagrams read per wake: enough to amortise the wake, few enough that timers and other sockets get their turn."""
 MAX_DATAGRAM = 65536
-BURST_DRAIN = 8
-"""Bursts of up to 64 KB read per wake."""
+BURST_DRAIN = 8 * 65536
+"""Bytes of bursts read per wake, after which the others get their turn."""
 LOOK_AGAIN = 8
-"""Of so many wakes one looks whether a second burst is there: at moderate rates there hardly ever is, and the vain look
-is a tenth of what a burst costs. Once it finds one, every wake looks, until one does not."""
+"""Of so many wakes one looks whether a second burst is there, once such a look was in vain: at moderate rates there
+hardly ever is, and looking is a tenth of what a burst costs. While it finds one, every wake looks."""
 MAX_SEGMENTS = 64
 MAX_BURST = 65507
 """What one UDP_SEGMENT send may hold: the datagrams, and their bytes."""
@@ -81,7 +82,8 @@ class UdpSocket:
         self._on_window: WindowReceiver | None = None
         self._can_burst = hasattr(sock, "sendmsg") and sys.platform == "linux"
         self._on_writable: Callable[[], None] | None = None
-        self._eager = LOOK_AGAIN
+        self._lazy = 0
+        self._receive = self._with_ancillary if sys.platform == "linux" else self._alone
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -295,22 +297,28 @@ class UdpSocket:
             if self._closed:
                 return
 
+    def _with_ancillary(self, window: Window) -> tuple[int, int, Any]:
+        size, ancillary, _, source = self._sock.recvmsg_into((window.buffer,), _ANCILLARY)
+        return size, _INT.unpack(ancillary[0][2])[0] if ancillary else size, source
+
+    def _alone(self, window: Window) -> tuple[int, int, Any]:
+        """The same of a system without UDP_GRO, which may have no recvmsg either: a burst is one datagram."""
+        size, source = self._sock.recvfrom_into(window.buffer)
+        return size, size, source
+
     def _read_bursts(self, window: Window, receiver: WindowReceiver) -> None:
-        self._eager -= 1
-        for number in range(BURST_DRAIN if self._eager <= 0 else 1):
+        left = BURST_DRAIN
+        self._lazy -= self._lazy > 0
+        for number in range(1 if self._lazy else DRAIN):
             try:
-                if sys.platform == "linux":
-                    size, ancillary, _, source = self._sock.recvmsg_into((window.buffer,), _ANCILLARY)
-                else:
-                    (size, source), ancillary = self._sock.recvfrom_into(window.buffer), []
+                size, segment, source = self._receive(window)
             except (BlockingIOError, InterruptedError):
-                if number:
-                    self._eager = LOOK_AGAIN if number == 1 else 0
+                if number == 1:
+                    self._lazy = LOOK_AGAIN
                 return
             except OSError as error:
                 self._note(error)
                 return
-            segment = _INT.unpack(ancillary[0][2])[0] if ancillary else size
             self.received += -(-size // segment) if segment else 1
             self.bytes_received += size
             try:
@@ -318,7 +326,8 @@ class UdpSocket:
             except Exception:
                 self.failures += 1
                 logger.exception("%r: a receiver failed", self)
-            if self._closed or self._window is not window:
+            left -= size
+            if self._closed or left <= 0 or self._window is not window:
                 return
 
 

@@ -7,7 +7,8 @@ It is wired here and decided elsewhere: `auth` (who), `guard` (may a stranger be
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from atmosphere.errors import DecodeError
@@ -20,7 +21,7 @@ from atmosphere.turn.server.auth import Authenticator, Ignored, Login, Unproven
 from atmosphere.turn.server.bursts import MALFORMED, NOT_CHANNEL_DATA, Run, message_runs, runs
 from atmosphere.turn.server.data import DataPath
 from atmosphere.turn.server.errors import REASONS, TurnError
-from atmosphere.turn.server.flow import Flow
+from atmosphere.turn.server.flow import Address, Flow
 from atmosphere.turn.server.guard import ReflectionGuard
 from atmosphere.turn.server.host import Host
 from atmosphere.turn.server.metrics import Metrics
@@ -75,6 +76,12 @@ class TurnCore:
     def start(self) -> None:
         """Open what all allocations share; raises OSError."""
         self._opener.start()
+
+    def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
+        """This machine's addresses changed: see `PeerPolicy.move`."""
+        self.settings = replace(self.settings, addresses=dict(addresses))
+        self._opener.move(self.settings)
+        self.policy.move(addresses, programs)
 
     # what arrives
 

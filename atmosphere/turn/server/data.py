@@ -9,7 +9,7 @@ from atmosphere.turn.server.allocation import Allocation, Relayed, family_of
 from atmosphere.turn.server.bursts import frames, pieces
 from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.metrics import Metrics
-from atmosphere.turn.server.policy import PeerPolicy, Reach
+from atmosphere.turn.server.policy import PeerPolicy
 from atmosphere.turn.server.table import Table
 from atmosphere.turn.server.wire import data_indication
 from atmosphere.udp.window import Parts, Window
@@ -20,7 +20,7 @@ class DataPath:
 
     def __init__(self, table: Table, policy: PeerPolicy, metrics: Metrics) -> None:
         self._by_address = table.by_address
-        self._reach = policy.reach
+        self._way, self._known_as = policy.way, policy.known_as
         self._counts = metrics.values
 
     def from_channel(self, allocation: Allocation, number: int, parts: Parts, segment: int, now: float) -> None:
@@ -54,8 +54,8 @@ class DataPath:
         if target is not None and target.allocation is not None:
             counts["turn_bytes_inside_total"] += size
             self._to_client(target.allocation, parts, segment, size, relayed.address, now)
-        elif self._reach(peer[0]) is Reach.OUTSIDE and relayed.relay is not None:
-            relayed.relay.send(parts, segment, peer, whole)
+        elif relayed.relay is not None and (way := self._way(peer)) is not None:
+            relayed.relay.send(parts, segment, way, whole)
         else:
             counts["turn_dropped_nobody_total"] += count
             return
@@ -68,7 +68,7 @@ class DataPath:
         if relayed.allocation is None:
             self._counts["turn_dropped_nobody_total"] += len(parts)
         else:
-            self._to_client(relayed.allocation, parts, segment, size, source, now)
+            self._to_client(relayed.allocation, parts, segment, size, self._known_as(source), now)
 
     def _to_client(
         self, allocation: Allocation, parts: Parts, segment: int, size: int, source: Address, now: float

@@ -27,8 +27,12 @@ class Opener:
         self._settings = settings
         self._host = host
         self._from_peer = from_peer
-        self._ports = {local: Ports(settings.min_port, settings.max_port) for local in settings.addresses}
+        self._ports: dict[str, Ports] = {}
         self._shared: dict[str, SharedPort] = {}
+
+    def move(self, settings: TurnSettings) -> None:
+        """Open on the addresses of these settings from now on; what is open stays."""
+        self._settings = settings
 
     def open(self, family: int, arrived_at: str, *, even: bool = False, pair: bool = False) -> list[Relayed]:
         """One relayed address, or with `pair` that and the one with the next port up.
@@ -41,7 +45,8 @@ class Opener:
         local, public = found
         if self._settings.single_relay_port:
             return [self._join(local, public, even, pair)]
-        offers = self._ports[local].offers(even=even or pair, pair=pair)
+        ports = self._ports.setdefault(local, Ports(self._settings.min_port, self._settings.max_port))
+        offers = ports.offers(even=even or pair, pair=pair)
         for _, port in zip(range(MAX_TRIES), offers, strict=False):
             opened = self._open(local, public, port)
             if opened is None:
@@ -67,11 +72,15 @@ class Opener:
 
     def start(self) -> None:
         """Open what all allocations share; raises OSError."""
+        for local, public in self._settings.addresses.items() if self._settings.single_relay_port else ():
+            self._share(local, public)
+
+    def _share(self, local: str, public: str) -> SharedPort:
         port = self._settings.single_relay_port
-        for local, public in self._settings.addresses.items() if port else ():
-            shared = SharedPort((public, port))
-            shared.relay = self._host.open(local, port, partial(self._from_peers, shared))
-            self._shared[local] = shared
+        shared = SharedPort((public, port))
+        shared.relay = self._host.open(local, port, partial(self._from_peers, shared))
+        self._shared[local] = shared
+        return shared
 
     def stop(self) -> None:
         """Close it."""
@@ -82,7 +91,12 @@ class Opener:
 
     def _join(self, local: str, public: str, even: bool, pair: bool) -> Relayed:
         shared = self._shared.get(local)
-        if shared is None or pair or (even and shared.address[1] % 2):
+        if shared is None:
+            try:
+                shared = self._share(local, public)
+            except OSError as error:
+                raise TurnError(508) from error
+        if pair or (even and shared.address[1] % 2):
             raise TurnError(508)
         relayed = Relayed(shared.address, local, shared)
         relayed.relay = shared.relay

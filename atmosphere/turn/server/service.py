@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from atmosphere.turn.server.core import TurnCore
@@ -21,6 +21,8 @@ from atmosphere.udp.socket import UdpSocket
 from atmosphere.udp.window import Buffer, Window
 
 logger = logging.getLogger(__name__)
+
+First = Callable[[bytes, int, Address], bool]
 
 
 class Door:
@@ -67,16 +69,30 @@ class TurnService:
             self._timer = None
         self._loop = None
 
+    def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
+        """This machine's addresses changed. Relayed ones are opened on `addresses` from now on (local → public; none:
+        nobody gets one), those that are open stay. Clients may reach `programs`: known address → own address."""
+        self._core.move(addresses, programs)
+
     # clients over UDP
 
-    def listen(self, sock: UdpSocket) -> None:
-        """Serve whoever sends to this socket: TURN, and STUN Binding."""
-        sock.read_into(self._window, partial(self._arrived, sock))
+    def listen(self, sock: UdpSocket, first: First | None = None) -> None:
+        """Serve whoever sends to this socket: TURN, and STUN Binding.
+
+        `first(data, segment, source)` is asked about every burst of STUN messages before; True: it was for somebody
+        else. ChannelData does not go that way, which is why this is cheaper than to feed `datagrams`.
+        """
+        sock.read_into(self._window, partial(self._arrived if first is None else partial(self._asked, first), sock))
         self._core.policy.add_own([sock.address])
 
     def datagrams(self, sock: UdpSocket, data: bytes, segment: int, source: Address) -> None:
         """One burst that came to a socket: STUN messages and ChannelData; what is neither is dropped and counted."""
         self._arrived(sock, Window(data), len(data), segment, source)
+
+    def _asked(self, first: First, sock: UdpSocket, window: Window, size: int, segment: int, source: Address) -> None:
+        if size and window.buffer[0] < 4 and first(bytes(window.view[:size]), segment, source):
+            return
+        self._arrived(sock, window, size, segment, source)
 
     def _arrived(self, sock: UdpSocket, window: Window, size: int, segment: int, source: Address) -> None:
         if self._loop is None:
