@@ -13,7 +13,7 @@ from atmosphere.network.relay_numbers import Numbers
 from atmosphere.network.relay_places import Places
 from atmosphere.network.relay_sessions import RelaySessions
 from atmosphere.network.relay_settings import RelaySettings, public_place
-from atmosphere.network.relay_turn import HangUp, RelayTurn, serve_stun_only
+from atmosphere.network.relay_turn import HangUp, RelayStun, RelayTurn
 from atmosphere.network.stun_service import own_addresses
 from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort
@@ -32,7 +32,7 @@ class RelayServer:
     """Everything a mesh needs of a public machine; `await start()`, `await stop()`, or `async with`.
 
     `host` is an address or several; without one, all of this machine's. `port` 0 takes a free one; `.port` tells which,
-    for TCP and UDP. The further settings are those of `RelaySettings`, by name.
+    for TCP and UDP. Everything else, and every limit, is in `settings`.
     """
 
     def __init__(
@@ -64,14 +64,18 @@ class RelayServer:
         return self._running
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the port is taken, AtmosphereError for a certificate that cannot be used."""
+        """Listen.
+
+        Raises OSError where the port is taken, AtmosphereError for a certificate that cannot be used, ValueError for
+        a `discovery` that was wanted without two addresses for it.
+        """
         for remaining in reversed(range(1 if self.port else TRIES)):
             running = _Running(self.settings, self._secret)
             try:
                 await running.start(self.hosts, self.port)
-            except OSError as error:
+            except BaseException as error:
                 await running.stop(0.0)
-                if not remaining or error.errno != errno.EADDRINUSE:
+                if not remaining or not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
                     raise
             else:
                 self._running = running
@@ -103,6 +107,7 @@ class _Running:
         self.places = Places(settings, (), 0)
         self.signaling = SignalingServer()
         self._sockets: list[UdpSocket] = []
+        self._stun: RelayStun | None = None
         self._turn: RelayTurn | None = None
 
     async def start(self, hosts: tuple[str, ...] | None, port: int) -> None:
@@ -110,11 +115,12 @@ class _Running:
         await self.tcp.start(hosts, port)
         self._bind(hosts)
         self.places = Places(self._settings, [sock.address for sock in self._sockets], self.tcp.port)
+        self._stun = RelayStun(self.places, self._sockets)
         if self._settings.turn:
             self._turn = RelayTurn(self.places, self._secret)
-            await self._turn.start(self._sockets)
+            await self._turn.start(self._sockets, self._stun)
         else:
-            serve_stun_only(self._sockets)
+            self._stun.serve(self._sockets)
         self.signaling = self._make_signaling(self._turn)
         self.signaling.open()
         logger.info("relay on port %d", self.tcp.port)
@@ -152,6 +158,8 @@ class _Running:
         if self._turn is not None:
             await self._turn.stop()
         await self.signaling.stop()
+        if self._stun is not None:
+            self._stun.close()
         for sock in self._sockets:
             sock.close()
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
+from typing import cast
 
 from atmosphere.network.relay_places import Places
 from atmosphere.network.relay_settings import is_literal
-from atmosphere.network.stun_service import answer_binding
+from atmosphere.network.stun_discovery import open_discovery
 from atmosphere.stun.server import BindingServer
 from atmosphere.tcp.undecided import Accepted
 from atmosphere.turn.server.clients import StreamClients
+from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.service import TurnService
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.streams import TurnStream
@@ -38,12 +41,17 @@ class RelayTurn:
         self.service = TurnService(turn_settings(places), users)
         self.clients = StreamClients(self.service, places.settings.streams)
 
-    async def start(self, sockets: Sequence[UdpSocket]) -> None:
+    async def start(self, sockets: Sequence[UdpSocket], stun: RelayStun) -> None:
         """Begin. Raises OSError where nothing can be relayed on an address."""
         await self.service.start()
         for sock in sockets:
             self.service.listen(sock)
+            sock.on_burst = partial(self._burst, sock, stun)
         self.clients.start()
+
+    def _burst(self, sock: UdpSocket, stun: RelayStun, data: bytes, segment: int, source: Address) -> None:
+        if not stun.receive_burst(sock, data, segment, source):
+            self.service.datagrams(sock, data, segment, source)
 
     async def stop(self) -> None:
         """End all allocations and connections."""
@@ -68,11 +76,35 @@ class HangUp(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """End it (asyncio.Protocol)."""
-        transport.close()
+        cast("asyncio.Transport", transport).close()
 
 
-def serve_stun_only(sockets: Sequence[UdpSocket]) -> None:
-    """Answer Binding requests on the sockets, and nothing else."""
-    server = BindingServer()
-    for sock in sockets:
-        answer_binding(sock, server)
+class RelayStun:
+    """Binding requests: of clients that want to know what their NAT does (RFC 5780) and, where no TURN is, of all."""
+
+    def __init__(self, places: Places, sockets: Sequence[UdpSocket]) -> None:
+        settings, self._server = places.settings, BindingServer()
+        self._pairs = open_discovery(
+            self._server, sockets, places.relayed, wanted=settings.discovery, port=settings.discovery_port
+        )
+
+    def receive_burst(self, sock: UdpSocket, data: bytes, segment: int, source: Address) -> bool:
+        """Answer a burst of Binding requests; False for what is somebody else's."""
+        return any(pair.receive_burst(sock, data, segment, source) for pair in self._pairs)
+
+    def serve(self, sockets: Sequence[UdpSocket]) -> None:
+        """Answer on all sockets, and leave everything else unanswered."""
+        for sock in sockets:
+            sock.on_datagram = partial(self._received, sock)
+
+    def _received(self, sock: UdpSocket, data: bytes, source: Address) -> None:
+        if any(pair.receive(sock, data, source) for pair in self._pairs):
+            return
+        answer = self._server.receive(data, source, asyncio.get_running_loop().time())
+        if answer is not None:
+            sock.send(answer, source)
+
+    def close(self) -> None:
+        """Close the second ports."""
+        for pair in self._pairs:
+            pair.close()

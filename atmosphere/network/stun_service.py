@@ -7,14 +7,13 @@ import errno
 import logging
 from collections.abc import Iterable, Mapping
 
+from atmosphere.network.stun_discovery import open_discovery
 from atmosphere.stun.server import BindingServer
 from atmosphere.stun.sockets import DiscoverySockets
-from atmosphere.udp.addresses import address_class, local_addresses
+from atmosphere.udp.addresses import local_addresses
 from atmosphere.udp.socket import UdpSocket
 
 logger = logging.getLogger(__name__)
-
-MAX_PORT = 65535
 
 
 class StunService:
@@ -65,9 +64,11 @@ class StunService:
     async def start(self) -> None:
         """Listen. Raises OSError where a port is taken or an address that was given is not ours."""
         try:
-            for address in self.hosts or _own_addresses():
+            for address in self.hosts or own_addresses():
                 self._listen(address)
-            self._discover()
+            self._discovery = open_discovery(
+                self._server, self._sockets, self._public, wanted=self._wants, port=self._other_port
+            )
         except (OSError, ValueError):
             await self.stop()
             raise
@@ -108,36 +109,7 @@ class StunService:
         if answer is not None:
             socket.send(answer, source)
 
-    def _discover(self) -> None:
-        """Open the second port of each family that has two addresses for it."""
-        if self._wants is False:
-            return
-        pairs = [pair for family in (4, 6) if (pair := self._pair(family))]
-        if self._wants and not pairs:
-            raise ValueError("discovery needs two addresses of one family and kind")
-        for pair in pairs:
-            try:
-                self._discovery.append(DiscoverySockets(self._server, pair, self._second_port(), public=self._public))
-            except OSError as error:
-                if self._wants:
-                    raise
-                logger.info("no RFC 5780 on %s: %s", pair[0].address, error)
 
-    def _second_port(self) -> int:
-        if self._other_port is not None:
-            return self._other_port
-        return self.port + 1 if self.port < MAX_PORT else self.port - 1
-
-    def _pair(self, family: int) -> tuple[UdpSocket, UdpSocket] | None:
-        """Two sockets whose addresses a client can reach alike: public ones, or two of another kind when told to."""
-        alike: dict[str, list[UdpSocket]] = {"public": []}
-        for socket in self._sockets:
-            if socket.family == family:
-                kind = address_class(self._public.get(socket.address, socket.address))
-                alike.setdefault(kind, []).append(socket)
-        found = [sockets for kind, sockets in alike.items() if len(sockets) > 1 and (self._wants or kind == "public")]
-        return (found[0][0], found[0][1]) if found else None
-
-
-def _own_addresses() -> list[str]:
+def own_addresses() -> list[str]:
+    """This machine's addresses, best first, loopback last."""
     return list(dict.fromkeys([*(found.address for found in local_addresses()), "127.0.0.1", "::1"]))

@@ -13,6 +13,7 @@ from tests.signaling.processes import Process, server
 from tests.signaling.tools import until_json
 
 NODES, MESSAGES, RATE = 300, 3000, 1500.0
+CLUSTER_NODES, CLUSTER_MESSAGES, CLUSTER_RATE = 150, 1500, 500.0
 MOST_BYTES_A_NODE = 20_000
 
 
@@ -36,14 +37,14 @@ async def test_three_instances_one_of_which_is_killed_half_way() -> None:
         instances = [await stack.enter_async_context(server("--cluster", nats.url)) for _ in range(3)]
         await until_joined(instances)
         crowd = Crowd([instance.port for instance in instances])
-        await crowd.connect(NODES)
-        killing = asyncio.create_task(kill(crowd, instances[2], MESSAGES / 2))
-        tally = await crowd.exchange(MESSAGES, RATE / 2)
+        await crowd.connect(CLUSTER_NODES)
+        killing = asyncio.create_task(kill(crowd, instances[2], CLUSTER_MESSAGES / 2))
+        tally = await crowd.exchange(CLUSTER_MESSAGES, CLUSTER_RATE)
         await killing
         assert not tally.refused
         assert tally.missing == 0
-        assert set(tally.latencies) == tally.answered == set(range(MESSAGES))
-        assert len(crowd.moves) >= NODES / 3 - 1
+        assert set(tally.latencies) == tally.answered == set(range(CLUSTER_MESSAGES))
+        assert len(crowd.moves) >= CLUSTER_NODES / 3
         crowd.close()
 
 
