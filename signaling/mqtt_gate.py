@@ -29,8 +29,8 @@ did."""
 
 MAX_SENDERS = 1024
 
-REMEMBERED_SECONDS = 2 * SKEW + MAX_TTL
-"""How long a message can be valid here: from the first moment at which it is not too early to the last."""
+REMEMBERED_SECONDS = 2 * SKEW + MAX_TTL + 60
+"""How long a message can be valid here, from the first moment when it is not too early to the last, and a minute."""
 
 REMEMBERED = 65_536
 """More than the rates let in of one broker meanwhile, so that nothing is forgotten before it is too old."""
