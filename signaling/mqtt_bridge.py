@@ -19,8 +19,10 @@ from signaling.mqtt_sieve import Sieve
 from signaling.mqtt_transport import CHUNK, Transport
 from signaling.session import describe
 
-PACE, BURST = 1_000_000.0, 4_000_000.0
+PACE, BURST = 500_000.0, 2_000_000.0
 """Bytes a second and at once that are read from a broker; more wait at its side."""
+GATHER = 0.005
+"""Seconds between two reads: many small packets then cost one."""
 
 
 class Bridge:
@@ -41,7 +43,7 @@ class Bridge:
                 passed = sieve.feed(data, loop.time())
                 if passed:
                     await loop.sock_sendall(self._far, passed)
-                await asyncio.sleep(pace.charge(loop.time(), len(data)))
+                await asyncio.sleep(max(GATHER, pace.charge(loop.time(), len(data))))
             self.reason = "the broker closed the connection"
         except (OSError, ConnectionClosed, DecodeError) as error:
             self.reason = describe(error)

@@ -20,7 +20,7 @@ MAX_PUBLISH = MAX_ENVELOPE + 512
 MAX_OTHER = 4096
 """Bytes after the fixed header of any other packet."""
 
-RATE, BURST = 200.0, 1_000.0
+RATE, BURST = 100.0, 600.0
 """Messages a second, and at once."""
 
 
@@ -29,46 +29,57 @@ class Sieve:
 
     def __init__(self, now: float, *, rate: float = RATE, burst: float = BURST) -> None:
         self._bucket = TokenBucket(rate, burst, now)
-        self._header = bytearray()
+        self._credit = 0
+        self._begun = b""
+        """The beginning of a fixed header."""
         self._left = 0
+        """Bytes that are to come of the present packet."""
         self._passing = True
         self.dropped = 0
 
     def feed(self, data: bytes, now: float) -> bytes:
         """What of `data` passes, in any pieces; raises DecodeError for what is no MQTT."""
-        passed, at = bytearray(), 0
+        data, self._begun = self._begun + data, b""
+        self._credit = credit = int(self._bucket.available(now))
+        at = min(self._left, len(data))
+        passed = [data[:at]] if self._passing else []
+        self._left -= at
         while at < len(data):
-            if self._left:
-                took = min(self._left, len(data) - at)
-                if self._passing:
-                    passed += data[at : at + took]
-                self._left -= took
-                at += took
-            else:
-                self._header.append(data[at])
-                at += 1
-                self._begin(passed, now)
-        return bytes(passed)
-
-    def _begin(self, passed: bytearray, now: float) -> None:
-        """One more byte of the fixed header; when it is whole, decide."""
-        header = self._header
-        if len(header) < 2 or (header[-1] & 0x80 and len(header) < 5):
-            return
-        if header[-1] & 0x80:
-            raise DecodeError("the broker sent a packet without an end")
-        length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(header[1:]))
-        self._passing = self._admits(header[0] >> 4, length, now)
-        self._left = length
-        if self._passing:
-            passed += header
+            header = _header(data, at)
+            if header is None:
+                self._begun = data[at:]
+                break
+            start, length = header
+            self._passing = self._admits(data[at] >> 4, length)
+            if self._passing:
+                passed.append(data[at : start + length])
+            at = start + length
         else:
-            self.dropped += 1
-        header.clear()
+            self._left += at - len(data)
+        self._bucket.take(now, credit - self._credit)
+        return b"".join(passed)
 
-    def _admits(self, kind: int, length: int, now: float) -> bool:
-        if kind == PUBLISH:
-            return length <= MAX_PUBLISH and self._bucket.take(now)
-        if length > MAX_OTHER:
-            raise DecodeError(f"the broker sent an answer of {length} bytes")
+    def _admits(self, kind: int, length: int) -> bool:
+        if kind != PUBLISH:
+            if length > MAX_OTHER:
+                raise DecodeError(f"the broker sent an answer of {length} bytes")
+            return True
+        if length > MAX_PUBLISH or self._credit <= 0:
+            self.dropped += 1
+            return False
+        self._credit -= 1
         return True
+
+
+def _header(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the fixed header that begins at `at` ends, and the remaining length in it; None when it is not whole."""
+    length = 0
+    for place in range(4):
+        start = at + 2 + place
+        if start > len(data):
+            return None
+        byte = data[start - 1]
+        length |= (byte & 0x7F) << 7 * place
+        if not byte & 0x80:
+            return start, length
+    raise DecodeError("the broker sent a packet without an end")

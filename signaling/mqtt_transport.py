@@ -78,7 +78,13 @@ class _Tcp:
         self._writer = writer
 
     async def read(self) -> bytes:
-        return await self._reader.read(CHUNK)
+        # Between two reads bytes gather in the kernel: picked up one small packet a time, a flood would keep us busy.
+        transport = self._writer.transport
+        transport.resume_reading()
+        try:
+            return await self._reader.read(CHUNK)
+        finally:
+            transport.pause_reading()
 
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
