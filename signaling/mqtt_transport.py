@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
@@ -76,15 +76,15 @@ class _Tcp:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._transport = cast("asyncio.Transport", writer.transport)
 
     async def read(self) -> bytes:
         # Between two reads bytes gather in the kernel: picked up one small packet a time, a flood would keep us busy.
-        transport = self._writer.transport
-        transport.resume_reading()
+        self._transport.resume_reading()
         try:
             return await self._reader.read(CHUNK)
         finally:
-            transport.pause_reading()
+            self._transport.pause_reading()
 
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
@@ -96,7 +96,7 @@ class _Tcp:
             await self._writer.wait_closed()
 
     def abort(self) -> None:
-        self._writer.transport.abort()
+        self._transport.abort()
 
 
 class _WebSocket:

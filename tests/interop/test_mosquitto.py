@@ -119,7 +119,7 @@ async def test_a_broker_that_is_restarted(broker: Mosquitto) -> None:
         await meet(ann, bob)
         await broker.stop()
         await until(lambda: not ann.connected and not bob.connected, PATIENCE)
-        await broker.start()
+        assert await broker.start()
         await until(lambda: ann.connected and bob.connected, PATIENCE)
         await meet(ann, bob)
 
@@ -171,7 +171,7 @@ async def test_a_spy_sees_topics_and_sizes_only(broker: Mosquitto) -> None:
         for _ in range(2):
             await get(received)
         await until(lambda: len(seen) == 2, PATIENCE)
-        wire = b"".join(str(message.topic).encode() + b" " + bytes(message.payload) for message in seen)  # type: ignore[arg-type]
+        wire = b"".join(str(message.topic).encode() + b" " + bytes(message.payload) for message in seen)
         keys = [pool_of._places._signer.public_key for pool_of in (ann, bob)]
         secrets = [payload, b"a message's name", b"family", *(key[-20:] for key in keys)]
         secrets += [part.encode() for one in (ann, bob) for part in (one.id, one.id[:12])]
