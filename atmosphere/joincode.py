@@ -13,7 +13,8 @@ The text is `atm1` + base32 (atmosphere.codetext gives the frame). The body, int
                        kind: bits 7-6 family (0 IPv4, 1 IPv6, 2 name), 5-3 type (0 host, 1 srflx, 2 prflx, 3 relay),
                        2-0 protocol (0 udp, 1 tcp); a candidate of any other kind is skipped
       3  signaling     scheme (1), the rest of the URL in ASCII
-                       scheme: 0 none, 1 ws://, 2 wss://, 3 http://, 4 https://, 5 mqtt://, 6 mqtts://
+                       scheme: 0 none, 1 ws://, 2 wss://, 3 http://, 4 https://, 5 mqtt://, 6 mqtts://,
+                       7 wss+mqtt://, 8 ws+mqtt://; no user name and no password
 
 The ICE ufrag and passwords, and the DTLS fingerprint (by way of the host id) follow from these, so the code is the
 host's whole offer.
@@ -39,7 +40,7 @@ _MUST_UNDERSTAND = 0xF0
 _NAME, _CANDIDATE, _SIGNALING = 1, 2, 3
 _TYPES = ("host", "srflx", "prflx", "relay")
 _PROTOCOLS = ("udp", "tcp")
-_SCHEMES = ("", "ws://", "wss://", "http://", "https://", "mqtt://", "mqtts://")
+_SCHEMES = ("", "ws://", "wss://", "http://", "https://", "mqtt://", "mqtts://", "wss+mqtt://", "ws+mqtt://")
 _MAX_ADDRESS = 200
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -205,6 +206,8 @@ def _address_of(family: int, packed: bytes) -> str:
 def _url_bytes(url: str) -> bytes:
     scheme = next(number for number in range(len(_SCHEMES) - 1, -1, -1) if url.startswith(_SCHEMES[number]))
     rest = url.removeprefix(_SCHEMES[scheme])
+    if "@" in rest.partition("/")[0]:
+        raise ValueError("a signaling URL with a user name or a password does not belong into a join code")
     if not 0 < len(rest) <= _MAX_ADDRESS or not all("!" <= letter <= "~" for letter in rest):
         raise ValueError(f"not a signaling URL for a join code: {url!r}")
     return bytes((scheme,)) + rest.encode("ascii")

@@ -87,11 +87,18 @@ def check(hello: Hello, host: str, nonce: str) -> str:
         signature = base64.b64decode(hello.signature, validate=True)
     except binascii.Error:
         raise AuthError("the key or the signature is not base64") from None
-    try:
-        _load(public_key).verify(signature, signed_text(host, nonce), ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
-        raise AuthError(f"the signature does not prove the key to {host!r}") from None
+    if not verify(public_key, signature, signed_text(host, nonce)):
+        raise AuthError(f"the signature does not prove the key to {host!r}")
     return id_of(public_key)
+
+
+def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
+    """Whether the owner of this key signed `data`; raises AuthError for what is no node's key."""
+    try:
+        _load(public_key).verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _load(public_key: bytes) -> ec.EllipticCurvePublicKey:

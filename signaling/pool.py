@@ -1,4 +1,5 @@
-"""Several signaling servers as one: what is sent goes to all that are connected, what comes twice is seen once.
+"""Several meeting places (signaling servers, MQTT brokers) as one: what is sent goes to all that are connected, what
+comes twice is seen once.
 
 Messages are the same when sender, id *and* payload are: a hostile server that delivers other bytes under a message's id
 cannot make the true copy from another server look like a repetition.
@@ -16,10 +17,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from signaling.auth import Signer, id_of
-from signaling.client import SignalingClient
 from signaling.errors import SignalingError
 from signaling.mailbox import RecentIds
 from signaling.model import Health, Message, State, new_message_id
+from signaling.place import Place, Places
 from signaling.turn_credentials import TurnServer
 from signaling.url import normalize
 
@@ -30,7 +31,7 @@ REMEMBERED_SECONDS = 300.0
 MAX_WORKING = 256
 """Requests under way at once, over all servers; more are not accepted."""
 
-Request = Callable[[SignalingClient], Awaitable[Any]]
+Request = Callable[[Place], Awaitable[Any]]
 
 
 class SignalingPool:
@@ -44,9 +45,8 @@ class SignalingPool:
         self.on_message: Callable[[Message], None] = _ignore
         self.on_turn: Callable[[list[TurnServer]], None] = _ignore
         self.on_state: Callable[[str, State], None] = _ignore
-        self._signer = signer
-        self._ssl_context = ssl_context
-        self._clients: dict[str, SignalingClient] = {}
+        self._places = Places(signer, ssl_context)
+        self._clients: dict[str, Place] = {}
         self._topics: dict[str, None] = {}
         self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
         self._working: set[asyncio.Task[bool]] = set()
@@ -79,17 +79,17 @@ class SignalingPool:
         return [client.health for client in self._clients.values()]
 
     def add(self, url: str) -> str:
-        """Use one more server, from now on; its URL in its one form. Raises InvalidURL."""
+        """Use one more server, from now on; its URL in its one form, without a password. Raises InvalidURL."""
         name = normalize(url)
         if name not in self._clients:
-            client = SignalingClient(name, self._signer, ssl_context=self._ssl_context)
+            client = self._places.make(url)
             client.on_message = self._take_message
             client.on_turn = lambda _: self.on_turn(self.turn)
             client.on_state = lambda state: self.on_state(name, state)
             client.start()
             self._clients[name] = client
             for topic in self._topics:
-                self._begin(client, functools.partial(SignalingClient.subscribe, topic=topic))
+                self._begin(client, functools.partial(_subscribe, topic))
         return name
 
     async def remove(self, url: str) -> None:
@@ -152,7 +152,7 @@ class SignalingPool:
         self._topics.pop(topic, None)
         await self._any(self._clients.values(), lambda client: client.unsubscribe(topic))
 
-    def _targets(self) -> Iterable[SignalingClient]:
+    def _targets(self) -> Iterable[Place]:
         clients = list(self._clients.values())
         return [client for client in clients if client.state == "connected"] or clients
 
@@ -164,7 +164,7 @@ class SignalingPool:
 
     # Requests that go on at several servers at once
 
-    async def _any(self, clients: Iterable[SignalingClient], request: Request) -> bool:
+    async def _any(self, clients: Iterable[Place], request: Request) -> bool:
         """Whether one of the clients' requests succeeds; the others go on, each has its own end."""
         pending = {task for task in [self._begin(client, request) for client in clients] if task is not None}
         while pending:
@@ -173,7 +173,7 @@ class SignalingPool:
                 return True
         return False
 
-    def _begin(self, client: SignalingClient, request: Request) -> asyncio.Task[bool] | None:
+    def _begin(self, client: Place, request: Request) -> asyncio.Task[bool] | None:
         if len(self._working) >= MAX_WORKING:
             return None
         task = asyncio.get_running_loop().create_task(_succeeds(client, request), name="signaling pool: request")
@@ -182,7 +182,11 @@ class SignalingPool:
         return task
 
 
-async def _succeeds(client: SignalingClient, request: Request) -> bool:
+async def _subscribe(topic: str, client: Place) -> None:
+    await client.subscribe(topic)
+
+
+async def _succeeds(client: Place, request: Request) -> bool:
     try:
         await request(client)
     except SignalingError as error:

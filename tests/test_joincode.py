@@ -37,7 +37,7 @@ candidates = st.builds(
     st.integers(1, 65535),
     st.sampled_from(["udp", "tcp"]),
 )
-urls = st.sampled_from(["ws://a", "wss://b/c", "http://d:1", "https://e", "mqtt://f", "mqtts://g", "ftp://h"])
+urls = st.sampled_from(["ws://a", "wss://b/c", "http://d:1", "https://e", "mqtt://f", "mqtts://g", "wss+mqtt://h/mqtt", "ws+mqtt://i", "ftp://j"])
 codes = st.builds(
     JoinCode,
     mesh_id=st.binary(min_size=20, max_size=20),
@@ -158,6 +158,7 @@ def test_values_no_code_can_hold() -> None:
         {"signaling": ("",)},
         {"signaling": ("ws://" + "a" * 300,)},
         {"signaling": ("ws://é",)},
+        {"signaling": ("mqtts://anna:sesame@broker.example",)},
     ):
         with pytest.raises(ValueError):
             JoinCode(**{"mesh_id": bytes(20), "host_id": HOST, "secret": bytes(16)} | wrong)

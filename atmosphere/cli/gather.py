@@ -54,13 +54,19 @@ def check_servers(stun: Iterable[str], turn: Iterable[str], signaling: Iterable[
 
 
 def _check_signaling(url: str) -> None:
+    from importlib.util import find_spec
+
     from signaling.errors import InvalidURL
+    from signaling.mqtt_client import MISSING
+    from signaling.mqtt_url import is_mqtt
     from signaling.url import normalize
 
     try:
-        normalize(url)
+        place = normalize(url)
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error
+    if is_mqtt(url) and find_spec("aiomqtt") is None:
+        raise click.UsageError(f"{place}: {MISSING}")
 
 
 def origin(ctx: click.Context, name: str) -> str:

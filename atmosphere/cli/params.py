@@ -101,7 +101,13 @@ def server_options(command: F) -> F:
 _SERVER_OPTIONS = [
     option("--port", type=click.IntRange(0, 65535), default=7777, show_default=True, help="UDP and TCP port."),
     option("--host", metavar="ADDR", help="Listen on this local address only."),
-    option("--signaling", multiple=True, metavar="URL", help="A signaling server (ws:// or wss://); may be repeated."),
+    option(
+        "--signaling",
+        multiple=True,
+        type=SECRET,
+        metavar="URL",
+        help="A signaling server (ws://, wss://) or any MQTT broker (mqtt://, mqtts://, wss+mqtt://); may be repeated.",
+    ),
     option(
         "--stun",
         multiple=True,

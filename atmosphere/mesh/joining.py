@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
 
 from atmosphere.credentials import DialSecret
@@ -147,8 +147,9 @@ class Joining:
         try:
             link = await self._dialer.finish(exchange, greet, timeout, invited=True)
         except (Unreachable, LinkError, TimeoutError) as error:
+            failures = self._meeting.failures(code.signaling)
             raise Unreachable(
-                f"the host of this code could not be reached: {why(exchange, error)}",
+                f"the host of this code could not be reached: {why(exchange, error, failures)}",
                 hint="is the host running? `atmosphere network` shows what this side's network allows",
             ) from error
         return await self._adopt(link, granted[0], code, name)
@@ -213,11 +214,12 @@ def meeting_places(code: JoinCode) -> list[str]:
     return list(dict.fromkeys((*code.signaling, *own)))
 
 
-def why(exchange: Exchange, error: BaseException) -> str:
-    """What was tried and how it ended, in one line."""
+def why(exchange: Exchange, error: BaseException, failures: Iterable[str] = ()) -> str:
+    """What was tried and how it ended, in one line; `failures` are the servers that could not be used."""
     remotes = dict.fromkeys(f"{pair.remote.address}:{pair.remote.port}" for pair in exchange.session.report())
     ways = [f"checks to {', '.join(remotes)}" if remotes else "no address to send checks to"]
     ways.append("the host answered through signaling" if exchange.answered else "no word through signaling")
+    ways += failures
     if str(error):
         ways.append(str(error))
     return "; ".join(ways)

@@ -48,7 +48,7 @@ class NodeSettings:
 
     port: int = 7777
     host: tuple[str, ...] = ()
-    signaling: tuple[str, ...] = ()
+    signaling: tuple[str, ...] = field(default=(), repr=False)
     stun: tuple[str, ...] | None = None
     turn: tuple[str, ...] = field(default=(), repr=False)
     path_policy: PathPolicy = "any"

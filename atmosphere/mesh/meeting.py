@@ -1,4 +1,4 @@
-"""The signaling servers that this node waits at; the TURN servers that they lend go to servers.py."""
+"""The signaling servers and MQTT brokers that this node waits at; the TURN servers that they lend go to servers.py."""
 
 from __future__ import annotations
 
@@ -92,6 +92,11 @@ class Meeting:
             for health in self._pool.health
             if health.uri != self._own
         ]
+
+    def failures(self, urls: Iterable[str]) -> list[str]:
+        """Which of these servers cannot be used, each with the reason."""
+        wanted = _usable_urls(urls)
+        return [f"{one.uri}: {one.error or 'no answer'}" for one in self.servers() if not one.ok and one.uri in wanted]
 
     def _message(self, message: Message) -> None:
         self.on_payload(message.sender, message.payload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -79,6 +80,25 @@ def test_secret_from_a_file(tmp_path: Path) -> None:
 def test_wrong_servers(stun: list[str], turn: list[str], signaling: list[str]) -> None:
     with pytest.raises(click.UsageError):
         check_servers(stun, turn, signaling)
+
+
+def test_a_broker_is_a_meeting_place(tmp_path: Path) -> None:
+    file = tmp_path / "place"
+    file.write_text("mqtts://anna:sesame@broker.example\n")
+    options = gathered("--signaling", f"@{file}", "--signaling", "wss+mqtt://b", "--signaling", "wss://c")
+    assert options.signaling == ["mqtts://anna:sesame@broker.example", "wss+mqtt://b", "wss://c"]
+    shown = options.public()["signaling"]["value"]
+    assert shown == ["mqtts://anna:***@broker.example", "wss+mqtt://b", "wss://c"]
+
+
+def test_a_broker_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiomqtt", None)
+    check_servers([], [], ["wss://c"])
+    with pytest.raises(click.UsageError) as caught:
+        check_servers([], [], ["mqtts://anna:sesame@broker.example"])
+    assert "mqtts://broker.example: " in caught.value.message
+    assert "pip install 'atmosphere-mesh[mqtt]'" in caught.value.message
+    assert "sesame" not in caught.value.message
 
 
 def test_stun_servers() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +91,9 @@ class FakeMeeting:
     async def also_at(self, urls: list[str]) -> AsyncIterator[None]:
         self.places = urls
         yield
+
+    def failures(self, urls: Iterable[str]) -> list[str]:
+        return [f"{url}: it is away" for url in urls]
 
 
 class Setting:
@@ -184,6 +187,13 @@ async def test_what_was_tried_is_said(setting: Setting, error: Exception) -> Non
     with pytest.raises(Unreachable, match="no address to send checks to; no word through signaling") as caught:
         await setting.join()
     assert str(error) in str(caught.value)
+
+
+async def test_servers_that_could_not_be_used_are_named(setting: Setting) -> None:
+    setting.code = replace(setting.code, signaling=("mqtts://meet.example",))
+    setting.dialer.outcomes = [TimeoutError()]
+    with pytest.raises(Unreachable, match=r"no word through signaling; mqtts://meet\.example: it is away"):
+        await setting.join()
 
 
 async def test_a_refusal_is_passed_on(setting: Setting) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,8 +15,10 @@ from atmosphere.identity import Identity
 from atmosphere.mesh.listeners import NodeSettings
 from atmosphere.mesh.meeting import MAX_LEARNED, Meeting
 from signaling import SignalingServer, TurnCredentialSource
+from signaling.mqtt_client import MISSING
 from signaling.turn_credentials import TurnServer
 from tests.mesh.people import ALICE, BOB
+from tests.signaling import broker
 from tests.signaling.tools import serving, url_of
 from tests.until import until
 
@@ -87,6 +90,34 @@ async def test_a_place_for_a_while() -> None:
             alice.learn([url_of(kept)])
         await until(lambda: other.stats()["nodes"] == 0)
         assert (own.stats()["nodes"], kept.stats()["nodes"]) == (1, 1)
+
+
+async def test_two_meet_at_a_broker_whose_password_stays_here() -> None:
+    async with serving() as own, serving() as other, broker.serving() as shared:
+        secret = shared.url.replace("//", "//anna:sesame@")
+        async with meeting(own, signaling=(secret,)) as (alice, _), meeting(other, BOB) as (bob, _):
+            got: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+            bob.on_payload = lambda source, payload: got.put_nowait((source, payload))
+            bob.learn([secret])
+            alice.learn([shared.url])
+            await until(lambda: len(shared.topics) == 6)
+            assert await alice.send(BOB.node_id, b"sealed", 30)
+            assert await asyncio.wait_for(got.get(), 5) == (ALICE.node_id, b"sealed")
+            assert alice.public_servers() == bob.learned == [shared.url]
+            assert [(server.uri, server.ok) for server in alice.servers()] == [(shared.url, True)]
+            assert "sesame" not in repr(alice._settings)
+        assert [b"sesame" in connect for connect in shared.connects] == [True, False]
+
+
+async def test_places_that_cannot_be_used_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "signaling.mqtt_session", raising=False)
+    monkeypatch.setitem(sys.modules, "aiomqtt", None)
+    async with serving() as own, serving() as shared, meeting(own) as (alice, _):
+        urls = ["mqtt://broker.example", url_of(shared), "no url"]
+        async with alice.also_at(urls):
+            await until(lambda: [server.ok for server in alice.servers()] == [False, True])
+            assert alice.failures(urls) == [f"mqtt://broker.example: {MISSING}"]
+        assert alice.failures(urls) == []
 
 
 def test_the_own_place_by_address() -> None:

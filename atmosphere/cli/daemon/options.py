@@ -37,9 +37,12 @@ class NodeOptions(msgspec.Struct):
 
     def public(self) -> dict[str, dict[str, Any]]:
         """Each setting with its value and origin, passwords left out."""
+        from signaling.mqtt_url import redact
+
         values = msgspec.to_builtins(self)
         origins = values.pop("origins")
         del values["any_port"]
+        values["signaling"] = [redact(url) for url in self.signaling]
         values["turn"] = [without_password(uri) for uri in self.turn]
         return {name: {"value": value, "origin": origins.get(name, "default")} for name, value in values.items()}
 

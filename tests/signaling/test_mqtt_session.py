@@ -1,0 +1,186 @@
+"""One connection to a broker, a scripted one; and the private names of the library that are in use."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import aiomqtt
+import paho.mqtt.client
+import pytest
+
+from signaling import mqtt_session as module
+from signaling.errors import NotConnected, Rejected, SignalingError
+from signaling.mqtt_session import V5, V311, MqttSession, OldBroker, open_session
+from signaling.mqtt_url import parse_broker
+from tests.signaling.broker import PUBACK, FakeBroker, packet, serving
+from tests.signaling.tools import PATIENCE
+from tests.until import until
+
+Got = list[tuple[str, bytes, bool]]
+
+VERSIONS = pytest.mark.parametrize("version", [V5, V311])
+
+
+def test_the_private_names_are_still_there() -> None:
+    """What `_Library` reaches for; an upgrade that moves one fails here."""
+    client = inspect.getsource(aiomqtt.Client)
+    assert "self._client.on_publish = self._on_publish" in client
+    assert list(inspect.signature(aiomqtt.Client._on_publish).parameters) == [
+        *("self", "client", "userdata", "mid", "reason_code", "properties")
+    ]
+    paho_client = paho.mqtt.client.Client
+    assert "self._create_socket_connection()" in inspect.getsource(paho_client._create_socket)
+    assert list(inspect.signature(paho_client._create_socket_connection).parameters) == ["self"]
+
+
+@VERSIONS
+async def test_messages_go_and_come(version: aiomqtt.ProtocolVersion) -> None:
+    got: Got = []
+    async with serving() as broker:
+        with pytest.raises(SignalingError, match="broke"):
+            async with open_session(parse_broker(broker.url), version, None, lambda *it: got.append(it)) as session:
+                await session.subscribe([f"t/{number}" for number in range(20)])
+                assert len(broker.topics) == 20
+                await session.unsubscribe(["t/0", "t/1"])
+                assert "t/2" in broker.topics
+                assert "t/1" not in broker.topics
+                await session.publish("t/2", b"hello", 30)
+                broker.push("t/3", b"kept", retain=True)
+                await until(lambda: len(got) == 2)
+                broker.drop()
+                assert await session.ended(PATIENCE)
+    assert got == [("t/2", b"hello", False), ("t/3", b"kept", True)]
+    (published,) = broker.published
+    assert (published.qos, published.retain) == (1, False)
+
+
+@VERSIONS
+async def test_nothing_is_left_behind(version: aiomqtt.ProtocolVersion) -> None:
+    """A clean session under a name that is new each time, no will."""
+    async with serving() as broker:
+        for _ in range(2):
+            with pytest.raises(SignalingError):
+                async with open_session(parse_broker(broker.url), version, None, lambda *_: None):
+                    pass
+    flags = [connect[7] for connect in broker.connects]
+    assert flags == [0b0000_0010] * 2
+    assert broker.connects[0][10:] != broker.connects[1][10:]
+
+
+async def test_nobody_listens() -> None:
+    async with serving() as broker:
+        with pytest.raises(Rejected) as caught:
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                await session.publish("t", b"", 0)
+        assert caught.value.code == "offline"
+        with pytest.raises(SignalingError, match="broke"):  # a broker of 3.1.1 cannot say so
+            async with open_session(parse_broker(broker.url), V311, None, lambda *_: None) as session:
+                await session.publish("t", b"", 0)
+
+
+async def test_a_message_that_is_refused() -> None:
+    async def publish(session: MqttSession) -> None:
+        await session.publish("t", b"", 30)
+
+    async with serving(FakeBroker(mute=True)) as broker:
+        with pytest.raises(Rejected) as caught:
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                publishing = asyncio.ensure_future(publish(session))
+                await until(lambda: broker.published)
+                broker.raw(packet(PUBACK, b"\0\1\x87"))
+                await publishing
+    assert caught.value.code == "forbidden"
+    assert "Not authorized" in str(caught.value)
+
+
+async def test_what_has_no_answer_ends_with_the_connection() -> None:
+    async with serving(FakeBroker(mute=True)) as broker:
+        with pytest.raises(SignalingError):
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                publishing = asyncio.ensure_future(session.publish("t", b"", 30))
+                await until(lambda: broker.published)
+                broker.drop()
+                assert await session.ended(PATIENCE)
+                with pytest.raises(NotConnected):
+                    await session.publish("t", b"", 30)
+        with pytest.raises(NotConnected):
+            await publishing
+
+
+async def test_topics_that_are_refused() -> None:
+    async with serving(FakeBroker(suback=0x87)) as broker:
+        with pytest.raises(SignalingError, match="refuses our topics: Not authorized"):
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                await session.subscribe(["t"])
+        broker.suback = 0x80
+        with pytest.raises(SignalingError, match="refuses our topics"):
+            async with open_session(parse_broker(broker.url), V311, None, lambda *_: None) as session:
+                await session.subscribe(["t"])
+
+
+async def test_a_subscription_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.1)
+    async with serving(FakeBroker(mute=True)) as broker:
+        with pytest.raises(SignalingError, match="did not answer"):
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                await session.subscribe(["t"])
+
+
+async def test_a_subscription_on_a_broken_connection() -> None:
+    async with serving() as broker:
+        with pytest.raises(NotConnected, match="broke"):
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                broker.drop()
+                assert await session.ended(PATIENCE)
+                await session.subscribe(["t"])
+
+
+@pytest.mark.parametrize(
+    ("broker", "version", "error", "text"),
+    [
+        (FakeBroker(levels=(4,)), V5, OldBroker, "does not speak this version"),
+        (FakeBroker(levels=(5,)), V311, OldBroker, "without an answer"),
+        (FakeBroker(hang_up=True), V5, OldBroker, "closed the connection without an answer"),
+        (FakeBroker(connack=0x86), V5, SignalingError, "refused us: Bad user name or password"),
+        (FakeBroker(connack=5), V311, SignalingError, "refused us: Not authorized"),
+    ],
+)
+async def test_a_broker_that_does_not_let_us_in(
+    broker: FakeBroker, version: aiomqtt.ProtocolVersion, error: type[Exception], text: str
+) -> None:
+    async with serving(broker):
+        with pytest.raises(error, match=text) as caught:
+            async with open_session(parse_broker(broker.url), version, None, lambda *_: None):
+                pytest.fail("it let us in")
+    assert type(caught.value) is error
+
+
+async def test_a_broker_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OPEN_TIMEOUT", 0.2)
+    async with serving(FakeBroker(silent=True)) as broker:
+        with pytest.raises(SignalingError, match="no answer within") as caught:
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None):
+                pytest.fail("it let us in")
+    assert not isinstance(caught.value, OldBroker)
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(SignalingError, match="Connect call failed"):
+        async with open_session(parse_broker("mqtt://127.0.0.1:9"), V5, None, lambda *_: None):
+            pytest.fail("somebody was there")
+
+
+async def test_cancelling_ends_it_at_once() -> None:
+    async def stay(silent: bool) -> None:
+        async with serving(FakeBroker(silent=silent)) as broker:
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                await session.ended(60)
+
+    for silent in (False, True):
+        task = asyncio.ensure_future(stay(silent))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([task])
+        assert task.cancelled()
