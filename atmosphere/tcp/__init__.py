@@ -1,0 +1,1 @@
+"""TCP: one port for several protocols, TLS, and ways through proxies (floor 0)."""
