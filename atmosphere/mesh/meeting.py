@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -32,6 +33,7 @@ MAX_LENT = 8
 LENT_PAUSE = 5.0
 """How many lent TURN servers are used, and seconds until others take their place: whoever lends may be hostile, and
 each costs sockets and questions to an address of its choice."""
+_RELAY_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,40}){0,3}/turn")
 
 
 class Meeting:
@@ -147,12 +149,19 @@ def _usable_urls(urls: Iterable[str]) -> list[str]:
 
 
 def usable(servers: Iterable[LentServer]) -> list[TurnServer]:
-    """The lent servers that make sense, the first address of each before the second of any, at most 8."""
+    """The lent servers that make sense, the first address of each before the second of any, at most 8.
+
+    The path of a WebSocket must be a relay's: whoever lends may be hostile, and a GET of any path on any host, one
+    behind our firewall say, is more than it shall have.
+    """
     lent: list[TurnServer] = []
     for addresses in itertools.zip_longest(*([(uri, server) for uri in server.uris] for server in servers)):
         for uri, server in filter(None, addresses):
             try:
-                lent.append(parse_turn(uri, username=server.username, password=server.password))
+                found = parse_turn(uri, username=server.username, password=server.password)
+                if found.uri.is_websocket and not _RELAY_PATH.fullmatch(found.uri.path):
+                    raise DecodeError("a path that is no relay's")
+                lent.append(found)
             except DecodeError as error:
                 logger.debug("a signaling server lent a TURN server that cannot be used: %s", error)
     return lent[:MAX_LENT]
