@@ -8,8 +8,10 @@ from websockets.http11 import Request
 
 from signaling import http
 from signaling.connection import NodeConnection
-from signaling.limits import KeyedBuckets, Seats, TokenBucket
+from signaling.limits import KeyedBuckets, Seats, TokenBucket, address_key
 from signaling.metrics import Metrics
+from signaling.proxies import TrustedProxies
+from signaling.routes import origin_is_allowed
 from signaling.settings import Settings
 
 SPARE_SEATS = 256
@@ -23,6 +25,7 @@ class ServerDoor:
         self._settings = settings
         self._metrics = metrics
         self._seats = Seats(settings.max_connections, settings.max_connections_per_address)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
         self.inside: set[NodeConnection] = set()
         self.lagging: set[NodeConnection] = set()
         self._address_handshakes = KeyedBuckets(
@@ -42,7 +45,9 @@ class ServerDoor:
     def enter(self, connection: NodeConnection) -> str | None:
         """Count it; None, or why it is refused: "total", "address", or "flood" when it is not even told."""
         self._metrics.count("connections_total")
-        refusal = self._seats.take(connection.address)
+        # Who is behind a proxy is known when its request has come.
+        connection.seat = None if connection.client[0] in self._proxies else connection.address
+        refusal = self._seats.take(connection.seat)
         if refusal:
             self._metrics.count("connections_refused_total")
             if len(self.inside) >= self._seats.total + SPARE_SEATS:
@@ -55,7 +60,7 @@ class ServerDoor:
         self.inside.discard(connection)
         self.lagging.discard(connection)
         if connection.refusal is None:
-            self._seats.leave(connection.address)
+            self._seats.leave(connection.seat)
 
     def behind(self, connection: NodeConnection, size: int) -> bool:
         """Whether `size` unsent bytes are more than this reader's share."""
@@ -77,22 +82,45 @@ class ServerDoor:
         self, connection: NodeConnection, request: Request, now: float, *, draining: bool
     ) -> tuple[HTTPStatus, str] | None:
         """Why a request is not answered: an HTTP status and a line of text; None when it is."""
+        if connection.refusal is None and connection.seat is None:
+            self._find_client(connection, request)
         if connection.refusal == "total":
             return HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.\n"
         if connection.refusal == "address":
             return HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address.\n"
         if not self._address_handshakes.take(connection.address, now):
             return HTTPStatus.TOO_MANY_REQUESTS, "Too many requests from your address.\n"
-        return self._refuse_websocket(request, now, draining) if http.wants_websocket(request) else None
+        return self._refuse_websocket(connection, request, now, draining) if http.wants_websocket(request) else None
 
-    def _refuse_websocket(self, request: Request, now: float, draining: bool) -> tuple[HTTPStatus, str] | None:
+    def _find_client(self, connection: NodeConnection, request: Request) -> None:
+        client = self._proxies.client(request.headers.get_all("X-Forwarded-For"))
+        if client is None:
+            return
+        connection.client = (client, connection.client[1])
+        connection.address = address_key(client)
+        connection.refusal = self._seats.name(connection.address)
+        if connection.refusal is None:
+            connection.seat = connection.address
+
+    def _refuse_websocket(
+        self, connection: NodeConnection, request: Request, now: float, draining: bool
+    ) -> tuple[HTTPStatus, str] | None:
+        if not connection.websockets:
+            return HTTPStatus.FORBIDDEN, "WebSockets are served over TLS only: connect by wss://.\n"
         if draining:
             return HTTPStatus.SERVICE_UNAVAILABLE, "The server is going.\n"
         if not http.host_is_known(request, self._settings.hosts):
             return HTTPStatus.MISDIRECTED_REQUEST, "This server has another name.\n"
+        if not self._origin_is_fine(request):
+            self._metrics.count("origins_refused_total")
+            return HTTPStatus.FORBIDDEN, "Pages of that website may not connect here.\n"
         if not self._handshakes.take(now):
             return HTTPStatus.SERVICE_UNAVAILABLE, "The server is busy.\n"
         return None
+
+    def _origin_is_fine(self, request: Request) -> bool:
+        origins = request.headers.get_all("Origin")
+        return origin_is_allowed(origins, ",".join(request.headers.get_all("Host")), self._settings.allow_origins)
 
     def may_message(self, address: str, now: float) -> bool:
         """Whether the server takes one more message from this address, and at all."""

@@ -76,22 +76,36 @@ class Seats:
         self._taken: dict[str, int] = {}
         self.total = 0
 
-    def take(self, key: str) -> str | None:
-        """Sit down (None), or why not: "total" or "address"."""
+    def take(self, key: str | None) -> str | None:
+        """Sit down (None), or why not: "total" or "address". A key of None counts in all only, until it is known."""
         if self.total >= self._in_all:
             return "total"
-        if self._taken.get(key, 0) >= self._per_key:
+        if key is not None and not self._take_of(key):
             return "address"
-        self._taken[key] = self._taken.get(key, 0) + 1
         self.total += 1
         return None
 
-    def leave(self, key: str) -> None:
+    def name(self, key: str) -> str | None:
+        """Give a seat that was taken without a key its key (None), or say why not; then the seat is free again."""
+        if self._take_of(key):
+            return None
+        self.total -= 1
+        return "address"
+
+    def leave(self, key: str | None) -> None:
         """Stand up; only after a `take` that gave a seat."""
         self.total -= 1
+        if key is None:
+            return
         self._taken[key] -= 1
         if not self._taken[key]:
             del self._taken[key]
+
+    def _take_of(self, key: str) -> bool:
+        if self._taken.get(key, 0) >= self._per_key:
+            return False
+        self._taken[key] = self._taken.get(key, 0) + 1
+        return True
 
 
 def address_key(host: str) -> str:

@@ -6,13 +6,14 @@ Written without prometheus-client: two dozen plain counters and gauges need no r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 COUNTERS: Final = {
     "connections_total": "TCP connections accepted",
     "connections_refused_total": "connections refused because of a limit on them",
+    "origins_refused_total": "WebSockets refused because of the website they came from",
     "http_requests_total": "plain HTTP requests answered",
     "handshakes_total": "clients that proved their id",
     "handshakes_failed_total": "clients that did not: no hello in time, unreadable, wrong signature",
@@ -49,6 +50,16 @@ GAUGES: Final = {
 }
 
 
+class Source(Protocol):
+    """Numbers of another part of the same program; their names begin with what they are of (`turn_…`)."""
+
+    def as_dict(self) -> dict[str, float]:
+        """All numbers by name."""
+
+    def as_prometheus(self) -> str:
+        """Their part of /metrics, each line ended."""
+
+
 class Metrics:
     """The counters of one server."""
 
@@ -68,9 +79,14 @@ class Metrics:
 
     def as_prometheus(self, gauges: Mapping[str, float]) -> str:
         """The text of /metrics."""
-        lines: list[str] = []
-        for kind, texts, values in (("gauge", GAUGES, gauges), ("counter", COUNTERS, self._counters)):
-            for name, value in values.items():
-                full = f"signaling_{name}"
-                lines += [f"# HELP {full} {texts[name]}", f"# TYPE {full} {kind}", f"{full} {value}"]
-        return "\n".join(lines) + "\n"
+        return exposition("signaling_", GAUGES, gauges) + exposition("signaling_", COUNTERS, self._counters)
+
+
+def exposition(prefix: str, texts: Mapping[str, str], values: Mapping[str, float]) -> str:
+    """Numbers as Prometheus text, each with its line of help; a name that ends in `_total` is a counter's."""
+    lines: list[str] = []
+    for name, value in values.items():
+        kind = "counter" if name.endswith("_total") else "gauge"
+        full = f"{prefix}{name}"
+        lines += [f"# HELP {full} {texts[name]}", f"# TYPE {full} {kind}", f"{full} {value}"]
+    return "".join(f"{line}\n" for line in lines)

@@ -17,6 +17,15 @@ class Settings:
     hosts: tuple[str, ...] = ()
     """The names this server is dialed by (`example.org`, `example.org:8080`); others are refused. Empty: any."""
 
+    path_prefix: str = ""
+    """What stands before the paths of this page when a reverse proxy passes them on as they are (`/atmosphere`)."""
+
+    allow_origins: tuple[str, ...] = ()
+    """Websites other than our own whose pages may connect (`https://example.org`; `*`: any)."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed."""
+
     handshake_timeout: float = 5.0
     max_message: int = MAX_MESSAGE
     keepalive: float = 20.0

@@ -14,8 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 _PEM = serialization.Encoding.PEM
 
 
-def self_signed(folder: Path, *names: str) -> tuple[Path, Path]:
-    """A certificate for host names or addresses ("localhost" when none is given) and its key, as files."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def self_signed(folder: Path, *names: str, password: bytes | None = None) -> tuple[Path, Path]:
+    """A certificate for host names or addresses ("localhost" when none is given) and its key, as files.
+
+    Each file appears whole, in the place of a former one.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
     now = datetime.datetime.now(datetime.UTC)
@@ -30,9 +36,12 @@ def self_signed(folder: Path, *names: str) -> tuple[Path, Path]:
         .add_extension(x509.SubjectAlternativeName([_general(one) for one in names or ("localhost",)]), critical=False)
         .sign(key, hashes.SHA256())
     )
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(certificate.public_bytes(_PEM))
-    files[1].write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    contents = certificate.public_bytes(_PEM), key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, encryption)
+    for file, content in zip(files, contents, strict=True):
+        file.with_suffix(".new").write_bytes(content)
+        file.with_suffix(".new").replace(file)
     return files
 
 
@@ -48,3 +57,8 @@ def server_context(files: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)
     return context
+
+
+def trusting(certificate: Path) -> ssl.SSLContext:
+    """What a client uses that trusts this certificate and no other."""
+    return ssl.create_default_context(cafile=str(certificate))

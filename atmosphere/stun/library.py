@@ -18,6 +18,8 @@ from aioice.stun import ATTRIBUTES_BY_NAME, ATTRIBUTES_BY_TYPE, COOKIE, Class, M
 from aioice.stun import Message as LibraryMessage
 from aioice.turn import TurnClientMixin, TurnTransport, create_turn_endpoint, is_channel_data, make_integrity_key
 
+from atmosphere.stun.integrity import pack_algorithm, pack_algorithms, unpack_algorithm, unpack_algorithms
+
 __all__ = [
     "ATTRIBUTES_BY_NAME",
     "ATTRIBUTES_BY_TYPE",
@@ -65,10 +67,14 @@ ADDED: tuple[Entry, ...] = (
     (0x0017, "REQUESTED-ADDRESS-FAMILY", stun.pack_unsigned, stun.unpack_unsigned),
     (0x0018, "EVEN-PORT", _pack_flag, _unpack_flag),
     (0x001A, "DONT-FRAGMENT", stun.pack_none, stun.unpack_none),
+    (0x001C, "MESSAGE-INTEGRITY-SHA256", stun.pack_bytes, stun.unpack_bytes),
+    (0x001D, "PASSWORD-ALGORITHM", pack_algorithm, unpack_algorithm),
+    (0x001E, "USERHASH", stun.pack_bytes, stun.unpack_bytes),
     (0x0022, "RESERVATION-TOKEN", stun.pack_bytes, stun.unpack_bytes),
     (0x0026, "PADDING", stun.pack_bytes, stun.unpack_bytes),
     (0x0027, "RESPONSE-PORT", stun.pack_unsigned_short, stun.unpack_unsigned_short),
     (0x8000, "ADDITIONAL-ADDRESS-FAMILY", stun.pack_unsigned, stun.unpack_unsigned),
+    (0x8002, "PASSWORD-ALGORITHMS", pack_algorithms, unpack_algorithms),
     (0x8023, "ALTERNATE-SERVER", stun.pack_address, stun.unpack_address),
     (0x8027, "CACHE-TIMEOUT", stun.pack_unsigned, stun.unpack_unsigned),
     (0xC001, "NOMINATION", stun.pack_unsigned, stun.unpack_unsigned),

@@ -12,11 +12,13 @@ so arbitrary bytes give a Message or `DecodeError` and nothing else.
 
 from __future__ import annotations
 
+import hmac
 import struct
 from collections.abc import Iterator
 from typing import Any
 
 from atmosphere.errors import DecodeError
+from atmosphere.stun.integrity import SHA256_SIZE, sha256_code
 from atmosphere.stun.library import (
     ATTRIBUTES_BY_TYPE,
     Class,
@@ -65,6 +67,8 @@ _EXACT: dict[int, tuple[int, ...]] = {
     0x0018: (1,),  # EVEN-PORT
     0x0019: _U32,  # REQUESTED-TRANSPORT
     0x001A: _NONE,  # DONT-FRAGMENT
+    0x001C: (16, 20, 24, 28, 32),  # MESSAGE-INTEGRITY-SHA256
+    0x001E: (32,),  # USERHASH
     0x0020: _ADDRESS,  # XOR-MAPPED-ADDRESS
     0x0022: (8,),  # RESERVATION-TOKEN
     0x0024: _U32,  # PRIORITY
@@ -87,28 +91,67 @@ _RANGE: dict[int, tuple[int, int]] = {
     0x000A: (0, 2 * MAX_ATTRIBUTES),  # UNKNOWN-ATTRIBUTES
     0x0014: (0, 763),  # REALM
     0x0015: (0, 763),  # NONCE
+    0x001D: (4, 68),  # PASSWORD-ALGORITHM: those there are have no parameters
+    0x8002: (0, 512),  # PASSWORD-ALGORITHMS
     0x8022: (0, 763),  # SOFTWARE
 }
 
 _XOR = frozenset({0x0012, 0x0016, 0x0020})
 _MESSAGE_INTEGRITY = 0x0008
+_MESSAGE_INTEGRITY_SHA256 = 0x001C
 _FINGERPRINT = 0x8028
+_CLOSING = frozenset({_MESSAGE_INTEGRITY, _MESSAGE_INTEGRITY_SHA256, _FINGERPRINT})
 
 
 class Message(LibraryMessage):
     """One STUN message: `message_method`, `message_class`, `transaction_id` (12 bytes), `attributes` by RFC name.
 
     `unknown` lists the comprehension-required attribute types (below 0x8000) that nobody here understands; a request
-    with one is answered with error 420 (RFC 8489 §6.3.1). Sign with `add_message_integrity(key)` or `add_fingerprint()`
-    last; verify with `check_message_integrity(key)`.
+    with one is answered with error 420 (RFC 8489 §6.3.1). Last of all sign it: with `add_message_integrity(key)`,
+    `add_message_integrity_sha256(key)`, both in this order, or `add_fingerprint()`. Verify with `verify(key)`, or with
+    `check_message_integrity(key)` where only HMAC-SHA1 is spoken, as in ICE.
     """
 
     unknown: tuple[int, ...] = ()
+    _sha256_data: bytes | None = None
 
     @property
     def signed(self) -> bool:
         """Whether it carries MESSAGE-INTEGRITY (right or wrong)."""
         return self._integrity_data is not None
+
+    @property
+    def signed_sha256(self) -> bool:
+        """Whether it carries MESSAGE-INTEGRITY-SHA256 (right or wrong)."""
+        return self._sha256_data is not None
+
+    def add_message_integrity(self, key: bytes) -> None:
+        """Add MESSAGE-INTEGRITY and FINGERPRINT; what was signed otherwise is no longer."""
+        self.attributes.pop("MESSAGE-INTEGRITY-SHA256", None)
+        self._sha256_data = None
+        super().add_message_integrity(key)
+
+    def add_message_integrity_sha256(self, key: bytes) -> None:
+        """Add MESSAGE-INTEGRITY-SHA256 (all 32 bytes) and FINGERPRINT; a MESSAGE-INTEGRITY before it stays."""
+        for name in ("MESSAGE-INTEGRITY-SHA256", "FINGERPRINT"):
+            self.attributes.pop(name, None)
+        self._sha256_data = bytes(self)
+        self.attributes["MESSAGE-INTEGRITY-SHA256"] = sha256_code(self._sha256_data, key)
+        self.add_fingerprint()
+
+    def check_message_integrity_sha256(self, key: bytes, *, shortest: int = SHA256_SIZE) -> bool:
+        """Whether MESSAGE-INTEGRITY-SHA256 is there and right; one of less than `shortest` bytes is not (§14.6)."""
+        if self._sha256_data is None:
+            return False
+        code = self.attributes["MESSAGE-INTEGRITY-SHA256"]
+        return len(code) >= shortest and hmac.compare_digest(code, sha256_code(self._sha256_data, key, len(code)))
+
+    def verify(self, key: bytes) -> bool:
+        """Whether the better of its signatures is right: SHA-256 where it is there, else SHA-1 (RFC 8489 §9.2.4).
+
+        All `attributes` but the signatures and FINGERPRINT are then covered. One without any fails.
+        """
+        return self.check_message_integrity_sha256(key) if self.signed_sha256 else self.check_message_integrity(key)
 
 
 def is_stun(data: bytes) -> bool:
@@ -124,8 +167,9 @@ def is_stun(data: bytes) -> bool:
 def decode(data: bytes, *, max_size: int = MAX_SIZE) -> Message:
     """The message in `data`, or `DecodeError`.
 
-    An attribute is taken once, the first (RFC 8489 §14); after MESSAGE-INTEGRITY only FINGERPRINT counts, and nothing
-    follows FINGERPRINT, which must be right when present. MESSAGE-INTEGRITY is the caller's to verify, who has the key.
+    An attribute is taken once, the first (RFC 8489 §14). After MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 only the
+    other of them and FINGERPRINT count (§9), and nothing follows FINGERPRINT, which must be right when present. The
+    signatures are the caller's to verify, who has the key.
     """
     if not is_stun(data):
         raise DecodeError("not a STUN message")
@@ -146,7 +190,7 @@ def _read_attributes(message: Message, data: bytes) -> None:
     for kind, value, start in _walk(data):
         if _FINGERPRINT in seen:
             raise DecodeError("STUN attribute after FINGERPRINT")
-        ignored = kind in seen or (_MESSAGE_INTEGRITY in seen and kind != _FINGERPRINT)
+        ignored = kind in seen or (not seen.isdisjoint(_CLOSING) and kind not in _CLOSING)
         seen.add(kind)
         if ignored:
             continue
@@ -157,6 +201,8 @@ def _read_attributes(message: Message, data: bytes) -> None:
         message.attributes[ATTRIBUTES_BY_TYPE[kind][1]] = _value(kind, value, message.transaction_id)
         if kind == _MESSAGE_INTEGRITY:
             message._integrity_data = data[:start]
+        elif kind == _MESSAGE_INTEGRITY_SHA256:
+            message._sha256_data = data[:start]
         elif kind == _FINGERPRINT and message.attributes["FINGERPRINT"] != message_fingerprint(data[:start]):
             raise DecodeError("STUN fingerprint does not match")
     message.unknown = tuple(unknown)

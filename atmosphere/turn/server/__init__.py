@@ -1,0 +1,1 @@
+"""The TURN server (RFC 8656): a pure core, and the sockets around it in `service`."""

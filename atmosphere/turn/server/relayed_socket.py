@@ -1,0 +1,55 @@
+"""A relayed transport address on a real socket: what the core's `Relay` is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+from atmosphere.turn.server.flow import Address, Payload
+from atmosphere.turn.server.host import Receive
+from atmosphere.udp.socket import UdpSocket
+
+DONT_FRAGMENT = sys.platform == "linux"
+"""The DF bit of single datagrams is set by a socket option, which Linux has for both families."""
+_MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
+"""Level and option (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER) by family; Python has no names for them."""
+_DONT, _DO = 0, 2
+
+
+class RelayedSocket:
+    """One relayed address. `on_close(socket)` gets it when it ends, whose counters are then final."""
+
+    __slots__ = ("_loop", "_on_close", "_receive", "sock")
+
+    def __init__(self, local: str, port: int, receive: Receive, on_close: Callable[[RelayedSocket], None]) -> None:
+        """Open it; raises OSError."""
+        self._loop = asyncio.get_running_loop()
+        self._receive = receive
+        self._on_close = on_close
+        self.sock = UdpSocket.bind(local, port)
+        # A datagram without DONT-FRAGMENT leaves without the DF bit (RFC 8656 §15), and no ICMP message that somebody
+        # forged can make the kernel believe in a small MTU.
+        self._fragment(True)
+        self.sock.on_burst = self._arrived
+
+    def _arrived(self, data: bytes, segment: int, source: Address) -> None:
+        self._receive(data, segment, source, self._loop.time())
+
+    def send(self, parts: Sequence[Payload], peer: Address, whole: bool) -> None:
+        """As in `host.Relay`; this user's socket is its queue, so what it does not take is dropped."""
+        if whole:
+            self._fragment(False)
+        self.sock.send_burst(parts, peer)
+        if whole:
+            self._fragment(True)
+
+    def _fragment(self, allowed: bool) -> None:
+        if DONT_FRAGMENT and not self.sock.closed:
+            self.sock.set_option(*_MTU_DISCOVER[self.sock.family], _DONT if allowed else _DO)
+
+    def close(self) -> None:
+        """Free the port."""
+        self.sock.close()
+        self._on_close(self)

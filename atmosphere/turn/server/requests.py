@@ -1,0 +1,75 @@
+"""The requests about an allocation that is there: Refresh, CreatePermission, ChannelBind (RFC 8656 §8, §10, §12). Pure.
+
+Each gives the attributes of its success response, or raises TurnError and has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from atmosphere.stun.message import Message
+from atmosphere.turn.server.allocate import FAMILIES, Allocator
+from atmosphere.turn.server.allocation import Allocation, family_of
+from atmosphere.turn.server.channels import FIRST, LAST
+from atmosphere.turn.server.errors import TurnError
+from atmosphere.turn.server.flow import Address
+from atmosphere.turn.server.policy import PeerPolicy, Reach
+from atmosphere.turn.server.table import Table
+
+
+class Requests:
+    """Answers them; `end(allocation)` ends one."""
+
+    def __init__(
+        self, policy: PeerPolicy, allocator: Allocator, table: Table, end: Callable[[Allocation], None]
+    ) -> None:
+        self._policy = policy
+        self._allocator = allocator
+        self._table = table
+        self._end = end
+
+    def refresh(self, allocation: Allocation, request: Message, now: float) -> dict[str, Any]:
+        """Lengthen an allocation's life, or end it with a LIFETIME of 0 (§8.2)."""
+        family = request.attributes.get("REQUESTED-ADDRESS-FAMILY")
+        if family is not None and FAMILIES.get(family >> 24) not in allocation.relayed:
+            raise TurnError(443)
+        if request.attributes.get("LIFETIME") == 0:
+            self._end(allocation)
+            return {"LIFETIME": 0}
+        lifetime = self._allocator.lifetime(request)
+        shorter = now + lifetime < allocation.expires
+        allocation.expires = now + lifetime
+        if shorter:
+            self._table.shortened(allocation)
+        return {"LIFETIME": lifetime}
+
+    def create_permission(self, allocation: Allocation, peers: Sequence[Address], now: float) -> dict[str, Any]:
+        """Permit all of these hosts, or none (§10.2)."""
+        if not peers:
+            raise TurnError(400)
+        for host, _ in peers:
+            self._judge(allocation, host)
+        if not allocation.permissions.grant({host for host, _ in peers}, now):
+            raise TurnError(508)
+        return {}
+
+    def channel_bind(self, allocation: Allocation, request: Message, now: float) -> dict[str, Any]:
+        """Bind a number to a peer, which permits the peer as well (§12.2)."""
+        number, peer = (request.attributes.get(name) for name in ("CHANNEL-NUMBER", "XOR-PEER-ADDRESS"))
+        if number is None or peer is None or not FIRST <= number <= LAST:
+            raise TurnError(400)
+        self._judge(allocation, peer[0])
+        outcome = allocation.channels.check(number, peer, now)
+        if outcome == "taken":
+            raise TurnError(400)
+        if outcome == "full" or not allocation.permissions.grant({peer[0]}, now):
+            raise TurnError(508)
+        allocation.channels.bind(number, peer, now)
+        return {}
+
+    def _judge(self, allocation: Allocation, host: str) -> None:
+        if family_of(host) not in allocation.relayed:
+            raise TurnError(443)
+        if self._policy.reach(host) is Reach.REFUSED:
+            raise TurnError(403)
