@@ -2,7 +2,8 @@
 
 HTTPS_PROXY for wss://, and for ws:// too where HTTP_PROXY is not set, since CONNECT is the same for both (RFC 6455
 §4.1); then ALL_PROXY. NO_PROXY lists whom to reach without: `*`, a name and all beneath it, an address or a network
-such as 10.0.0.0/8, each with or without a port. Lower case counts before upper case. Loopback is reached directly.
+such as 10.0.0.0/8, each with or without a port. Lower case counts before upper case. What is on this machine is
+reached directly.
 
 websockets would choose by itself, but sends loopback through the proxy and knows neither ALL_PROXY nor networks.
 """
@@ -24,9 +25,11 @@ def proxy_for(url: str) -> str | None:
     """The URL of the proxy to take on the way to a ws:// or wss:// `url`, or None; it may hold a password."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if urllib.request.proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
-        return None  # the settings of Windows and macOS, whose exceptions are not in `getproxies`
-    return choose(url, urllib.request.getproxies())
+    chosen = choose(url, urllib.request.getproxies())
+    if chosen is None or _is_here(host):
+        return None
+    # The exceptions in the settings of Windows and macOS are not in `getproxies`.
+    return None if urllib.request.proxy_bypass(f"{host}:{parts.port}" if parts.port else host) else chosen
 
 
 def choose(url: str, proxies: Mapping[str, str]) -> str | None:
@@ -44,6 +47,19 @@ def _is_loopback(host: str) -> bool:
         return True
     address = _address(host)
     return address is not None and address.is_loopback
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is an address of this machine's: only those can be bound."""
+    address = _address(host)
+    if address is None:
+        return False
+    try:
+        with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind((host, 0))
+    except OSError:
+        return False
+    return True
 
 
 def _covers(entry: str, host: str, port: int) -> bool:

@@ -36,8 +36,8 @@ RENEW_BEFORE = 90.0
 OVERLAP = 5.0
 """Seconds that the old allocation stays after the new one stands, for what is still under way."""
 MAX_SERVERS = 16
-OPEN_TIMEOUT_WEBSOCKET = 10.0
-"""Seconds: the proxy's, TLS's and the WebSocket's handshakes come before TURN's."""
+OPEN_TIMEOUT_LAYERED = 10.0
+"""Seconds where the handshakes of a proxy or a WebSocket come before TURN's."""
 
 Opened = Callable[[Allocation], None]
 Closed = Callable[[Allocation], None]
@@ -159,7 +159,7 @@ class Relay:
 
 async def _open(end: TurnEndpoint) -> Allocation:
     allocation = Allocation(end)
-    await allocation.open(OPEN_TIMEOUT_WEBSOCKET if end.url else OPEN_TIMEOUT)
+    await allocation.open(OPEN_TIMEOUT_LAYERED if end.url or end.proxy else OPEN_TIMEOUT)
     return allocation
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterable
 
 from atmosphere.errors import DecodeError
@@ -24,6 +25,7 @@ MAX_LENT = 8
 MAX_MEMBERS = 4
 PAUSE = 5.0
 """Seconds from one change until the next is made."""
+_RELAY_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,40}){0,3}/turn")
 
 SetServers = Callable[[tuple[ServerUri, ...], tuple[TurnServer, ...]], None]
 
@@ -73,12 +75,19 @@ class Servers:
 
 
 def usable(servers: Iterable[LentServer]) -> list[TurnServer]:
-    """The lent servers that make sense, the first address of each before the second of any, at most 8."""
+    """The lent servers that make sense, the first address of each before the second of any, at most 8.
+
+    The path of a WebSocket must be a relay's: whoever lends may be hostile, and a GET of any path on any host, one
+    behind our firewall say, is more than it shall have.
+    """
     lent: list[TurnServer] = []
     for addresses in itertools.zip_longest(*([(uri, server) for uri in server.uris] for server in servers)):
         for uri, server in filter(None, addresses):
             try:
-                lent.append(parse_turn(uri, username=server.username, password=server.password))
+                found = parse_turn(uri, username=server.username, password=server.password)
+                if found.uri.is_websocket and not _RELAY_PATH.fullmatch(found.uri.path):
+                    raise DecodeError("a path that is no relay's")
+                lent.append(found)
             except DecodeError as error:
                 logger.debug("a signaling server lent a TURN server that cannot be used: %s", error)
     return lent[:MAX_LENT]

@@ -1,1 +1,1 @@
-"""TCP (floor 0): one listening port for TURN, TLS and HTTP."""
+"""TCP: one port for several protocols, TLS, and ways through proxies (floor 0)."""

@@ -16,7 +16,7 @@ class TurnEndpoint:
 
     `family` is the relayed address's (4, 6, None: the server's choice; RFC 8656 §18.6). `host` is the
     name that a TLS certificate must carry; `tls` overrides the default context. `url` is a WebSocket's, for the
-    transports ws and wss; through the `proxy` at that URL the address may be a name, which the proxy resolves.
+    transports ws and wss. These and TLS may go through the `proxy` at that URL; the address may be a name then.
     """
 
     address: Address

@@ -59,21 +59,25 @@ class ServerUri:
         return self.transport in ("ws", "wss")
 
     @property
-    def place(self) -> str:
-        """Host and port as URIs have them, the port only where it is not the one meant anyway."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == default_port(self.scheme, self.transport) else f"{host}:{self.port}"
+    def authority(self) -> str:
+        """Host and port as URLs have them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
         """The WebSocket's address, `ws://…` or `wss://…`."""
-        return f"{self.transport}://{self.place}{quote(self.path)}"
+        return f"{self.transport}://{self._place}{quote(self.path)}"
+
+    @property
+    def _place(self) -> str:
+        standard = f":{default_port(self.scheme, self.transport)}"
+        return self.authority.removesuffix(standard) if self.authority.endswith(standard) else self.authority
 
     def __str__(self) -> str:
         query = f"?transport={self.transport}" if self.transport in ("udp", "tcp") else ""
         if self.is_websocket:
             query = "?transport=ws" + (f"&path={quote(self.path)}" if self.path != DEFAULT_PATH else "")
-        return f"{self.scheme}:{self.place}{query}"
+        return f"{self.scheme}:{self._place}{query}"
 
 
 @dataclass(frozen=True)

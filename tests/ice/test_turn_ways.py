@@ -48,6 +48,19 @@ async def test_a_proxy_resolves_the_name(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (way.url, way.proxy) == ("wss://unknown.example/t", "http://proxy.example:3128")
 
 
+async def test_tls_goes_directly_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = "http://proxy.example:3128"
+    monkeypatch.setattr(
+        turn_ways, "proxy_for", {"wss://relay.example:443": proxy, "wss://unknown.example:5349": proxy}.get
+    )
+    ways = await ways_to(parse_turn("turns:relay.example:443"))
+    assert [(way.address, way.proxy) for way in ways] == [(V6, None), (V4, None), (("relay.example", 443), proxy)]
+    assert {(way.transport, way.host, way.url) for way in ways} == {("tls", "relay.example", "")}
+    (way,) = await ways_to(parse_turn("turns:unknown.example"))
+    assert (way.address, way.proxy) == (("unknown.example", 5349), proxy)
+    assert {way.proxy for way in await ways_to(parse_turn("turn:relay.example"))} == {None}
+
+
 async def test_a_name_that_nobody_knows() -> None:
     with pytest.raises(Unreachable, match="no address"):
         await ways_to(parse_turn("turns:unknown.example?transport=ws"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from signaling import KeySigner, SignalingError
 from signaling import session as session_module
 from signaling.session import leave, open_session
 from tests.certificates import self_signed, server_context
+from tests.interop.coturn import PASSWORD as COTURN_PASSWORD
+from tests.interop.coturn import USER as COTURN_USER
+from tests.interop.coturn import running_coturn
 from tests.interop.tinyproxy import PASSWORD as PROXY_PASSWORD
 from tests.interop.tinyproxy import USER as PROXY_USER
 from tests.interop.tinyproxy import running_tinyproxy
@@ -117,3 +121,26 @@ async def test_signaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             with pytest.raises(SignalingError, match=r"the proxy refused: 40[17]") as caught:
                 await open_session(url, KeySigner(), None)
             assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.needs("coturn")
+async def test_turn_over_tls(tmp_path: Path) -> None:
+    """To a coturn, which has no WebSocket."""
+    files = self_signed(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(files[0]))
+    async with (
+        running_coturn(tmp_path, certificate=files) as coturn,
+        running_tinyproxy(tmp_path, coturn.port) as port,
+    ):
+        proxy = f"http://127.0.0.1:{port}"
+        end = TurnEndpoint(
+            ("localhost", coturn.port), "tls", COTURN_USER, COTURN_PASSWORD, host="localhost", tls=trusting, proxy=proxy
+        )
+        allocation = Allocation(end)
+        await allocation.open()
+        assert allocation.relayed[0] == "127.0.0.1"
+        await allocation.close()
+        with pytest.raises(Unreachable, match="certificate is not valid"):
+            await Allocation(replace(end, tls=None)).open()
+        with pytest.raises(Unreachable, match="the proxy refused: 403"):
+            await Allocation(replace(end, address=("localhost", coturn.port + 1))).open()

@@ -19,8 +19,12 @@ def command_in(namespace: str, command: Sequence[str]) -> list[str]:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Our environment without colours and terminals, plus `extra`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATMOSPHERE_")}
+    """Our environment without colours, terminals and proxies, plus `extra`."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("ATMOSPHERE_") and not name.lower().endswith("_proxy")
+    }
     return inherited | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | dict(extra)
 
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-Kind = Literal["port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked"]
+Kind = Literal[
+    "port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked", "only-tcp-443", "only-proxy"
+]
+
+PROXY_PORT = 3128
+"""The one port that "only-proxy" lets out; "only-tcp-443" lets out the web over TLS, and nothing else."""
 
 KINDS: dict[Kind, tuple[str, str]] = {
     "port-restricted": ("endpoint-independent", "address-and-port-dependent"),
@@ -57,6 +62,11 @@ _RESTRICTED_CONE = {
     "remember": 'iifname "lan" oifname "wan" ip protocol udp update @open { ip daddr . udp sport : ip saddr }',
     "inward": 'iifname "wan" ip protocol udp dnat to ip saddr . udp dport map @open',
 }
+_REFUSED: dict[Kind, str] = {
+    "udp-blocked": "ip protocol udp drop",
+    "only-tcp-443": 'iifname "lan" ip protocol != tcp drop; iifname "lan" tcp dport != 443 drop',
+    "only-proxy": f'iifname "lan" ip protocol != tcp drop; iifname "lan" tcp dport != {PROXY_PORT} drop',
+}
 
 
 def rules(kind: Kind) -> str:
@@ -68,6 +78,6 @@ def rules(kind: Kind) -> str:
         parts |= _FULL_CONE
     elif kind == "restricted-cone":
         parts |= _RESTRICTED_CONE
-    elif kind == "udp-blocked":
-        parts["refuse"] = "ip protocol udp drop"
+    else:
+        parts["refuse"] = _REFUSED.get(kind, "")
     return _BASE.format(**parts)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.coturn import PORT, start_coturn
 from tests.lab.ipv6 import give_ipv6
-from tests.lab.routers import KINDS, Kind
+from tests.lab.routers import KINDS, PROXY_PORT, Kind
 from tests.lab.topology import Lab, Machine
 
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
@@ -62,6 +62,19 @@ def test_where_udp_is_blocked_stun_is_silent_and_tcp_works(lab: Lab) -> None:
     assert probe(host, box.address)["mapped"] is None
     script = f"import socket; socket.create_connection(({box.address!r}, {PORT}), 5).close()"
     assert host.run(*host.python("-c", script)).returncode == 0
+
+
+@pytest.mark.parametrize(("kind", "open_port"), [("only-tcp-443", 443), ("only-proxy", PROXY_PORT)])
+def test_networks_that_let_one_port_out(lab: Lab, kind: Kind, open_port: int) -> None:
+    box, host = lab.public("box"), lab.machine("host", kind)
+    for port in (open_port, 8080):
+        box.start(*box.python("-m", "http.server", "--bind", box.address, str(port))).wait_for("Serving")
+    fetch = "import sys, urllib.request; urllib.request.urlopen(f'http://{sys.argv[1]}', timeout=2).read(1)"
+    assert host.run(*host.python("-c", fetch, f"{box.address}:{open_port}")).returncode == 0
+    assert host.run(*host.python("-c", fetch, f"{box.address}:8080")).returncode == 1
+    assert not pings(host, box.address)
+    start_coturn(box)
+    assert probe(host, box.address)["mapped"] is None
 
 
 def test_machines_in_public_reach_each_other(lab: Lab) -> None:

@@ -104,3 +104,18 @@ async def test_nobody_who_lends_crowds_out_the_others() -> None:
     found = [str(server) for server in usable([greedy, greedy, other])]
     assert len(found) == MAX_LENT
     assert any("198.51.100.1" in server for server in found)
+
+
+@pytest.mark.parametrize(
+    ("query", "taken"),
+    [
+        ("?transport=ws", True),
+        ("?transport=ws&path=/mesh/turn", True),
+        ("?transport=ws&path=/admin/reboot", False),
+        ("?transport=ws&path=/cgi%3Freboot/turn", False),
+        ("?transport=ws&path=/a/b/c/d/turn", False),
+    ],
+)
+def test_a_lent_websocket_is_at_a_relays_path(query: str, taken: bool) -> None:
+    lent = Lent([f"turns:192.168.1.1{query}", "turn:198.51.100.1"], "user", "secret", 60.0)
+    assert len(usable([lent])) == 1 + taken

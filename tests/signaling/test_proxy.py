@@ -10,6 +10,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidProxy, InvalidProxyMessage, InvalidProxyStatus, ProxyError
 from websockets.http11 import Response
 
+from signaling import proxy
 from signaling.proxy import choose, describe_proxy_error, proxy_for
 
 PROXY = "http://proxy.example:3128"
@@ -106,6 +107,14 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("wss://a.example") == OTHER
     monkeypatch.setenv("no_proxy", "*")
     assert proxy_for("wss://a.example") is None
+
+
+def test_an_address_of_this_machine_is_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    monkeypatch.setattr(proxy, "_is_loopback", lambda host: False)
+    assert proxy_for("ws://127.0.0.1:7777") is None
+    assert proxy_for("ws://192.0.2.1:7777") == PROXY
+    assert proxy_for("wss://[2001:db8::1]") == PROXY
 
 
 @pytest.mark.parametrize(
