@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from atmosphere.ice.nat_probe import probe_nat
-from atmosphere.network.relay_server import RelayServer
+from atmosphere.network import RelayServer
 from atmosphere.network.relay_settings import RelaySettings
 from tests.interop.test_stun_server import ADDRESSES, run
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from atmosphere.network.relay_server import RelayServer
+from atmosphere.network import RelayServer
 from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.server.settings import TurnSettings
 from signaling.turn_credentials import TurnCredentialSource
