@@ -6,8 +6,11 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
+
+WRTC = Path(__file__).resolve().parent.parent / ".node" / "node_modules" / "@roamhq" / "wrtc"
 
 
 @cache
@@ -15,6 +18,8 @@ def _missing(what: str) -> str | None:
     """Why `what` cannot be used here, or None when it can."""
     if what == "netns":
         return _netns_missing()
+    if what == "wrtc":
+        return _wrtc_missing()
     program = {"coturn": "turnserver"}.get(what, what)
     return None if shutil.which(program) else f"{program} is not installed (make test-deps)"
 
@@ -30,6 +35,12 @@ def _netns_missing() -> str | None:
         return f"network namespaces do not work here: {made.stderr.decode().strip()}"
     subprocess.run(["ip", "netns", "delete", name], check=True)
     return None
+
+
+def _wrtc_missing() -> str | None:
+    if not shutil.which("node"):
+        return "node is not installed"
+    return None if WRTC.exists() else "libwebrtc for Node is not installed (tools/node-deps.sh)"
 
 
 def require(*things: str) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from atmosphere.ice.nat_probe import probe_nat
 from atmosphere.network.stun_service import StunService
+from tests.lab.ipv6 import give_ipv6
 from tests.lab.routers import KINDS
-from tests.lab.topology import Lab, Machine
+from tests.lab.topology import Lab, Machine, run_in
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
 PORT = 3478
@@ -34,6 +35,11 @@ import asyncio, json, sys
 from atmosphere.network import gather_network_info
 import msgspec
 print(msgspec.json.encode(asyncio.run(gather_network_info(sys.argv[1:]))).decode())
+"""
+ASK_ONE = """
+import asyncio, dataclasses, json, sys
+from atmosphere.ice.nat_probe import probe_nat
+print(json.dumps(dataclasses.asdict(asyncio.run(probe_nat([(sys.argv[1], 3478)])).behaviour)))
 """
 WORDS = {
     "endpoint-independent": "Endpoint Independent",
@@ -113,13 +119,17 @@ async def test_our_own_prober(service: StunService) -> None:
     assert (found.mapping, found.filtering, found.type) == ("none", "none", "open")
 
 
+def serve(machine: Machine, *addresses: str) -> None:
+    """Our server on two addresses of a machine."""
+    machine.start(*machine.python("-c", SERVE, *addresses)).wait_for("serving", 20)
+
+
 class Box:
     """A machine in public that runs our server on two addresses."""
 
     def __init__(self, lab: Lab) -> None:
         self.machine = lab.public("box", addresses=2)
-        program = self.machine.start(*self.machine.python("-c", SERVE, *self.machine.addresses))
-        program.wait_for("serving", 20)
+        serve(self.machine, *self.machine.addresses)
 
     def asked_by_the_standard_library(self, machine: Machine) -> tuple[object, object]:
         found = json.loads(machine.run(*machine.python(PROBER, self.machine.address, str(PORT))).stdout)
@@ -147,3 +157,23 @@ def test_every_router_is_told_apart() -> None:
             said = box.asked_by_coturn(machine)
             assert f"NAT with {WORDS[mapping]} Mapping!" in said, (kind, said)
             assert f"NAT with {WORDS[filtering]} Filtering!" in said, (kind, said)
+
+
+@pytest.mark.needs("netns", "turnutils_natdiscovery")
+@pytest.mark.lab
+@pytest.mark.xdist_group("lab")
+def test_two_addresses_of_ipv6() -> None:
+    """In one household, where nothing stands between."""
+    with Lab() as lab:
+        home = lab.home("home", "port-restricted")
+        box, host = home.machine("box"), home.machine("host")
+        first, own = give_ipv6(lab, home, box, host)
+        second = f"{first.rpartition('::')[0]}::99"
+        run_in(box.namespace, "ip", "-6", "address", "add", f"{second}/64", "dev", "eth0", "nodad")
+        serve(box, first, second)
+        found = json.loads(host.run(*host.python("-c", ASK_ONE, first)).stdout)
+        assert (found["mapping"], found["filtering"], found["type"]) == ("none", "none", "open")
+        said = host.run("turnutils_natdiscovery", "-m", "-f", "-L", own, "-p", str(PORT), first, timeout=60).stdout
+        assert "No NAT! (Endpoint Independent Mapping)" in said
+        assert "NAT with Endpoint Independent Filtering!" in said
+        assert f"Other addr: : {second}:{PORT + 1}" in said
