@@ -17,7 +17,8 @@ async def running_tinyproxy(folder: Path, *connect_ports: int, authenticate: boo
     """tinyproxy that opens tunnels to `connect_ports`, for `USER` alone with `authenticate`; its port."""
     port = free_port()
     settings = folder / "tinyproxy.conf"
-    settings.write_text(configuration(port, "127.0.0.1", *connect_ports, authenticate=authenticate))
+    credentials = (USER, PASSWORD) if authenticate else None
+    settings.write_text(configuration(port, "127.0.0.1", *connect_ports, credentials=credentials))
     process = await asyncio.create_subprocess_exec(
         "tinyproxy", "-d", "-c", str(settings), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
@@ -30,11 +31,11 @@ async def running_tinyproxy(folder: Path, *connect_ports: int, authenticate: boo
         process._transport.close()  # type: ignore[attr-defined]  # else it warns after the loop is closed
 
 
-def configuration(port: int, address: str, *connect_ports: int, authenticate: bool = False) -> str:
+def configuration(port: int, address: str, *connect_ports: int, credentials: tuple[str, str] | None = None) -> str:
     """What tinyproxy reads."""
-    lines = [f"Port {port}", f"Listen {address}", "Timeout 600", "MaxClients 50", "LogLevel Connect"]
+    lines = [f"Port {port}", f"Listen {address}", "Timeout 600", "MaxClients 50", "LogLevel Info"]
     lines += [f"ConnectPort {connect_port}" for connect_port in connect_ports]
-    lines += [f"BasicAuth {USER} {PASSWORD}"] if authenticate else []
+    lines += [f"BasicAuth {' '.join(credentials)}"] if credentials else []
     return "\n".join(lines) + "\n"
 
 

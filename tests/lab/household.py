@@ -21,30 +21,36 @@ RELAY_PORT = 3478
 class Relay:
     """`atmosphere relay` on a public machine; `options` is what it told its nodes to use."""
 
-    def __init__(self, machine: Machine, *options: str) -> None:
+    def __init__(self, machine: Machine, *options: str, port: int = RELAY_PORT) -> None:
         self.machine = machine
-        self.program = machine.start(
+        self._command = (
             *machine.python("-m", "atmosphere", "relay"),
-            *("--port", str(RELAY_PORT), "--public-host", machine.address),
+            *("--port", str(port), "--public-host", machine.address),
             *options,
         )
-        self.program.wait_for("READY")
+        self.start()
         self.program.wait_for("--signaling")
         told = re.search(r"--signaling[ =](\S+)", self.program.output)
         assert told is not None
         self.signaling = told[1]
-        self.stun = f"stun:{machine.address}:{RELAY_PORT}"
+        self.stun = f"stun:{machine.address}:{port}"
         self.options = ("--signaling", self.signaling, "--stun", self.stun)
+
+    def start(self) -> None:
+        """Run it, also again after it was ended."""
+        self.program = self.machine.start(*self._command)
+        self.program.wait_for("READY")
 
 
 class Member:
-    """A node on a machine: its home, the options it runs with, and the commands its owner types."""
+    """A node on a machine: its home, the options and environment it runs with, and the commands its owner types."""
 
-    def __init__(self, machine: Machine, *options: str) -> None:
+    def __init__(self, machine: Machine, *options: str, **environment: str) -> None:
         self.machine = machine
         self.name = machine.name
         self.options = (*options, "--no-port-mapping")
-        self.environment = {"ATMOSPHERE_HOME": str(machine.folder / "atmosphere"), "ATMOSPHERE_NAME": machine.name}
+        own = {"ATMOSPHERE_HOME": str(machine.folder / "atmosphere"), "ATMOSPHERE_NAME": machine.name}
+        self.environment = own | environment
 
     def atmosphere(self, *arguments: str, timeout: float = 45.0) -> subprocess.CompletedProcess[str]:
         """Type `atmosphere …` and wait for the prompt."""

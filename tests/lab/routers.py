@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal[
-    "port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked", "only-tcp-443", "only-proxy"
+    "port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked", "only-https", "only-proxy"
 ]
 
 PROXY_PORT = 3128
-"""The one port that "only-proxy" lets out; "only-tcp-443" lets out the web over TLS, and nothing else."""
+"""The one port that "only-proxy" lets out; "only-https" lets out TLS to port 443, and nothing else."""
 
 KINDS: dict[Kind, tuple[str, str]] = {
     "port-restricted": ("endpoint-independent", "address-and-port-dependent"),
@@ -62,9 +62,15 @@ _RESTRICTED_CONE = {
     "remember": 'iifname "lan" oifname "wan" ip protocol udp update @open { ip daddr . udp sport : ip saddr }',
     "inward": 'iifname "wan" ip protocol udp dnat to ip saddr . udp dport map @open',
 }
+# The third packet of a connection is the first with something in it, and that is a TLS handshake or nothing.
 _REFUSED: dict[Kind, str] = {
     "udp-blocked": "ip protocol udp drop",
-    "only-tcp-443": 'iifname "lan" ip protocol != tcp drop; iifname "lan" tcp dport != 443 drop',
+    "only-https": """
+        iifname "lan" ip protocol != tcp drop
+        iifname "lan" tcp dport != 443 drop
+        iifname "lan" ct original packets 3 @ih,0,8 != 0x16 ct mark set 1
+        ct mark 1 drop
+    """,
     "only-proxy": f'iifname "lan" ip protocol != tcp drop; iifname "lan" tcp dport != {PROXY_PORT} drop',
 }
 

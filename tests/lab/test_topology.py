@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.lab.coturn import PORT, start_coturn
 from tests.lab.ipv6 import give_ipv6
 from tests.lab.routers import KINDS, PROXY_PORT, Kind
@@ -64,14 +65,27 @@ def test_where_udp_is_blocked_stun_is_silent_and_tcp_works(lab: Lab) -> None:
     assert host.run(*host.python("-c", script)).returncode == 0
 
 
-@pytest.mark.parametrize(("kind", "open_port"), [("only-tcp-443", 443), ("only-proxy", PROXY_PORT)])
-def test_networks_that_let_one_port_out(lab: Lab, kind: Kind, open_port: int) -> None:
-    box, host = lab.public("box"), lab.machine("host", kind)
-    for port in (open_port, 8080):
-        box.start(*box.python("-m", "http.server", "--bind", box.address, str(port))).wait_for("Serving")
-    fetch = "import sys, urllib.request; urllib.request.urlopen(f'http://{sys.argv[1]}', timeout=2).read(1)"
-    assert host.run(*host.python("-c", fetch, f"{box.address}:{open_port}")).returncode == 0
-    assert host.run(*host.python("-c", fetch, f"{box.address}:8080")).returncode == 1
+def test_a_network_that_lets_only_the_proxys_port_out(lab: Lab) -> None:
+    box, host = lab.public("box"), lab.machine("host", "only-proxy")
+    for port in (PROXY_PORT, 443):
+        serve_http(box, port)
+    assert fetches(host, f"http://{box.address}:{PROXY_PORT}")
+    assert not fetches(host, f"http://{box.address}:443")
+    assert not pings(host, box.address)
+    start_coturn(box)
+    assert probe(host, box.address)["mapped"] is None
+
+
+def test_a_network_that_lets_only_https_out(lab: Lab) -> None:
+    box, host = lab.public("box"), lab.machine("host", "only-https")
+    files = self_signed(lab.folder, box.address)
+    other = lab.public("other")
+    serve_http(box, 443, *map(str, files))
+    serve_http(box, 8443, *map(str, files))
+    serve_http(other, 443)
+    assert fetches(host, f"https://{box.address}:443")
+    assert not fetches(host, f"https://{box.address}:8443")
+    assert not fetches(host, f"http://{other.address}:443")
     assert not pings(host, box.address)
     start_coturn(box)
     assert probe(host, box.address)["mapped"] is None
@@ -170,6 +184,29 @@ def pings(machine: Machine, address: str) -> bool:
         "except OSError: sys.exit(1)\n"
     )
     return machine.run(*machine.python("-c", script, address)).returncode == 0
+
+
+def serve_http(machine: Machine, port: int, *files: str) -> None:
+    """A web server, over TLS where there are a certificate and a key."""
+    script = (
+        "import http.server, socketserver, ssl, sys\n"
+        "server = socketserver.TCPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRequestHandler)\n"
+        "if sys.argv[3:]:\n"
+        "    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(*sys.argv[3:])\n"
+        "    server.socket = context.wrap_socket(server.socket, server_side=True)\n"
+        "print('ready', flush=True); server.serve_forever()\n"
+    )
+    machine.start(*machine.python("-c", script, machine.address, str(port), *files)).wait_for("ready")
+
+
+def fetches(machine: Machine, url: str) -> bool:
+    """Whether a web page can be had within two seconds, whoever it is from."""
+    script = (
+        "import ssl, sys, urllib.request\n"
+        "context = ssl._create_unverified_context()\n"
+        "urllib.request.urlopen(sys.argv[1], timeout=2, context=context).read(1)\n"
+    )
+    return machine.run(*machine.python("-c", script, url)).returncode == 0
 
 
 def punched(

@@ -119,6 +119,7 @@ class Home:
         _ip("-n", self.namespace, "address", "add", f"{inside}.1/24", "dev", "lan")
         _ip("-n", self.namespace, "link", "set", "lan", "up")
         run_in(self.namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        run_in(self.namespace, "sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1")
         run_in(self.namespace, "nft", "-f", "-", feed=rules(kind))
 
     def machine(self, name: str) -> Machine:
