@@ -1,4 +1,4 @@
-"""The signaling servers and MQTT brokers that this node waits at, and the TURN servers that they lend."""
+"""The signaling servers that this node waits at, and the TURN servers that they lend."""
 
 from __future__ import annotations
 
