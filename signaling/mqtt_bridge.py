@@ -61,6 +61,7 @@ class Bridge:
             self.reason = describe(error)
 
     def close(self) -> None:
-        """End the connection and our end of the pair."""
+        """End the connection and the pair."""
         self._transport.abort()
         self._far.close()
+        self.near.close()  # the library has closed it already, unless its goodbye is stuck in it

@@ -106,13 +106,6 @@ class _Library(aiomqtt.Client):
             if not answer.done():
                 answer.set_exception(NotConnected("the connection to the broker ended"))
 
-    def drain(self) -> None:
-        """Let the library close its socket, now that the other end is closed."""
-        for _ in range(MAX_WAITING):
-            if self._client.socket() is None:
-                return
-            self._client.loop_read()
-
 
 class MqttSession:
     """A connection that the broker has accepted."""
@@ -186,7 +179,6 @@ async def open_session(
             for task in (inward, outward, entering, reading):
                 task.cancel()
             bridge.close()
-            library.drain()
     raise failure
 
 

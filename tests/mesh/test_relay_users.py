@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from atmosphere.turn.server.users import Users
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.identity import Identity
 from atmosphere.mesh.relay_users import RelayUsers
+from atmosphere.turn.server.users import Users
 from tests.mesh.people import ALICE, BOB, CAROL, EVE
 
 MESH = bytes(range(20))

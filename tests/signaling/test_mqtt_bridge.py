@@ -52,7 +52,6 @@ async def test_bytes_go_inward_to_the_end() -> None:
     _, got = await asyncio.gather(bridge.inward(), received(bridge))
     assert got == pong * 2
     assert bridge.reason == "the broker closed the connection"
-    bridge.near.close()
     bridge.close()
     assert transport.ended == "aborted"
 
@@ -90,7 +89,6 @@ async def test_a_connection_that_takes_no_more() -> None:
     bridge.near.sendall(b"break")
     await bridge.outward()
     assert bridge.reason == "Connection reset by peer"
-    bridge.near.close()
     bridge.close()
 
 
@@ -108,5 +106,4 @@ async def test_it_reads_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     bridge = Bridge(FakeTransport(packet(13, b"") * 2, packet(13, b"") * 2))
     await bridge.inward()
     assert max(slept) == pytest.approx(4.0, abs=0.5)
-    bridge.near.close()
     bridge.close()

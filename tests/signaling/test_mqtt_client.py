@@ -91,13 +91,14 @@ async def test_subscriptions_and_messages_outlive_a_connection() -> None:
 async def test_a_message_waits_for_the_next_connection_and_comes_once() -> None:
     async with serving() as broker, client(broker) as ann, client(broker) as bob:
         received = inbox(bob)
-        broker.mute = True
+        broker.mute, broker.tells_offline = True, False
         sending = asyncio.ensure_future(ann.send(bob.id, b"hello", timeout=PATIENCE))
         assert (await get(received)).payload == b"hello"
         broker.mute = False
         broker.drop()  # the broker's answer is lost
         assert await sending == "delivered"
         assert len(broker.published) == 2
+        await until(lambda: bob.state == "connected" and broker.connected == 4)
         await ann.send(bob.id, b"next", timeout=PATIENCE)
         assert (await get(received)).payload == b"next"
 
@@ -175,6 +176,23 @@ async def test_a_broker_that_forbids() -> None:
             await until(lambda: ann.error is not None)
             assert "refuses our topics" in str(ann.error)
             assert ann.state != "connected"
+
+
+async def test_a_broker_that_hangs_up_on_every_version() -> None:
+    async with serving(FakeBroker(hang_up=True)) as broker, make(broker) as ann:
+        await until(lambda: broker.connected >= 4 and ann.error)
+        assert ann.error == "the broker closed the connection without an answer"
+    assert {connect[6] for connect in broker.connects} == {4, 5}
+
+
+async def test_after_a_while_the_next_delay_is_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STABLE", 0.0)
+    async with serving() as broker:
+        ann = MqttClient(broker.url, KeySigner(), backoff=Backoff(0.01, 1e9))
+        async with ann:
+            for number in range(12):
+                await until(lambda number=number: broker.connected > number and ann.state == "connected")  # type: ignore[misc]
+                broker.drop()
 
 
 async def test_publishing_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from signaling.errors import NotConnected, Rejected, SignalingError
 from signaling.mqtt_session import V5, V311, MqttSession, OldBroker, open_session
 from signaling.mqtt_url import parse_broker
 from tests.signaling.broker import PUBACK, FakeBroker, packet, serving
+from tests.signaling.test_mqtt_transport import speaking
 from tests.signaling.tools import PATIENCE
 from tests.until import until
 
@@ -184,3 +185,49 @@ async def test_cancelling_ends_it_at_once() -> None:
         async with asyncio.timeout(5):
             await asyncio.wait([task])
         assert task.cancelled()
+
+
+class Stuck:
+    """Lets us in, and never reads again."""
+
+    def __init__(self) -> None:
+        self.said = [packet(2, b"\0\0\0")]
+        self.written = 0
+        self.aborted = False
+
+    async def read(self) -> bytes:
+        return self.said.pop() if self.said else await asyncio.get_running_loop().create_future()
+
+    async def write(self, data: bytes) -> None:
+        self.written += 1
+        if self.written > 1:
+            await asyncio.get_running_loop().create_future()
+
+    async def finish(self) -> None:
+        pytest.fail("there was no goodbye")
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_a_broker_that_never_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def open_transport(*_: object) -> Stuck:
+        return stuck
+
+    stuck = Stuck()
+    monkeypatch.setattr(module, "open_transport", open_transport)
+    monkeypatch.setattr(module, "GOODBYE", 0.05)
+    with pytest.raises(SignalingError):
+        async with open_session(parse_broker("mqtt://h"), V5, None, lambda *_: None) as session:
+            sending = [asyncio.ensure_future(session.publish("t", bytes(9000), 30)) for _ in range(200)]
+            await asyncio.wait(sending, timeout=0.05)
+    ended = await asyncio.gather(*sending, return_exceptions=True)
+    assert all(isinstance(error, NotConnected) for error in ended)
+    assert stuck.aborted
+
+
+async def test_a_server_that_is_no_broker() -> None:
+    async with speaking(lambda connection: connection.wait_closed(), subprotocol=None) as url:
+        with pytest.raises(SignalingError, match="not MQTT"):
+            async with open_session(parse_broker(url), V5, None, lambda *_: None):
+                pytest.fail("it let us in")

@@ -131,7 +131,9 @@ async def test_a_burst_of_questions(stack: AsyncExitStack) -> None:
 
 
 @pytest.mark.parametrize(
-    "burst", [b"", b"\x40\x00" + bytes(18), encode(binding_request()) + b"\x40\x00" + bytes(18), bytes(20)]
+    "burst",
+    [b"", b"\x40\x00" + bytes(18), encode(binding_request()) + b"\x40\x00" + bytes(18), bytes(20)],
+    ids=["nothing", "channel data", "a question before channel data", "zeros"],
 )
 async def test_a_burst_of_something_else_stays_the_owners(stack: AsyncExitStack, burst: bytes) -> None:
     owner = make(stack)

@@ -177,6 +177,7 @@ async def test_a_server_that_answers_no_ping(server: FakeTurnServer, monkeypatch
         "text",
         encode(Message(Method.DATA, Class.INDICATION))[:-1],
     ],
+    ids=["nothing", "SSH", "too short", "half a header", "text", "a cut indication"],
 )
 async def test_frames_that_hold_anything_but_whole_messages(server: FakeTurnServer, frame: bytes | str) -> None:
     async with bridged(server.address) as bridge, opened(bridge) as made:
