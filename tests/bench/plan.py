@@ -19,6 +19,9 @@ class Plan:
     settle_seconds: float
     helps: int
     joins: int
+    relay_rounds: int
+    relay_seconds: float
+    relay_allocations: int
 
 
 FULL = Plan(
@@ -32,6 +35,9 @@ FULL = Plan(
     settle_seconds=2.0,
     helps=11,
     joins=5,
+    relay_rounds=5,
+    relay_seconds=2.0,
+    relay_allocations=500,
 )
 QUICK = Plan(
     rounds=3,
@@ -44,4 +50,7 @@ QUICK = Plan(
     settle_seconds=1.0,
     helps=3,
     joins=1,
+    relay_rounds=1,
+    relay_seconds=0.7,
+    relay_allocations=200,
 )

@@ -22,6 +22,9 @@ SMALLEST = Plan(
     settle_seconds=0.0,
     helps=1,
     joins=1,
+    relay_rounds=1,
+    relay_seconds=0.1,
+    relay_allocations=5,
 )
 
 
