@@ -32,7 +32,7 @@ class RelayServer:
     """Everything a mesh needs of a public machine; `await start()`, `await stop()`, or `async with`.
 
     `host` is an address or several; without one, all of this machine's. `port` 0 takes a free one; `.port` tells which,
-    for TCP and UDP. The further settings are those of `RelaySettings`, by name.
+    for TCP and UDP. Everything else, and every limit, is in `settings`.
     """
 
     def __init__(
@@ -64,14 +64,18 @@ class RelayServer:
         return self._running
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the port is taken, AtmosphereError for a certificate that cannot be used."""
+        """Listen.
+
+        Raises OSError where the port is taken, AtmosphereError for a certificate that cannot be used, ValueError for
+        a `discovery` that was wanted without two addresses for it.
+        """
         for remaining in reversed(range(1 if self.port else TRIES)):
             running = _Running(self.settings, self._secret)
             try:
                 await running.start(self.hosts, self.port)
-            except OSError as error:
+            except BaseException as error:
                 await running.stop(0.0)
-                if not remaining or error.errno != errno.EADDRINUSE:
+                if not remaining or not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
                     raise
             else:
                 self._running = running

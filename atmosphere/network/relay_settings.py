@@ -13,6 +13,7 @@ from atmosphere.tcp.port import TcpSettings
 from atmosphere.turn.server.clients import StreamLimits
 from atmosphere.turn.server.settings import TurnSettings
 from signaling.errors import InvalidURL
+from signaling.proxies import TrustedProxies
 from signaling.settings import Settings
 from signaling.turn_credentials import is_turn_uri
 from signaling.url import normalize
@@ -28,7 +29,7 @@ class RelaySettings:
     `secret` is shared with other relays and with coturn (`use-auth-secret`); without one it is random. `users` have
     passwords of their own. `turn_uris` are further TURN servers under the same secret, handed to nodes with ours.
     `discovery` says whether clients are told what their NAT does (RFC 5780), as for `StunService`; out of
-    `discovery_port`, by default the next one. With `plain` the WebSockets are served without TLS although there is a certificate.
+    `discovery_port`, by default the next one. With `plain` WebSockets are served without TLS although there is TLS.
     """
 
     public_host: str | None = None
@@ -62,6 +63,7 @@ class RelaySettings:
             raise ValueError("a key without its certificate")
         if self.public_url is not None:
             public_place(self.public_url)
+        TrustedProxies(self.signaling.trusted_proxies)
 
 
 @dataclass(frozen=True)

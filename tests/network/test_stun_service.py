@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from atmosphere.ice.nat_probe import probe_nat
-from atmosphere.network import stun_service
+from atmosphere.network import stun_discovery, stun_service
 from atmosphere.network.discover import discover_public_ip
 from atmosphere.network.stun_service import StunService
 from atmosphere.udp.socket import UdpSocket
@@ -28,7 +28,7 @@ async def test_both_families() -> None:
 
 
 async def test_an_address_that_is_gone_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stun_service, "_own_addresses", lambda: ["127.0.0.1", NOT_OURS])
+    monkeypatch.setattr(stun_service, "own_addresses", lambda: ["127.0.0.1", NOT_OURS])
     async with StunService(port=0) as service:
         assert service.addresses == ["127.0.0.1"]
 
@@ -60,7 +60,7 @@ async def test_two_addresses_tell_a_nats_behaviour_when_told_to() -> None:
 
 
 async def test_the_second_port_is_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stun_service, "address_class", lambda address: "public")
+    monkeypatch.setattr(stun_discovery, "address_class", lambda address: "public")
     for _ in range(50):
         async with StunService(TWO, 0) as service:
             if service.others:
@@ -110,8 +110,3 @@ async def test_a_second_port_that_is_taken() -> None:
             await StunService(TWO, 0, other_port=taken.port, discovery=True).start()
     finally:
         taken.close()
-
-
-async def test_the_port_after_the_last_is_the_one_before_it() -> None:
-    service = StunService(TWO, 65535, discovery=True)
-    assert service._second_port() == 65534

@@ -1,7 +1,7 @@
 """TURN over WebSocket, the server: path `/turn`, subprotocol `turn`; a binary frame is one or more whole messages.
 
 ChannelData is padded to 4 bytes, as over TCP. A burst leaves in one frame, so that it stays a burst. What is none of
-this closes the connection: a text frame with 1003, other bytes with 1007, too many of them, or one of no use, with 1008.
+this closes the connection: a text frame with 1003, other bytes with 1007. 1008: too many connections, or one of no use.
 """
 
 from __future__ import annotations
