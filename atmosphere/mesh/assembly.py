@@ -19,7 +19,7 @@ from atmosphere.mesh.feed import Feed
 from atmosphere.mesh.gossip import Gossip
 from atmosphere.mesh.handlers import Handlers
 from atmosphere.mesh.hosting import Hosting
-from atmosphere.mesh.joining import Joining
+from atmosphere.mesh.joining import Joining, relays_of, stun_of
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.member_turn import MemberTurn
@@ -100,13 +100,16 @@ class Assembly:
         )
         self.joining = Joining(identity, self.dialer, self.signaler, self.meeting, adopt=self._adopt)
         self.offering = Offering(self._turn, self._no_relay, endpoint)
-        self.relaying = Relaying(self.roster, self._users, endpoint, self.servers)
+        self.relaying = Relaying(self.roster, self._users, endpoint, self.servers, self.meeting)
         self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip, self.offering.uris)
         self._wire_up()
 
     def _wire_up(self) -> None:
         self.roster.on_facts = self._facts_arrived
         self.roster.on_contacts = self.relaying.update
+        self._users.invite_secret = self.hosting.usable_secret
+        self.hosting.on_revoked = self.offering.revoke
+        self.joining.on_code = lambda code: self.servers.join(stun_of(code), relays_of(code))
         self.meeting.on_payload = self.signaler.envelope_received
         self.meeting.on_news = self._met
         self.gossip.on_signal = self.signaler.envelope_received

@@ -84,10 +84,14 @@ class Offering:
     def follow(self, members: Iterable[str]) -> None:
         """Those who are members no longer lose their allocations."""
         now = set(members)
-        if self._turn is not None:
-            for node_id in self._members - now:
-                self._turn.service.revoke(node_id)
+        for node_id in self._members - now:
+            self.revoke(node_id)
         self._members = now
+
+    def revoke(self, username: str) -> None:
+        """That member, or whoever holds that invite, loses what it has here."""
+        if self._turn is not None:
+            self._turn.service.revoke(username)
 
     def info(self) -> RelayInfo:
         """What `status` shows of it."""
