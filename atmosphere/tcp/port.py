@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from atmosphere.tasks import Tasks
+from atmosphere.tcp import tls_buffers
 from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.kinds import kind_of
 from atmosphere.tcp.undecided import Accepted, Address, Maker, Undecided
@@ -43,7 +44,7 @@ class Handlers(Protocol):
 class TcpSettings:
     """How many connections may be undecided (in all, of one IPv4 address or IPv6 /64), and for how many seconds."""
 
-    undecided: int = 1024
+    undecided: int = 512
     undecided_per_address: int = 64
     deadline: float = 5.0
 
@@ -60,6 +61,8 @@ class TcpPort:
         self.settings = settings or TcpSettings()
         self.deadline = self.settings.deadline
         self.certificates = certificates
+        if certificates is not None:
+            tls_buffers.shrink()
         self.tasks = Tasks("tcp port")
         self.port = 0
         self.addresses: list[Address] = []
