@@ -20,7 +20,7 @@ from websockets.http11 import Response
 
 from signaling import http
 from signaling.cluster import Cluster, ClusterSettings
-from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, NodeConnection
+from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, Address, NodeConnection
 from signaling.errors import DecodeError
 from signaling.handshake import authenticate, decode_frame
 from signaling.hub import Delivery, Hub
@@ -121,9 +121,9 @@ class SignalingServer:
             self._cluster.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever(), name="signaling: sweep")
 
-    def connection(self, *, websockets: bool = True) -> NodeConnection:
-        """The protocol for an accepted connection; without `websockets` plain HTTP is all that it gets."""
-        return self._reception.connection(websockets=websockets)
+    def connection(self, *, websockets: bool = True, client: Address | None = None) -> NodeConnection:
+        """The protocol for an accepted connection of `client`; without `websockets` plain HTTP is all that it gets."""
+        return self._reception.connection(websockets=websockets, client=client)
 
     async def drain(self, seconds: float) -> None:
         """Ask all clients to go elsewhere, let nobody in, and wait up to `seconds` until they went."""

@@ -21,6 +21,7 @@ from atmosphere.tcp.kinds import kind_of
 from atmosphere.tcp.undecided import Accepted, Address, Maker, Undecided
 from signaling.limits import Seats, address_key
 from signaling.listen import BACKLOG, listening_sockets
+from signaling.proxies import TrustedProxies
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class TcpSettings:
     undecided: int = 512
     undecided_per_address: int = 64
     deadline: float = 5.0
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of proxies whose PROXY headers are believed."""
 
 
 class TcpPort:
@@ -60,6 +63,7 @@ class TcpPort:
     ) -> None:
         self.settings = settings or TcpSettings()
         self.deadline = self.settings.deadline
+        self.proxies = TrustedProxies(self.settings.trusted_proxies)
         self.certificates = certificates
         if certificates is not None:
             tls_buffers.shrink()
@@ -128,7 +132,8 @@ class TcpPort:
 
     def _meet(self, sock: socket.socket, client: Address) -> None:
         self.accepted += 1
-        key = address_key(client[0])
+        # Who is behind a proxy is known later: its undecided ones are counted in all only.
+        key = None if client[0] in self.proxies else address_key(client[0])
         if self._seats.take(key):
             self.refused += 1
             sock.close()

@@ -12,6 +12,7 @@ import pytest
 from atmosphere.tasks import Tasks
 from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.undecided import Maker, Undecided
+from signaling.proxies import TrustedProxies
 from tests.certificates import self_signed
 from tests.until import until
 
@@ -24,6 +25,7 @@ class OnePort:
         self.deadline = 10.0
         self.tasks = Tasks("test")
         self.told: list[bool] = []
+        self.proxies = TrustedProxies(())
 
     def maker(self, first: int) -> Maker | None:
         return lambda accepted: asyncio.Protocol()
