@@ -139,9 +139,7 @@ class ClusterNodes(Hub):
     def _write(self, key: Key, stored: Stored, now: float) -> list[Delivery]:
         """Write a message that is held here to its receiver, who is here."""
         self._metrics.count("messages_delivered_total")
-        copy = self.copies.find(key)
-        if copy:
-            copy.written = True
+        self.copies.note_written(key)
         seq = self._lines.number(key.to, key)
         written = Delivery((key.to,), Incoming(stored.sender, stored.payload, stored.id, None, seq))
         # Whoever does not say `got` has it as soon as it is written, as far as can be known.

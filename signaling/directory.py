@@ -8,7 +8,7 @@ in Unix milliseconds, but always higher than the last one known.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 MAX_NODES = 1_000_000
@@ -175,7 +175,3 @@ class Directory:
     def subscribers(self, topic: str) -> int:
         """How many are subscribed to `topic` elsewhere."""
         return sum(peer.topics.get(topic, 0) for peer in self._peers.values())
-
-    def interests(self, instance: str) -> Iterable[tuple[str, int]]:
-        """What an instance has said of topics."""
-        return self._peers[instance].topics.items() if instance in self._peers else ()
