@@ -107,11 +107,11 @@ async def test_a_proxy_that_passes_tcp_on_says_who_its_client_is(kind: str, tmp_
     async with relaying(tls_cert=files[0], tls_key=files[1], signaling=signaling) as server:
         async with proxied(kind, tmp_path, files, server.port) as port:
             for transport in ("tcp", "tls", "wss"):
-                end = endpoint(server, transport, trusting(files[0]))  # type: ignore[arg-type]
+                end = endpoint(server, transport, trusting(files[0]))
                 url = end.url.replace(f":{server.port}/", f":{port}/")
                 async with allocated(dataclasses.replace(end, address=("127.0.0.1", port), url=url)) as allocation:
-                    transport_of: Any = allocation._protocol.transport
-                    sock = getattr(transport_of, "_websocket", transport_of)
+                    protocol: Any = allocation._protocol
+                    sock = getattr(protocol.transport, "_websocket", protocol.transport)
                     ours = sock.local_address if transport == "wss" else sock.get_extra_info("sockname")
                     assert allocation.mapped == ours[:2]  # as the server sees us: not the proxy's address
 

@@ -208,6 +208,23 @@ async def test_a_machine_without_descriptors_accepts_again_later(
     assert "Too many open files" in caplog.text
 
 
+async def test_a_socket_that_cannot_listen_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(socket.socket):
+        def listen(self, backlog: int = 0) -> None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    bound = Deaf(socket.AF_INET, socket.SOCK_STREAM)
+    bound.bind(("127.0.0.1", 0))
+
+    async def sockets(host: object, port: int) -> list[socket.socket]:
+        return [bound]
+
+    monkeypatch.setattr(port_module, "listening_sockets", sockets)
+    with pytest.raises(OSError, match="in use"):
+        await TcpPort(Handlers()).start()
+    assert bound.fileno() == -1
+
+
 async def test_a_port_that_is_taken() -> None:
     async with listening() as first:
         second = TcpPort(Handlers())

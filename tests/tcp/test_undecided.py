@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from pathlib import Path
 from unittest import mock
 
@@ -99,3 +100,15 @@ async def test_a_client_that_went_before_it_was_served() -> None:
     far.close()
     await until(lambda: not len(port.tasks))
     near.close()
+
+
+async def test_a_connection_that_broke_before_it_said_anything() -> None:
+    near, far = connected()
+    port = OnePort()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    one._look()  # nothing is there yet, as after a false alarm
+    assert port.told == []
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    near.close()  # with a reset
+    await until(lambda: port.told)
+    assert far.fileno() == -1
