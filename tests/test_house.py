@@ -27,7 +27,9 @@ ONLY_IN = {
 TASK_OWNERS = {
     "atmosphere/tasks.py",
     "signaling/client.py",
+    "signaling/cluster.py",
     "signaling/mqtt_client.py",
+    "signaling/nats_link.py",
     "signaling/pool.py",
     "signaling/reception.py",
     "signaling/server.py",

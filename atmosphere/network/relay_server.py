@@ -103,7 +103,8 @@ class _Running:
         self._settings = settings
         self._secret = secret
         certificates = Certificates(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
-        self.tcp = TcpPort(self, settings.tcp, certificates)
+        trusted = settings.tcp.trusted_proxies or settings.signaling.trusted_proxies
+        self.tcp = TcpPort(self, dataclasses.replace(settings.tcp, trusted_proxies=trusted), certificates)
         self.places = Places(settings, (), 0)
         self.signaling = SignalingServer()
         self._sockets: list[UdpSocket] = []
@@ -172,6 +173,5 @@ class _Running:
 
     def http(self, accepted: Accepted) -> asyncio.Protocol:
         """HTTP; WebSockets over TLS only, where there is TLS."""
-        return self.signaling.connection(
-            websockets=accepted.secure or self.tcp.certificates is None or self._settings.plain
-        )
+        websockets = accepted.secure or self.tcp.certificates is None or self._settings.plain
+        return self.signaling.connection(websockets=websockets, client=accepted.client)
