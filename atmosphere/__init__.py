@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         PeerDisconnected,
     )
     from atmosphere.mesh.info import InviteInfo, NodeStatus, PathInfo, PeerInfo
+    from atmosphere.mesh.listeners import RelayQuota
     from atmosphere.mesh.node import Node
     from atmosphere.mesh.peer import Peer
     from atmosphere.mesh.store import init_home
@@ -65,6 +66,7 @@ _HOMES = {
         "PeerDisconnected",
     ),
     "atmosphere.mesh.info": ("InviteInfo", "NodeStatus", "PathInfo", "PeerInfo"),
+    "atmosphere.mesh.listeners": ("RelayQuota",),
     "atmosphere.mesh.node": ("Node",),
     "atmosphere.mesh.peer": ("Peer",),
     "atmosphere.mesh.store": ("init_home",),
@@ -93,6 +95,7 @@ __all__ = [
     "PeerDisconnected",
     "PeerInfo",
     "Refused",
+    "RelayQuota",
     "StateError",
     "Stream",
     "StreamReset",

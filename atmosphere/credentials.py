@@ -9,6 +9,7 @@ members. Each value below is HKDF-SHA256 (RFC 5869, no salt) of it with the info
     dialer password U      18    the ICE password that goes with the dialer's freely chosen ufrag U, 24 characters
     seal                   32    the key that seals signaling payloads (atmosphere.mesh.sealing)
     proof                  32    the key of the proof inside DTLS (atmosphere.mesh.invites)
+    turn                   18    the dialer's password at the host's embedded TURN server, 24 characters
     id                      8    the secret's public name, 16 hexadecimal digits
 
 The secret of two members is HKDF-SHA256 of their ECDH secret with the mesh id as salt and the info
@@ -82,6 +83,14 @@ class DialSecret:
     def proof_key(self) -> bytes:
         """Proves the secret inside a DTLS session: 32 bytes."""
         return self._derive("proof", 32)
+
+    @cached_property
+    def turn_password(self) -> str:
+        """The dialer's password at the host's embedded TURN server, where its user name is its node id: 24 ice-chars.
+
+        Nobody has to hand it out, and it is never sent (RFC 8489 §9.2).
+        """
+        return _ice_characters(self._derive("turn", 18))
 
     @cached_property
     def id(self) -> str:

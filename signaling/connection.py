@@ -76,6 +76,8 @@ class NodeConnection(ServerConnection):
         self.seat: str | None = None
         self.refusal: str | None = None
         self.patience = 1.0
+        self.says_got = False
+        self.malformed = 0
         self.seen = self.pinged = self.turn_at = self.loop.time()
 
     @property

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from websockets.http11 import Request
 
 from signaling import http
+from signaling.cluster_wire import HANDSHAKES, MAX_ADDRESSES, MESSAGES, Used
 from signaling.connection import NodeConnection
 from signaling.limits import KeyedBuckets, Seats, TokenBucket, address_key
 from signaling.metrics import Metrics
@@ -125,6 +126,29 @@ class ServerDoor:
     def may_message(self, address: str, now: float) -> bool:
         """Whether the server takes one more message from this address, and at all."""
         return self._address_messages.take(address, now) and self._messages.take(now)
+
+    # Rates that a whole cluster shares
+
+    @property
+    def _shared(self) -> dict[str, KeyedBuckets]:
+        return {HANDSHAKES: self._address_handshakes, MESSAGES: self._address_messages}
+
+    def share(self) -> None:
+        """Note what addresses use, for `take_used`."""
+        for rate in self._shared.values():
+            rate.share()
+
+    def take_used(self) -> list[Used]:
+        """What addresses used here since the last call."""
+        used = [Used(what, rate.take_used(MAX_ADDRESSES)) for what, rate in self._shared.items()]
+        return [one for one in used if one.amounts]
+
+    def used_elsewhere(self, used: Used, now: float) -> None:
+        """Count what addresses used at another instance."""
+        rate = self._shared.get(used.what)
+        if rate is not None:
+            for address, amount in used.amounts.items():
+                rate.used_elsewhere(address, amount, now)
 
     def sweep(self, now: float) -> None:
         """Forget idle addresses; cut readers that hold more than what has become their share."""

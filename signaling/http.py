@@ -1,6 +1,6 @@
 """The plain HTTP side of the port: /health, /stats and /metrics, and who may upgrade to a WebSocket.
 
-GET /health      200 `ok`, or 503 `draining`
+GET /health      200 `ok`, or `ok, alone` when the cluster is out of reach; 503 `draining`
 GET /stats       200, JSON: one object of numbers by name (metrics.py)
 GET /metrics     200, Prometheus text
 GET / and GET /signal with `Upgrade: websocket`: the protocol of messages.py
@@ -52,12 +52,19 @@ def reply(connection: NodeConnection, status: HTTPStatus, text: str, content_typ
 
 
 def answer(
-    connection: NodeConnection, path: str, stats: dict[str, float], prometheus: str, what: str | None, *, draining: bool
+    connection: NodeConnection,
+    path: str,
+    stats: dict[str, float],
+    prometheus: str,
+    what: str | None,
+    *,
+    draining: bool,
+    alone: bool = False,
 ) -> Response:
     """What a plain GET gets; `what` says which WebSocket lives at this path, if one does."""
     if path == "/health":
         status = HTTPStatus.SERVICE_UNAVAILABLE if draining else HTTPStatus.OK
-        return reply(connection, status, "draining\n" if draining else "ok\n")
+        return reply(connection, status, "draining\n" if draining else "ok, alone\n" if alone else "ok\n")
     if path == "/stats":
         return reply(connection, HTTPStatus.OK, msgspec.json.encode(stats).decode() + "\n", _JSON)
     if path == "/metrics":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import ipaddress
 from collections import OrderedDict
 
@@ -44,19 +45,40 @@ class KeyedBuckets:
         self._burst = burst
         self._max_keys = max_keys
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._used: dict[str, float] | None = None
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, key: str, now: float) -> bool:
         """Take a token of this key, or say that there is none."""
+        taken = self._bucket(key, now).take(now)
+        if taken and self._used is not None:
+            self._used[key] = self._used.get(key, 0.0) + 1.0
+        return taken
+
+    def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, now)
             if len(self._buckets) > self._max_keys:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        return bucket.take(now)
+        return bucket
+
+    def share(self) -> None:
+        """From now on note who takes how many, for `take_used`."""
+        self._used = {}
+
+    def take_used(self, maximum: int) -> dict[str, float]:
+        """What was taken since the last call by the `maximum` keys that took most."""
+        used, self._used = self._used or {}, {}
+        return dict(heapq.nlargest(maximum, used.items(), key=lambda item: item[1]))
+
+    def used_elsewhere(self, key: str, amount: float, now: float) -> None:
+        """Another server gave this key so many tokens of the same rate; the debt is one burst at most."""
+        bucket = self._bucket(key, now)
+        bucket.charge(now, min(amount, bucket.available(now) + self._burst))
 
     def forget_full(self, now: float) -> None:
         """Drop the longest unused buckets that are full again: they say no more than a new one would."""

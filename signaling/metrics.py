@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from signaling.settings import Settings
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 COUNTERS: Final = {
@@ -30,6 +32,11 @@ COUNTERS: Final = {
     "messages_delayed_total": "messages read later because their connection was over its rate",
     "forbidden_total": "requests of strangers refused by a server for members",
     "limits_refused_total": "subscriptions and watches refused because of a limit",
+    "cluster_frames_sent_total": "frames sent to other instances",
+    "cluster_frames_received_total": "frames of other instances",
+    "cluster_frames_malformed_total": "frames in the cluster that could not be read",
+    "copies_taken_total": "messages kept for another instance of the cluster",
+    "instances_lost_total": "instances of the cluster that fell silent",
     "replaced_total": "connections replaced by a newer one of the same id",
     "slow_cut_total": "connections cut because they did not read",
     "silent_cut_total": "connections cut because they did not answer pings",
@@ -47,6 +54,13 @@ GAUGES: Final = {
     "watching_nodes": "nodes that watch others",
     "readers_behind": "connections with something unsent",
     "tracked_addresses": "addresses with a rate of their own",
+    "cluster_joined": "1 while the instance hears its cluster",
+    "cluster_instances": "instances that live, with this one",
+    "cluster_nodes": "nodes connected to any instance",
+    "cluster_copies": "messages held until their receivers have them",
+    "cluster_copies_unsettled": "those of them that wait for a second copy or for their receiver",
+    "cluster_frames_dropped": "frames that NATS did not take",
+    **{name: f"the setting {name.removeprefix('limit_')}" for name in Settings().limits()},
 }
 
 

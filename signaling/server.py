@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 
 from signaling import http
-from signaling.connection import POLICY_VIOLATION, REPLACED, NodeConnection
+from signaling.cluster import Cluster, ClusterSettings
+from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, NodeConnection
 from signaling.errors import DecodeError
 from signaling.handshake import authenticate, decode_frame
 from signaling.hub import Delivery, Hub
@@ -30,12 +31,14 @@ from signaling.messages import (
     ClientMessage,
     Drain,
     Error,
+    Got,
     Limits,
     Turn,
     Welcome,
     encode,
 )
 from signaling.metrics import Metrics, Source
+from signaling.nats_link import require_nats
 from signaling.reception import Reception
 from signaling.routes import Route
 from signaling.settings import Settings
@@ -51,9 +54,10 @@ class SignalingServer:
     """A server for one port; `start` it, `stop` it, once each.
 
     With `is_member` (asked for an id, each time anew) it serves a mesh instead of everybody: strangers can only send to
-    members, and get no TURN credentials. `routes` are the WebSockets of others on the same port, `sources` what else
-    /stats and /metrics tell. Where somebody else accepts the connections, `open` takes the place of `start`, and
-    `connection` makes the protocol for each of them.
+    members, and get no TURN credentials. With `cluster` it is one instance of several, and raises ClusterError when it
+    starts where that can never be. `routes` are the WebSockets of others on the same port, `sources` what else /stats
+    and /metrics tell. Where somebody else accepts the connections, `open` takes the place of `start`, and `connection`
+    makes the protocol for each of them.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class SignalingServer:
         *,
         turn: TurnCredentialSource | None = None,
         is_member: Callable[[str], bool] | None = None,
+        cluster: ClusterSettings | None = None,
         routes: Iterable[Route] = (),
         sources: Iterable[Source] = (),
     ) -> None:
@@ -69,15 +74,29 @@ class SignalingServer:
         self._turn = turn
         self._sources = tuple(sources)
         self._metrics = Metrics()
-        self._hub = Hub(self.settings, self._metrics, is_member)
         self._nodes: dict[str, NodeConnection] = {}
         self._empty = asyncio.Event()
         own = Route(http.WEBSOCKET_PATHS.__contains__, self._handle, "a signaling server", self.settings.max_message)
         self._reception = Reception(self.settings, self._metrics, (own, *routes), self._page)
+        self._cluster = self._join(cluster, is_member) if cluster else None
+        self._hub = self._cluster.hub if self._cluster else Hub(self.settings, self._metrics, is_member)
         self._sweeper: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self.port = 0
         self.addresses: list[tuple[str, int]] = []
+
+    def _join(self, cluster: ClusterSettings, is_member: Callable[[str], bool] | None) -> Cluster:
+        door = self._reception.door
+        door.share()
+        return Cluster(
+            cluster,
+            self.settings,
+            self._metrics,
+            is_member,
+            deliver=self._deliver,
+            used=door.used_elsewhere,
+            take_used=door.take_used,
+        )
 
     # Life
 
@@ -85,6 +104,8 @@ class SignalingServer:
         self, host: str | Sequence[str] | None = None, port: int = 0, *, ssl_context: ssl.SSLContext | None = None
     ) -> None:
         """Listen on a TCP port; `host` None means every IPv4 and IPv6 address. Raises OSError."""
+        if self._cluster:
+            require_nats()
         sockets = await listening_sockets(host, port)
         self.addresses = [sock.getsockname()[:2] for sock in sockets]
         self.port = self.addresses[0][1]
@@ -96,6 +117,8 @@ class SignalingServer:
     def open(self) -> None:
         """Serve connections that somebody else accepts."""
         self._started_at = self._now()
+        if self._cluster:
+            self._cluster.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever(), name="signaling: sweep")
 
     def connection(self, *, websockets: bool = True) -> NodeConnection:
@@ -117,10 +140,18 @@ class SignalingServer:
         """Drain for so many seconds at most, then close everything (1001)."""
         await self.drain(drain)
         await self._reception.close()
+        if self._cluster:
+            await self._cluster.stop(max(drain, CLOSE_TIMEOUT))
         if self._sweeper:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
         logger.info("stopped")
+
+    @property
+    def _keepalive(self) -> float:
+        """How often clients are told to see whether we live: more often where they have somewhere else to go."""
+        keepalive = self.settings.keepalive
+        return min(keepalive, self._cluster.settings.keepalive) if self._cluster else keepalive
 
     @staticmethod
     def _now() -> float:
@@ -149,6 +180,8 @@ class SignalingServer:
             "watching_nodes": len(self._hub.watchers),
             "readers_behind": len(door.lagging),
             "tracked_addresses": door.tracked_addresses,
+            **(self._cluster.gauges() if self._cluster else {}),
+            **self.settings.limits(),
         }
 
     def _page(self, connection: NodeConnection, path: str, route: Route | None) -> Response:
@@ -156,7 +189,9 @@ class SignalingServer:
             [self._metrics.as_prometheus(self._gauges()), *(source.as_prometheus() for source in self._sources)]
         )
         what = route.what if route else None
-        return http.answer(connection, path, self.stats(), prometheus, what, draining=self._reception.draining)
+        alone = self._cluster is not None and not self._cluster.joined
+        draining = self._reception.draining
+        return http.answer(connection, path, self.stats(), prometheus, what, draining=draining, alone=alone)
 
     # Coming in
 
@@ -186,13 +221,13 @@ class SignalingServer:
             settings.watched_per_connection,
             settings.max_ttl,
         )
-        connection.tell(Welcome(node, limits, settings.keepalive, self._mint(node)))
+        connection.tell(Welcome(node, limits, self._keepalive, self._mint(node)))
         if former is not None:
             self._metrics.count("replaced_total")
             former.tell(Error("replaced", "this id connected again"))
             former.end(REPLACED, "replaced")
         logger.info("%s connected from %s", node, connection.address)
-        self._deliver(self._hub.connect(node, now))
+        self._deliver(self._hub.connect(node, now, got=connection.says_got))
 
     def _mint(self, node: str) -> list[TurnServer]:
         return [self._turn.mint(node, time.time())] if self._turn and self._hub.serves(node) else []
@@ -209,24 +244,31 @@ class SignalingServer:
     # Messages
 
     async def _read(self, node: str, connection: NodeConnection) -> None:
-        malformed = 0
         while self._nodes.get(node) is connection and connection.is_open:
             frame = await connection.recv()
             self._metrics.count("frames_received_total")
+            message = self._decode(connection, frame)
+            if isinstance(message, Got) and self._hub.is_free(node, message):
+                self._deliver(self._hub.receive(node, message, self._now()))
+                continue
             delay = connection.bucket.charge(self._now())
             if delay:
                 self._metrics.count("messages_delayed_total")
                 await asyncio.sleep(delay)
-            try:
-                message = decode_frame(frame)
-            except DecodeError as error:
-                self._metrics.count("frames_malformed_total")
-                connection.tell(Error("malformed", str(error)[:200]))
-                malformed += 1
-                if malformed >= self.settings.malformed_per_connection:
-                    connection.end(POLICY_VIOLATION, "malformed")
-                continue
-            self._receive(node, connection, message)
+            if message is not None:
+                self._receive(node, connection, message)
+
+    def _decode(self, connection: NodeConnection, frame: str | bytes) -> ClientMessage | None:
+        """The message in a frame, or None: then the client has been told, and is told to go when it happens often."""
+        try:
+            return decode_frame(frame)
+        except DecodeError as error:
+            self._metrics.count("frames_malformed_total")
+            connection.tell(Error("malformed", str(error)[:200]))
+            connection.malformed += 1
+            if connection.malformed >= self.settings.malformed_per_connection:
+                connection.end(POLICY_VIOLATION, "malformed")
+            return None
 
     def _receive(self, node: str, connection: NodeConnection, message: ClientMessage) -> None:
         now = self._now()
@@ -245,6 +287,9 @@ class SignalingServer:
                 connection = self._nodes.get(node)
                 if connection is not None:
                     connection.write(frame)
+                    if delivery.close is not None:
+                        del self._nodes[node]
+                        connection.end(delivery.close, "replaced")
 
     def _tell_all(self, message: Drain) -> None:
         self._deliver([Delivery(tuple(self._nodes), message)])
@@ -260,7 +305,7 @@ class SignalingServer:
                 logger.exception("the sweep failed")
 
     def _sweep(self, now: float) -> None:
-        self._hub.expire(now)
+        self._deliver(self._hub.expire(now))
         self._reception.sweep(now)
         for node, connection in tuple(self._nodes.items()):
             if self._turn and now - connection.turn_at > self._turn.ttl / 2:

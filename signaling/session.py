@@ -33,8 +33,6 @@ _quiet = logging.getLogger("signaling.websocket")
 OPEN_TIMEOUT = 8.0
 """Seconds for everything from the name's resolution to the welcome."""
 
-PING_INTERVAL = 15.0
-PING_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 MAX_UNSENT = 2 * 1024 * 1024
 
@@ -76,8 +74,7 @@ async def _connect(url: str, ssl_context: ssl.SSLContext | None, proxy: str | No
         compression=None,
         user_agent_header="atmosphere-signaling",
         open_timeout=None,
-        ping_interval=PING_INTERVAL,
-        ping_timeout=PING_TIMEOUT,
+        ping_interval=None,  # liveness.py pings
         close_timeout=CLOSE_TIMEOUT,
         max_size=2 * MAX_MESSAGE,
         write_limit=2 * MAX_UNSENT,  # so that no write ever waits; `MAX_UNSENT` ends the connection before
@@ -91,7 +88,7 @@ async def _introduce(websocket: ClientConnection, signer: Signer) -> Welcome:
     if challenge.protocol != PROTOCOL:
         raise SignalingError(f"the server speaks protocol {challenge.protocol}, this program {PROTOCOL}")
     assert websocket.request is not None  # noqa: S101 (it is what opened the connection)
-    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce)
+    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce, got=True)
     await websocket.send(encode(hello), text=True)
     welcome = await _expect(websocket, Welcome)
     if welcome.id != id_of(signer.public_key):

@@ -20,12 +20,14 @@ def test_the_values_are_these() -> None:
     assert dial.dialer_password("abcdefgh") == "gHZGJFTSBtLJzf6NBNVlA9Gl"
     assert dial.seal_key.hex() == "212862a582c9d6686f4e1c344597bde2800e51f53587b53a7f2963e5a69db8cc"
     assert dial.proof_key.hex() == "9a5c6b597d99883945de3870acf93a34ce38e40b8927866a17e33714a57f883e"
+    assert dial.turn_password == "V0VkITPe1z0snvT3DfH3qCb2"
     assert dial.id == "5d55214775a604da"
 
 
 def test_lengths_and_alphabet() -> None:
     dial = DialSecret(b"s" * 32)
-    for text, least in ((dial.ufrag, 8), (dial.password, 22), (dial.dialer_password("x"), 22)):
+    passwords = (dial.password, dial.dialer_password("x"), dial.turn_password)
+    for text, least in ((dial.ufrag, 8), *((password, 22) for password in passwords)):
         assert ICE_CHARS.fullmatch(text)
         assert least <= len(text) <= 256
     assert len(dial.seal_key) == len(dial.proof_key) == 32
@@ -34,8 +36,8 @@ def test_lengths_and_alphabet() -> None:
 
 def test_nothing_derived_repeats() -> None:
     dial = DialSecret(b"s" * 16)
-    values = {dial.password, dial.dialer_password("a"), dial.dialer_password("b"), dial.seal_key, dial.proof_key}
-    assert len(values) == 5
+    passwords = {dial.password, dial.dialer_password("a"), dial.dialer_password("b"), dial.turn_password}
+    assert len(passwords | {dial.seal_key, dial.proof_key}) == 6
 
 
 def test_both_members_come_to_the_same_secret() -> None:
@@ -51,6 +53,17 @@ def test_each_direction_has_its_own_secret() -> None:
     pair = DialSecret.for_pair(A, B.public_key, MESH)
     assert pair.hosted_by(A.node_id) == pair.hosted_by(A.node_id)
     assert len({pair.ufrag, pair.hosted_by(A.node_id).ufrag, pair.hosted_by(B.node_id).ufrag}) == 3
+
+
+def test_a_member_logs_in_to_a_relay_without_anything_exchanged() -> None:
+    host, client = DialSecret.for_pair(A, B.public_key, MESH), DialSecret.for_pair(B, A.public_key, MESH)
+    assert host.hosted_by(A.node_id).turn_password == client.hosted_by(A.node_id).turn_password
+    # Each relay of a member knows another password of it, and none knows what others have.
+    elsewhere = DialSecret.for_pair(B, C.public_key, MESH).hosted_by(C.node_id)
+    assert (
+        len({host.hosted_by(A.node_id).turn_password, host.hosted_by(B.node_id).turn_password, elsewhere.turn_password})
+        == 3
+    )
 
 
 @pytest.mark.parametrize("size", [0, 15, 33])

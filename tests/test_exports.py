@@ -20,6 +20,7 @@ NODE = {
     "PathInfo",
     "Peer",
     "PeerInfo",
+    "RelayQuota",
     "Stream",
     "init_home",
 }

@@ -122,7 +122,7 @@ _SERVER_OPTIONS = [
         show_default=True,
         help="Which paths to peers may be used.",
     ),
-    option("--no-relay", is_flag=True, help="Use no TURN server at all."),
+    option("--no-relay", is_flag=True, help="Do not relay for other members."),
     option("--no-port-mapping", is_flag=True, help="Do not ask the router to map a port."),
     option(
         "--inbox",

@@ -19,13 +19,14 @@ _RELAY_RANK: dict[Transport, int] = {"udp": 5, "tcp": 4, "tls": 3, "ws": 2, "wss
 
 
 class Base:
-    """One base: its number (for the agent), its own candidate, and how a datagram leaves."""
+    """One base: its number (for the agent), its own candidate, how a datagram leaves; its `socket`, if it is one."""
 
     def __init__(self, number: int, candidate: Candidate, send: Callable[[bytes, Address], None]) -> None:
         self.id = number
         self.candidate = candidate
         self.send = send
         self.reflexive: dict[Address, Candidate] = {}
+        self.socket: UdpSocket | None = None
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -49,7 +50,9 @@ def socket_base(number: int, sock: UdpSocket, preference: int) -> Base:
         port=sock.port,
         type="host",
     )
-    return Base(number, candidate, sock.send)
+    base = Base(number, candidate, sock.send)
+    base.socket = sock
+    return base
 
 
 def relay_base(number: int, allocation: Allocation, *, hide: bool = False) -> Base:

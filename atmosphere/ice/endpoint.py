@@ -102,6 +102,11 @@ class IceEndpoint:
         return self._sockets.addresses
 
     @property
+    def sockets(self) -> list[UdpSocket]:
+        """The sockets on these."""
+        return self._sockets.sockets
+
+    @property
     def candidates(self) -> list[Candidate]:
         """What can be told to peers now, best first, each address once."""
         found: dict[tuple[str, int], Candidate] = {}
@@ -207,6 +212,7 @@ class IceEndpoint:
         for transmit in self._gatherer.transmits():
             base = self._bases.get(transmit.base)
             if base is not None:
+                self.mux.spoke_to(transmit)
                 base.send(transmit.data, transmit.destination)
         for event in self._gatherer.events():
             if isinstance(event, Mapped):
@@ -250,12 +256,16 @@ class IceEndpoint:
     # bases
 
     def _opened(self, base: Base, sock: UdpSocket) -> None:
-        sock.on_datagram = partial(self._received, base)
+        sock.on_burst = partial(self._received_burst, base)
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
+            self._gather()
+
+    def _received_burst(self, base: Base, data: bytes, segment: int, source: tuple[str, int]) -> None:
+        if self.mux.receive_burst(base, data, segment, source):
             self._gather()
 
     def _closed(self, base: Base) -> None:

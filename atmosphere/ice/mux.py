@@ -3,6 +3,8 @@
     STUN request    by USERNAME "local:remote": the session, else the listener of that ufrag once the check is
                     authenticated; without USERNAME it is a question to the node's STUN server
     STUN response   by transaction id: the gatherer's, or the session's that asked
+    TURN            requests and indications of other methods, and ChannelData (first byte 64 to 79, RFC 7983): to the
+                    node's own TURN server, where it has one
     anything else   by the address it comes from, once a session's remote has proved that address to be its own
 
 All else is dropped without a word and counted. Nothing is remembered of a stranger before it is authenticated.
@@ -20,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from atmosphere.errors import DecodeError
 from atmosphere.ice.base import Base
@@ -29,6 +31,7 @@ from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.gather import Gatherer
 from atmosphere.ice.listener import Listener
+from atmosphere.ice.recent import Recent
 from atmosphere.ice.router import Claim, SessionKey
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import (
@@ -44,8 +47,9 @@ from atmosphere.ice.settings import (
 from atmosphere.stun.limits import SourceLimiter
 from atmosphere.stun.message import Class, Message, Method, decode
 from atmosphere.stun.server import BindingServer
+from atmosphere.udp.socket import UdpSocket
 
-__all__ = ["SUPERSEDED", "Mux"]
+__all__ = ["SUPERSEDED", "Mux", "OnReached", "OnTurn"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,13 @@ CLEARLY_OLDER = 10.0
 Address = tuple[str, int]
 Question = tuple[IceSession, int, Address]
 """Who asked, from which base, whom."""
+OnTurn = Callable[[UdpSocket, bytes, int, Address], None]
+"""Takes datagrams for the node's TURN server: the socket, the data, the length of each segment in it, the source."""
+OnReached = Callable[[Base, Address], None]
+"""A check came in at that base from where nothing had been sent lately: whoever knows us can reach us there."""
+
+CHANNELS = range(64, 80)
+"""First bytes of ChannelData (RFC 8656 §12); DTLS has 20 to 63."""
 
 
 class Mux:
@@ -78,7 +89,10 @@ class Mux:
         self._turned = self._loop.time()
         self._everybody = SourceLimiter(rate=NEW_PER_SECOND, burst=NEW_BURST, size=1)
         self._each = SourceLimiter(rate=NEW_PER_SECOND_OF_SOURCE, burst=NEW_BURST_OF_SOURCE)
+        self._spoken = Recent(self._loop.time())
         self.stun_server = BindingServer()
+        self.on_turn: OnTurn | None = None
+        self.on_reached: OnReached = lambda base, source: None
         self.dropped: Counter[str] = Counter()
 
     # tables
@@ -158,7 +172,12 @@ class Mux:
         if transmit.data[:2] == b"\x00\x01":
             self._turn(self._loop.time())
             self._asked[0][transmit.data[8:20]] = (session, transmit.base, transmit.destination)
+            self.spoke_to(transmit)
         base.send(transmit.data, transmit.destination)
+
+    def spoke_to(self, transmit: Transmit) -> None:
+        """This question goes out, so its host may be let in by our router from now on."""
+        self._spoken.add(transmit.base, transmit.destination[0], self._loop.time())
 
     def base(self, number: int) -> Base | None:
         """The base with that number, while it exists."""
@@ -169,7 +188,10 @@ class Mux:
         if session.is_over:
             return
         key, now = (base, source), self._loop.time()
-        claim = session.claims.setdefault(key, Claim(now))
+        claim = session.claims.get(key)
+        if claim is None:
+            claim = session.claims[key] = Claim(now)
+            self._showed_itself(base, source)
         if proven:
             claim.answered_at = now
         owner = self._routes.get(key)
@@ -179,6 +201,14 @@ class Mux:
             self._routes[key] = session
         elif proven:
             self._contest(key, owner, session)
+
+    def _showed_itself(self, number: int, source: Address) -> None:
+        """Somebody who knows a secret of ours sent from a new place; told, where nothing of ours can have let it in."""
+        base = self._bases.get(number)
+        if base is None or base.is_relay or self._spoken.knows(number, source[0], self._loop.time()):
+            return
+        if all(source[0] != candidate.address for each in self._bases.values() for candidate in each.candidates):
+            self.on_reached(base, source)
 
     def _contest(self, key: tuple[int, Address], owner: IceSession, session: IceSession) -> None:
         """Both had answers from that address. If the one still had after the other showed itself, both are alive."""
@@ -257,6 +287,8 @@ class Mux:
         """A datagram from the network, by a socket or a relayed address; True when it was an answer to the gatherer."""
         if not data:
             self.dropped["empty"] += 1
+        elif self.on_turn is not None and base.socket is not None and _is_turn(data):
+            self.on_turn(base.socket, data, len(data), source)
         elif data[0] < 4:
             return self._stun(base, data, source)
         elif (session := self._routes.get((base.id, source))) is not None:
@@ -264,6 +296,21 @@ class Mux:
         else:
             self.dropped["stranger"] += 1
         return False
+
+    def receive_burst(self, base: Base, data: bytes, segment: int, source: Address) -> bool:
+        """Datagrams of one source, end to end, `segment` bytes each but the last; True as in `receive`.
+
+        A burst of ChannelData stays one for the TURN server; everybody else gets datagrams.
+        """
+        if self.on_turn is not None and base.socket is not None and data and data[0] in CHANNELS:
+            self.on_turn(base.socket, data, segment, source)
+            return False
+        if len(data) <= segment:
+            return self.receive(base, data, source)
+        gathered = False
+        for start in range(0, len(data), segment):
+            gathered |= self.receive(base, data[start : start + segment], source)
+        return gathered
 
     def _stun(self, base: Base, data: bytes, source: Address) -> bool:
         try:
@@ -332,3 +379,10 @@ class Mux:
         gathered = self._gatherer.receive(message, base.id, source, self._loop.time())
         self.dropped["unasked"] += not gathered
         return gathered
+
+
+def _is_turn(data: bytes) -> bool:
+    """ChannelData, or a STUN request or indication (RFC 8489 §5: class bit 0x0100 unset) other than Binding."""
+    if data[0] in CHANNELS:
+        return True
+    return data[0] < 4 and not data[0] & 1 and data[:2] not in (b"\x00\x01", b"\x00\x11")

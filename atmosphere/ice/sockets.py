@@ -46,6 +46,11 @@ class Sockets:
         """Those with a socket."""
         return list(self._open)
 
+    @property
+    def sockets(self) -> list[UdpSocket]:
+        """Those that are open."""
+        return [sock for _, sock in self._open.values()]
+
     def open(self) -> None:
         """Bind every address on the one port; raises AtmosphereError with one line and a hint when it is taken."""
         wanted = self._wanted()

@@ -1,4 +1,4 @@
-"""Telling the mesh where we are: our contact, signed anew whenever our candidates or servers change."""
+"""Telling the mesh where we are: our contact, signed anew whenever our candidates, servers or relay change."""
 
 from __future__ import annotations
 
@@ -25,19 +25,26 @@ MAX_CANDIDATES = 16
 
 
 class Announcing:
-    """Follows the endpoint's candidates and keeps our contact current."""
+    """Follows the endpoint's candidates and keeps our contact current; `relays` are the TURN URIs of our own relay."""
 
     def __init__(
-        self, identity: Identity, roster: Roster, endpoint: IceEndpoint, meeting: Meeting, gossip: Gossip
+        self,
+        identity: Identity,
+        roster: Roster,
+        endpoint: IceEndpoint,
+        meeting: Meeting,
+        gossip: Gossip,
+        relays: Callable[[], list[str]],
     ) -> None:
         self._identity = identity
         self._roster = roster
         self._endpoint = endpoint
         self._meeting = meeting
         self._gossip = gossip
+        self._relays = relays
         self._changed = asyncio.Event()
         self._tasks = Tasks("announcing")
-        self._told: tuple[list[str], list[str]] | None = None
+        self._told: tuple[list[str], list[str], list[str]] | None = None
         self.on_candidates: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -50,10 +57,14 @@ class Announcing:
         """Announce what is known so far, if that is news."""
         self._announce()
 
+    def soon(self) -> None:
+        """Something may have changed: announce it once things have settled."""
+        self._changed.set()
+
     def _candidate(self, candidate: Candidate) -> None:
         logger.info("candidate: %s %s:%d", candidate.type, candidate.address, candidate.port)
         self.on_candidates()
-        self._changed.set()
+        self.soon()
 
     async def _run(self) -> None:
         while True:
@@ -66,7 +77,7 @@ class Announcing:
         if not self._roster.is_member:
             return
         lines = signals.candidate_lines(self._endpoint.candidates)[:MAX_CANDIDATES]
-        now = (lines, self._meeting.public_servers()[:8])
+        now = (lines, self._meeting.public_servers()[:8], self._relays()[:4])
         if now == self._told:
             return
         self._told = now

@@ -22,10 +22,14 @@ from atmosphere.mesh.hosting import Hosting
 from atmosphere.mesh.joining import Joining
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.mesh.meeting import Meeting
+from atmosphere.mesh.offering import Offering
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.peers import Peers
+from atmosphere.mesh.relay_users import RelayUsers
+from atmosphere.mesh.relaying import Relaying
 from atmosphere.mesh.roster import Roster
+from atmosphere.mesh.servers import Servers
 from atmosphere.mesh.signaler import Signaler
 from atmosphere.mesh.store import Home
 from atmosphere.tasks import Tasks
@@ -64,9 +68,9 @@ class Assembly:
         self._put_together()
         try:
             self.meeting.start(self.listeners.port, self._learned_servers())
+            await self.offering.start()
         except BaseException:
-            await self.meeting.close()
-            await self.listeners.close()
+            await self._close_network()
             raise
         self._running = True
         self.started_at = time.time()
@@ -76,7 +80,8 @@ class Assembly:
 
     def _put_together(self) -> None:
         identity, endpoint = self.home.identity, self.listeners.endpoint
-        self.meeting = Meeting(identity, self.settings, endpoint)
+        self.servers = Servers(self.settings, lambda stun, turn: endpoint.set_servers(stun, turn))
+        self.meeting = Meeting(identity, self.settings, self.servers.lend)
         self.signaler = Signaler(identity, self.roster, self.meeting, self._neighbours)
         self.dialer = Dialer(endpoint, identity)
         self.gossip = Gossip(identity.node_id, self.roster, self._neighbours)
@@ -90,11 +95,15 @@ class Assembly:
             self.home, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
         )
         self.joining = Joining(identity, self.dialer, self.signaler, self.meeting, adopt=self._adopt)
-        self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip)
+        users = RelayUsers(identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key)
+        self.offering = Offering(self.settings, users, endpoint)
+        self.relaying = Relaying(self.roster, users, endpoint, self.servers)
+        self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip, self.offering.uris)
         self._wire_up()
 
     def _wire_up(self) -> None:
         self.roster.on_facts = self._facts_arrived
+        self.roster.on_contacts = self.relaying.update
         self.meeting.on_payload = self.signaler.envelope_received
         self.meeting.on_news = self._met
         self.gossip.on_signal = self.signaler.envelope_received
@@ -110,6 +119,7 @@ class Assembly:
         self.peers.granting = lambda: self.hosting.granting
         self.connecting.on_dialed = self.peers.dialed_by
         self.announcing.on_candidates = self._candidates_changed
+        self.offering.on_change = self.announcing.soon
 
     async def stop(self, reason: str) -> None:
         """Say goodbye to every peer and free the port."""
@@ -120,7 +130,12 @@ class Assembly:
         await self.handlers.close()
         await self.peers.close(reason)
         await self.dialer.close()
+        await self._close_network()
+
+    async def _close_network(self) -> None:
+        self.servers.close()
         await self.meeting.close()
+        await self.offering.close()
         await self.listeners.close()
 
     async def _adopt(self, link: PeerLink, granted: wire.Granted, code: JoinCode, name: str) -> Peer:
@@ -166,6 +181,7 @@ class Assembly:
         self.peers.wake_all()
 
     def _candidates_changed(self) -> None:
+        self.offering.update()
         self.dialer.tell_candidates()
         self.peers.wake_all()
 
@@ -178,8 +194,10 @@ class Assembly:
         """Members came or went: listen for them, care for them; and notice when we are none ourselves."""
         if not self._running:
             return
+        self.offering.follow(self.roster.members())
         self.connecting.follow_roster()
         self.peers.update()
+        self.relaying.update()
         removed = bool(self.roster.mesh_id) and not self.roster.is_member
         if removed and not self._removed:
             self.feed.emit(events.MembershipRevoked("this node was removed from the mesh"))
@@ -189,4 +207,5 @@ class Assembly:
         while True:
             await asyncio.sleep(MAINTENANCE)
             self.hosting.sweep()
+            self.offering.update()
             self._follow_roster()

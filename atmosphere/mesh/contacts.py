@@ -31,12 +31,13 @@ Line = Annotated[str, Meta(max_length=256)]
 
 class Contact(msgspec.Struct, tag=1, array_like=True, frozen=True):
     """Where `node_id` can be tried: candidates (SDP values), the signaling servers it listens on, and when it said
-    so (unix s)."""
+    so (unix s); `relays` are TURN URIs of the relay that it offers to the other members, none where it offers none."""
 
     node_id: Annotated[str, Meta(min_length=52, max_length=52)]
     stamp: float
     candidates: Annotated[list[Line], Meta(max_length=16)]
     signaling: Annotated[list[Line], Meta(max_length=8)]
+    relays: Annotated[list[Line], Meta(max_length=4)] = []
 
 
 class SignedContact(msgspec.Struct, tag=1, array_like=True, frozen=True):

@@ -60,6 +60,17 @@ class ServerInfo(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+class RelayInfo(msgspec.Struct, frozen=True):
+    """Whether this node relays for other members: `uris` are where (none: it does not), `allocations` of members there
+    are now, `bytes` were relayed since it started; `reason` is why it does not."""
+
+    offered: bool
+    uris: list[str]
+    allocations: int
+    bytes: int
+    reason: str | None = None
+
+
 class NodeStatus(msgspec.Struct, frozen=True):
     """This node, its mesh, where it listens, and the servers it uses."""
 
@@ -74,6 +85,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     peers: dict[str, int]
     uptime: float
     ready: bool
+    relay: RelayInfo
     advice: str | None = None
 
 

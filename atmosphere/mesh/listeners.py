@@ -24,8 +24,23 @@ TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
+class RelayQuota:
+    """What this node relays for other members at most: allocations in all and of one member, bytes/s of one member.
+
+    A member needs one allocation, two while it moves to another; one that was killed leaves its own for 10 minutes.
+    """
+
+    allocations: int = 512
+    allocations_of_one: int = 16
+    bytes_per_second: float = 5e6
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What a node is told about its network; each is a command line option of the same name."""
+    """What a node is told about its network; each is a command line option of the same name.
+
+    `relay`: whether it relays for other members where it can be reached; within `relay_quota`, which has no option.
+    """
 
     port: int = 7777
     host: tuple[str, ...] = ()
@@ -34,6 +49,7 @@ class NodeSettings:
     turn: tuple[str, ...] = field(default=(), repr=False)
     path_policy: PathPolicy = "any"
     relay: bool = True
+    relay_quota: RelayQuota = RelayQuota()
     port_mapping: bool = True
 
     @property

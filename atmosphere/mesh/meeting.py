@@ -1,21 +1,15 @@
-"""The signaling servers that this node waits at, and the TURN servers that they lend."""
+"""The signaling servers that this node waits at; the TURN servers that they lend go to servers.py."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from atmosphere.errors import DecodeError
-from atmosphere.ice.endpoint import IceEndpoint
-from atmosphere.ice.settings import TurnServer
 from atmosphere.identity import Identity
 from atmosphere.mesh.info import ServerInfo
 from atmosphere.mesh.listeners import NodeSettings
-from atmosphere.turn.uri import parse_turn
 from signaling import SignalingError, SignalingPool
 from signaling.model import Message
 from signaling.turn_credentials import TurnServer as LentServer
@@ -29,29 +23,19 @@ SEND_TIMEOUT = 3.0
 MAX_LEARNED = 8
 """Servers taken over from join codes and other members, beside our own."""
 
-MAX_LENT = 8
-LENT_PAUSE = 5.0
-"""How many lent TURN servers are used, and seconds until others take their place: whoever lends may be hostile, and
-each costs sockets and questions to an address of its choice."""
-_RELAY_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,40}){0,3}/turn")
-
 
 class Meeting:
     """Our place at several servers at once; what they bring goes to `on_payload(source, payload)`."""
 
-    def __init__(self, identity: Identity, settings: NodeSettings, endpoint: IceEndpoint) -> None:
+    def __init__(self, identity: Identity, settings: NodeSettings, lent: Callable[[list[LentServer]], None]) -> None:
         self._settings = settings
-        self._endpoint = endpoint
         self._pool = SignalingPool(identity)
         self._pool.on_message = self._message
-        self._pool.on_turn = self._turn_lent
+        self._pool.on_turn = lent
         self._pool.on_state = self._state_changed
         self._configured: list[str] = []
         self._learned: list[str] = []
         self._own = ""
-        self._lent: list[TurnServer] = []
-        self._using: list[TurnServer] = []
-        self._pausing: asyncio.TimerHandle | None = None
         self.on_payload: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_news: Callable[[], None] = lambda: None
 
@@ -116,25 +100,9 @@ class Meeting:
         if state == "connected":
             self.on_news()
 
-    def _turn_lent(self, servers: Iterable[LentServer]) -> None:
-        """A server lent us TURN credentials: they take the place of those it lent before."""
-        self._lent = usable(servers)
-        if self._pausing is None:
-            self._use_lent()
-
-    def _use_lent(self) -> None:
-        """Use what is lent now; and again after a pause, if it has changed by then."""
-        self._pausing = None
-        if self._lent != self._using:
-            self._using = self._lent
-            self._endpoint.set_servers(self._settings.stun_uris, (*self._settings.turn_servers, *self._lent))
-            self._pausing = asyncio.get_running_loop().call_later(LENT_PAUSE, self._use_lent)
-
     async def close(self) -> None:
         """Leave every server."""
         await self._pool.close()
-        if self._pausing is not None:
-            self._pausing.cancel()
 
 
 def _usable_urls(urls: Iterable[str]) -> list[str]:
@@ -146,22 +114,3 @@ def _usable_urls(urls: Iterable[str]) -> list[str]:
         except SignalingError as error:
             logger.info("a signaling server was not used: %s", error)
     return list(dict.fromkeys(found))
-
-
-def usable(servers: Iterable[LentServer]) -> list[TurnServer]:
-    """The lent servers that make sense, the first address of each before the second of any, at most 8.
-
-    The path of a WebSocket must be a relay's: whoever lends may be hostile, and a GET of any path on any host, one
-    behind our firewall say, is more than it shall have.
-    """
-    lent: list[TurnServer] = []
-    for addresses in itertools.zip_longest(*([(uri, server) for uri in server.uris] for server in servers)):
-        for uri, server in filter(None, addresses):
-            try:
-                found = parse_turn(uri, username=server.username, password=server.password)
-                if found.uri.is_websocket and not _RELAY_PATH.fullmatch(found.uri.path):
-                    raise DecodeError("a path that is no relay's")
-                lent.append(found)
-            except DecodeError as error:
-                logger.debug("a signaling server lent a TURN server that cannot be used: %s", error)
-    return lent[:MAX_LENT]

@@ -18,7 +18,7 @@ from atmosphere.mesh.feed import Feed
 from atmosphere.mesh.handlers import ChannelHandler, Handlers, StreamHandler
 from atmosphere.mesh.info import InviteInfo, NodeStatus
 from atmosphere.mesh.joining import ManualJoin, Progress
-from atmosphere.mesh.listeners import NodeSettings, PathPolicy
+from atmosphere.mesh.listeners import NodeSettings, PathPolicy, RelayQuota
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.status import node_status
 from atmosphere.mesh.store import Home, Lock, default_home
@@ -32,7 +32,8 @@ class Node:
     """This machine in its mesh; `async with Node() as node` starts and stops it.
 
     `home` is the state folder, made by `init_home` or by the first `join`. `host` limits which local addresses are
-    used, `port` is the one UDP and TCP port (0: any free one). `stun` None means the well-known public servers.
+    used, `port` is the one UDP and TCP port (0: any free one). `stun` None means the well-known public servers. With
+    `relay` it relays for other members where it can be reached, within `relay_quota`.
     Raises StateError where the home is not usable or another node holds it, and where the port is taken.
     """
 
@@ -47,6 +48,7 @@ class Node:
         turn: Iterable[str] = (),
         path_policy: PathPolicy = "any",
         relay: bool = True,
+        relay_quota: RelayQuota | None = None,
         port_mapping: bool = True,
         inbox: Path | str | None = None,
         name: str | None = None,
@@ -62,6 +64,7 @@ class Node:
             turn=tuple(turn),
             path_policy=path_policy,
             relay=relay,
+            relay_quota=relay_quota or RelayQuota(),
             port_mapping=port_mapping,
         )
         self._wanted_name = name
@@ -136,7 +139,7 @@ class Node:
         """This node, its mesh, its listeners, and the servers it uses."""
         parts = self._parts
         uptime = time.time() - parts.started_at
-        return node_status(parts.roster, parts.listeners, parts.meeting, parts.peers, VERSION, uptime)
+        return node_status(parts.roster, parts.listeners, parts.meeting, parts.peers, parts.offering, VERSION, uptime)
 
     # --- members --------------------------------------------------------------------------------------------------
 
@@ -149,8 +152,9 @@ class Node:
         return self._parts.peers.find(text)
 
     def explain(self, peer: Peer) -> list[str]:
-        """Why the path to `peer` is what it is, a line a finding."""
-        return self._parts.connecting.explain(peer, self._parts.peers.reason(peer))
+        """Why the path to `peer` is what it is, a line a finding; of a peer that is not connected, the relays too."""
+        findings = self._parts.connecting.explain(peer, self._parts.peers.reason(peer))
+        return findings if peer.link is not None else [*findings, *self._parts.relaying.findings()]
 
     async def remove(self, peer: Peer | str) -> None:
         """Revoke a member everywhere; raises Refused when this node may not."""

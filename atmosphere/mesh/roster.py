@@ -32,6 +32,7 @@ class Roster:
         for data in home.load_contacts():
             self._add_contact(data)
         self.on_facts: Callable[[list[bytes]], None] = lambda fresh: None
+        self.on_contacts: Callable[[], None] = lambda: None
 
     # --- this node ------------------------------------------------------------------------------------------------
 
@@ -210,10 +211,11 @@ class Roster:
     # --- contacts -------------------------------------------------------------------------------------------------
 
     def add_contacts(self, signed: Iterable[bytes]) -> list[bytes]:
-        """Take in signed contacts; those that were news."""
+        """Take in signed contacts; those that were news, after `on_contacts` was told that there were some."""
         fresh = [data for data in signed if self._add_contact(data) is not None]
         if fresh:
             self._home.save_contacts(self.contacts.encoded())
+            self.on_contacts()
         return fresh
 
     def _add_contact(self, data: bytes) -> Contact | None:

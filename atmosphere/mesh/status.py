@@ -7,12 +7,19 @@ from collections import Counter
 from atmosphere.mesh.info import NodeInfo, NodeStatus, ServerInfo
 from atmosphere.mesh.listeners import Listeners
 from atmosphere.mesh.meeting import Meeting
+from atmosphere.mesh.offering import Offering
 from atmosphere.mesh.peers import Peers
 from atmosphere.mesh.roster import Roster
 
 
 def node_status(
-    roster: Roster, listeners: Listeners, meeting: Meeting, peers: Peers, version: str, uptime: float
+    roster: Roster,
+    listeners: Listeners,
+    meeting: Meeting,
+    peers: Peers,
+    offering: Offering,
+    version: str,
+    uptime: float,
 ) -> NodeStatus:
     """Everything `atmosphere status` shows; `uptime` in seconds."""
     candidates = sorted(listeners.endpoint.candidates, key=lambda candidate: -candidate.priority)
@@ -33,6 +40,7 @@ def node_status(
         peers=dict(Counter(peer.state for peer in peers.all())),
         uptime=uptime,
         ready=roster.is_member,
+        relay=offering.info(),
         advice=_advice(servers, [candidate.type for candidate in candidates]),
     )
 

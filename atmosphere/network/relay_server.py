@@ -67,7 +67,7 @@ class RelayServer:
         """Listen.
 
         Raises OSError where the port is taken, AtmosphereError for a certificate that cannot be used, ValueError for
-        a `discovery` that was wanted without two addresses for it.
+        a `discovery` that was wanted without two addresses for it, ClusterError for a cluster that can never be.
         """
         for remaining in reversed(range(1 if self.port else TRIES)):
             running = _Running(self.settings, self._secret)
@@ -147,6 +147,7 @@ class _Running:
                 path_prefix=own.path_prefix or (public_place(settings.public_url).path if settings.public_url else ""),
             ),
             turn=TurnCredentialSource(uris, self._secret, settings.credentials_ttl) if uris else None,
+            cluster=settings.cluster,
             routes=[sessions.route(), *([turn.route()] if turn else [])],
             sources=[Numbers(turn, sessions, self.tcp)],
         )

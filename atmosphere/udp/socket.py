@@ -18,6 +18,9 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
+
+from atmosphere.udp.window import Buffer, Window
 
 logger = logging.getLogger(__name__)
 
@@ -26,22 +29,27 @@ BUFFER_SIZE = 2 * 1024 * 1024
 DRAIN = 64
 """Datagrams read per wake: enough to amortise the wake, few enough that timers and other sockets get their turn."""
 MAX_DATAGRAM = 65536
-BURST_DRAIN = 8
-"""Bursts of up to 64 KB read per wake."""
+BURST_DRAIN = 8 * 65536
+"""Bytes of bursts read per wake, after which the others get their turn."""
+LOOK_AGAIN = 8
+"""Of so many wakes one looks whether a second burst is there, once such a look was in vain: at moderate rates there
+hardly ever is, and looking is a tenth of what a burst costs. While it finds one, every wake looks."""
 MAX_SEGMENTS = 64
 MAX_BURST = 65507
 """What one UDP_SEGMENT send may hold: the datagrams, and their bytes."""
 
 SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
-_NO_SEGMENTS = frozenset({errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE})
-"""How a kernel, a network card or a path whose MTU is smaller than a segment says that it cannot send a burst."""
+_NO_SEGMENTS = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""How a kernel or a network card says that it sends no bursts."""
+_NOT_THESE_SEGMENTS = frozenset({errno.EINVAL, errno.EMSGSIZE})
+"""How it says that a segment is larger than the path's MTU, and would be fragmented."""
 _ANCILLARY = 64
 _U16, _INT = struct.Struct("=H"), struct.Struct("=i")
 
 Address = tuple[str, int]
-Payload = bytes | bytearray | memoryview
 Receiver = Callable[[bytes, Address], None]
 BurstReceiver = Callable[[bytes, int, Address], None]
+WindowReceiver = Callable[[Window, int, int, Address], None]
 
 
 def _ignore(data: bytes, source: Address) -> None:
@@ -67,10 +75,15 @@ class UdpSocket:
         self.dropped = self.errors = self.failures = 0
         self.last_error: Exception | None = None
         self._sock = sock
+        self._family = int(sock.family)  # the property makes an enum of it each time
         self._closed = False
         self._on_burst: BurstReceiver | None = None
+        self._window: Window | None = None
+        self._on_window: WindowReceiver | None = None
         self._can_burst = hasattr(sock, "sendmsg") and sys.platform == "linux"
         self._on_writable: Callable[[], None] | None = None
+        self._lazy = 0
+        self._receive = self._with_ancillary if sys.platform == "linux" else self._alone
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -125,21 +138,35 @@ class UdpSocket:
 
     @on_burst.setter
     def on_burst(self, receiver: BurstReceiver | None) -> None:
+        if receiver is None:
+            self.read_into(None, None)
+        else:
+            self.read_into(
+                Window(), lambda window, size, segment, source: receiver(bytes(window.view[:size]), segment, source)
+            )
         self._on_burst = receiver
+
+    def read_into(self, window: Window | None, receiver: WindowReceiver | None) -> None:
+        """Read bursts into `window`, which many sockets may share, and tell `receiver(window, size, segment, source)`.
+
+        What lies there is good until the receiver returns. None: back to `on_datagram`.
+        """
+        self._on_burst = None
+        self._window, self._on_window = window, receiver
         if sys.platform == "linux":
             self.set_option(SOL_UDP, UDP_GRO, receiver is not None)
 
-    def send(self, data: Payload, destination: Address) -> None:
+    def send(self, data: Buffer, destination: Address) -> None:
         """Send one datagram to (literal address, port). Never raises: what cannot be sent is counted and forgotten."""
         self._send_one(data, destination)
 
-    def _send_one(self, data: Payload, destination: Address) -> bool:
+    def _send_one(self, data: Buffer, destination: Address) -> bool:
         """False only where the kernel's buffer was full: the same datagram may pass later."""
         if self._closed:
             return True
         try:
             # A name would make sendto ask DNS and block the loop.
-            _check_literal(self._sock.family, destination[0])
+            _check_literal(self._family, destination[0])
             self._sock.sendto(data, destination)
         except BlockingIOError:
             self.dropped += 1
@@ -151,47 +178,68 @@ class UdpSocket:
             self.bytes_sent += len(data)
         return True
 
-    def send_burst(self, parts: Sequence[Payload], destination: Address) -> int:
-        """Send datagrams to one address, as few calls as their sizes let; never raises.
+    def send_burst(self, parts: Sequence[Buffer], destination: Address) -> int:
+        """Send datagrams to one address, in as few calls as their sizes allow; never raises.
 
-        How many are done with: fewer than all where the kernel's buffer was full. `dropped` counts the rest, which the
-        caller may keep and try again when `when_writable` says so.
+        How many are done with: fewer than all where the kernel's buffer was full. `dropped` counts that refusal; the
+        caller may keep the rest and try again when `when_writable` says so.
         """
-        done, total = 0, len(parts)
-        while done < total:
-            count = _burst_length(parts, done) if self._can_burst and total - done > 1 else 1
-            if count > 1:
-                taken = self._send_segments(parts[done : done + count], destination)
-            else:
-                taken = self._send_one(parts[done], destination)
-            if taken is False:
-                self.dropped += total - done - (count == 1)  # one alone has been counted
+        done = 0
+        while done < len(parts):
+            count = _burst_length(parts, done)
+            taken = self.send_pieces(parts[done : done + count], len(parts[done]), count, destination)
+            done += taken
+            if taken < count:
                 break
-            done += count if taken else 0
         return done
 
-    def _send_segments(self, parts: Sequence[Payload], destination: Address) -> bool | None:
-        """One call for all of `parts`; None: bursts do not work here, send them one by one."""
+    def send_pieces(self, pieces: Sequence[Buffer], segment: int, count: int, destination: Address) -> int:
+        """The same for `count` datagrams end to end in pieces, `segment` bytes each, the last perhaps fewer."""
+        if count == 1:
+            return int(self._send_one(pieces[0] if len(pieces) == 1 else b"".join(pieces), destination))
+        if self._can_burst and count <= MAX_SEGMENTS and segment * count <= MAX_BURST:
+            taken = self._send_segments(pieces, segment, count, destination)
+            if taken is not None:
+                return count if taken else 0
+        return self._send_split(b"".join(pieces), segment, destination)
+
+    def _send_split(self, data: bytes, segment: int, destination: Address) -> int:
+        """What is too much for one call, or cannot be sent at once."""
+        most = max(1, min(MAX_SEGMENTS, MAX_BURST // segment)) if self._can_burst else 1
+        done, size = 0, len(data)
+        while done * segment < size:
+            piece = data[done * segment : (done + most) * segment]
+            count = -(-len(piece) // segment)
+            taken = self._send_segments((piece,), segment, count, destination) if count > 1 else None
+            if taken is None:
+                count, taken = 1, self._send_one(piece[:segment], destination)
+            if not taken:
+                break
+            done += count
+        return done
+
+    def _send_segments(self, pieces: Sequence[Buffer], segment: int, count: int, destination: Address) -> bool | None:
+        """One call for several datagrams; None: that does not work here, send them one by one."""
         if self._closed:
             return True
-        size = len(parts[0])
         try:
-            _check_literal(self._sock.family, destination[0])
-            sent = self._sock.sendmsg(parts, ((SOL_UDP, UDP_SEGMENT, _U16.pack(size)),), 0, destination)
+            _check_literal(self._family, destination[0])
+            size = self._sock.sendmsg(pieces, ((SOL_UDP, UDP_SEGMENT, _U16.pack(segment)),), 0, destination)
         except BlockingIOError:
+            self.dropped += 1
             return False
         except OSError as error:
-            if error.errno not in _NO_SEGMENTS:
-                self._note(error)
-                return True
-            logger.debug("%r: no UDP_SEGMENT: %s", self, error)
-            self._can_burst = error.errno == errno.EMSGSIZE
-            return None
-        except (OverflowError, ValueError, TypeError) as error:
+            if error.errno in _NO_SEGMENTS | _NOT_THESE_SEGMENTS:
+                logger.debug("%r: no UDP_SEGMENT: %s", self, error)
+                self._can_burst = error.errno in _NOT_THESE_SEGMENTS
+                return None
             self._note(error)
             return True
-        self.sent += len(parts)
-        self.bytes_sent += sent
+        except (OverflowError, ValueError, TypeError, struct.error) as error:
+            self._note(error)
+            return True
+        self.sent += count
+        self.bytes_sent += size
         return True
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:
@@ -226,8 +274,8 @@ class UdpSocket:
         self.last_error = error
 
     def _readable(self) -> None:
-        if self._on_burst is not None:
-            self._read_bursts()
+        if self._window is not None and self._on_window is not None:
+            self._read_bursts(self._window, self._on_window)
             return
         for _ in range(DRAIN):
             try:
@@ -249,26 +297,37 @@ class UdpSocket:
             if self._closed:
                 return
 
-    def _read_bursts(self) -> None:
-        for _ in range(BURST_DRAIN):
+    def _with_ancillary(self, window: Window) -> tuple[int, int, Any]:
+        size, ancillary, _, source = self._sock.recvmsg_into((window.buffer,), _ANCILLARY)
+        return size, _INT.unpack(ancillary[0][2])[0] if ancillary else size, source
+
+    def _alone(self, window: Window) -> tuple[int, int, Any]:
+        """The same of a system without UDP_GRO, which may have no recvmsg either: a burst is one datagram."""
+        size, source = self._sock.recvfrom_into(window.buffer)
+        return size, size, source
+
+    def _read_bursts(self, window: Window, receiver: WindowReceiver) -> None:
+        left = BURST_DRAIN
+        self._lazy -= self._lazy > 0
+        for number in range(1 if self._lazy else DRAIN):
             try:
-                data, ancillary, _, source = self._sock.recvmsg(MAX_DATAGRAM, _ANCILLARY)
+                size, segment, source = self._receive(window)
             except (BlockingIOError, InterruptedError):
+                if number == 1:
+                    self._lazy = LOOK_AGAIN
                 return
             except OSError as error:
                 self._note(error)
                 return
-            size = len(data)
-            segment = _INT.unpack(ancillary[0][2])[0] if ancillary else size
             self.received += -(-size // segment) if segment else 1
             self.bytes_received += size
             try:
-                if self._on_burst is not None:
-                    self._on_burst(data, segment, source[:2])
+                receiver(window, size, segment, source[:2])
             except Exception:
                 self.failures += 1
                 logger.exception("%r: a receiver failed", self)
-            if self._closed:
+            left -= size
+            if self._closed or left <= 0 or self._window is not window:
                 return
 
 
@@ -278,13 +337,10 @@ def _check_literal(family: int, host: str) -> None:
     socket.inet_pton(family, host.partition("%")[0])
 
 
-def _burst_length(parts: Sequence[Payload], start: int) -> int:
-    """How many of `parts` from `start` on make one UDP_SEGMENT send: all of one size, the last may be smaller."""
+def _burst_length(parts: Sequence[Buffer], start: int) -> int:
+    """How many of `parts` from `start` on are of one size, the last perhaps smaller but not empty."""
     size = len(parts[start])
-    if not size:
-        return 1
-    most = min(len(parts), start + MAX_SEGMENTS, start + MAX_BURST // size)
-    for place in range(start + 1, most):
-        if len(parts[place]) != size:
+    for place in range(start + 1, len(parts)):
+        if len(parts[place]) != size or not size:
             return place - start + (0 < len(parts[place]) < size)
-    return max(most - start, 1)
+    return len(parts) - start

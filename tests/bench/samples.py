@@ -7,20 +7,22 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Stack = Literal["atmosphere", "aiortc"]
+Stack = Literal["atmosphere", "aiortc", "coturn"]
 OURS: Stack = "atmosphere"
 CONTROL: Stack = "aiortc"
+RELAY_CONTROL: Stack = "coturn"
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a figure is, in which unit, and whether more of it is better."""
+    """What a figure is, in which unit, whether more of it is better, and whose it is measured beside."""
 
     key: str
     title: str
     unit: str
     digits: int
     more_is_better: bool = False
+    control: Stack = CONTROL
 
 
 STREAM = Measurement("stream_throughput", "one stream, 64 KB writes", "MB/s", 1, more_is_better=True)
@@ -39,9 +41,31 @@ LONELY_CPU = Measurement("lonely_cpu", "processor of a process without a peer", 
 HELP = Measurement("help", "atmosphere --help", "ms", 0)
 PYTHON = Measurement("python", "... of which the interpreter's start", "ms", 0)
 JOIN = Measurement("join", "atmosphere join CODE, code to exit", "ms", 0)
+RELAY_OUT = Measurement("relay_out", "relay, bulk of 1200 bytes, client to peer", "s/GB", 2, control=RELAY_CONTROL)
+RELAY_IN = Measurement("relay_in", "... peer to client", "s/GB", 2, control=RELAY_CONTROL)
+RELAY_BOTH = Measurement("relay_both", "... both at once", "s/GB", 2, control=RELAY_CONTROL)
+RELAY_SMALL = Measurement("relay_small", "... 100 bytes of 50 clients in turn", "s/million", 2, control=RELAY_CONTROL)
+RELAY_MEMORY = Measurement("relay_memory", "memory per idle allocation", "KB", 1, control=RELAY_CONTROL)
+RELAY_ALLOCATE = Measurement(
+    "relay_allocate", "processor per allocation, challenge included", "µs", 0, control=RELAY_CONTROL
+)
+NODE_MEMORY = Measurement("signaling_memory", "signaling server, memory per connected node", "KB", 1)
+SERVER_CPU = Measurement("signaling_cpu", "... processor a message", "µs", 0)
+SERVER_P50 = Measurement("signaling_p50", "... message to a node chosen at random, p50", "ms", 1)
+SERVER_P99 = Measurement("signaling_p99", "... p99", "ms", 1)
+SERVER_MISSED = Measurement("signaling_missed", "... messages missed", "", 0)
+SERVER_TWICE = Measurement("signaling_twice", "... messages that came twice", "", 0)
+CLUSTER_P50 = Measurement("cluster_p50", "three instances, one killed half-way, p50", "ms", 1)
+CLUSTER_P99 = Measurement("cluster_p99", "... p99", "ms", 1)
+CLUSTER_MISSED = Measurement("cluster_missed", "... acknowledged messages missed", "", 0)
+CLUSTER_MOVE_P50 = Measurement("cluster_move_p50", "... its nodes are elsewhere after, p50", "s", 2)
+CLUSTER_MOVE = Measurement("cluster_move", "... the last of them", "s", 2)
 ALL = (
     *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
     *(SETUP, RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU, HELP, PYTHON, JOIN),
+    *(RELAY_OUT, RELAY_IN, RELAY_BOTH, RELAY_SMALL, RELAY_MEMORY, RELAY_ALLOCATE),
+    *(NODE_MEMORY, SERVER_CPU, SERVER_P50, SERVER_P99, SERVER_MISSED, SERVER_TWICE),
+    *(CLUSTER_P50, CLUSTER_P99, CLUSTER_MISSED, CLUSTER_MOVE_P50, CLUSTER_MOVE),
 )
 BESIDE = {STREAM: CHANNEL, STREAM_CPU: CHANNEL_CPU, STREAM_ECHO_P50: ECHO_P50, STREAM_ECHO_P99: ECHO_P99}
 """Of what aiortc has not: what of aiortc's it is compared with."""
@@ -66,7 +90,7 @@ class Samples:
 
     def ratio(self, what: Measurement) -> float | None:
         """How many times the control's figure ours is: the median over the rounds."""
-        pairs = zip(self.of(what, OURS), self.of(what, CONTROL), strict=False)
+        pairs = zip(self.of(what, OURS), self.of(what, what.control), strict=False)
         ratios = [ours / control for ours, control in pairs if control]
         return statistics.median(ratios) if ratios else None
 
@@ -76,7 +100,7 @@ class Samples:
 
     def _row(self, what: Measurement) -> dict[str, Any]:
         row: dict[str, Any] = {"measurement": what.key, "title": what.title, "unit": what.unit}
-        for stack in (OURS, CONTROL):
+        for stack in (OURS, what.control):
             seen = self.of(what, stack)
             row[stack] = spread(seen) if seen else None
         return row | {"ratio": self.ratio(what), "more_is_better": what.more_is_better}
@@ -93,11 +117,18 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table: medians, extremes in brackets."""
+    """The rows as Markdown tables, one for each control: medians, extremes in brackets."""
+    controls = {what.key: what.control for what in ALL}
+    found = dict.fromkeys(controls[row["measurement"]] for row in rows)
+    tables = (_table([row for row in rows if controls[row["measurement"]] == control], control) for control in found)
+    return "\n\n".join(tables)
+
+
+def _table(rows: list[dict[str, Any]], control: Stack) -> str:
     digits = {what.key: what.digits for what in ALL}
-    lines = ["| measurement | unit | atmosphere | aiortc | ratio |", "|---|---|---|---|---|"]
+    lines = [f"| measurement | unit | atmosphere | {control} | ratio |", "|---|---|---|---|---|"]
     for row in rows:
-        cells = [_cell(row[stack], digits[row["measurement"]]) for stack in (OURS, CONTROL)]
+        cells = [_cell(row[stack], digits[row["measurement"]]) for stack in (OURS, control)]
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         lines.append(f"| {row['title']} | {row['unit']} | {cells[0]} | {cells[1]} | {ratio} |")
     return "\n".join(lines)

@@ -22,6 +22,13 @@ SMALLEST = Plan(
     settle_seconds=0.0,
     helps=1,
     joins=1,
+    relay_rounds=1,
+    relay_seconds=0.1,
+    relay_allocations=5,
+    signaling_nodes=30,
+    signaling_messages=60,
+    signaling_rate=500.0,
+    cluster_rate=500.0,
 )
 
 

@@ -21,6 +21,7 @@ from atmosphere.mesh.info import (
     PathEndInfo,
     PathInfo,
     PeerInfo,
+    RelayInfo,
     ServerInfo,
 )
 
@@ -193,7 +194,7 @@ class FakeNode:
             {"connected": 2},
             3700.0,
             self.ready,
-            None,
+            RelayInfo(True, ["turn:203.0.113.9:7777"], 2, 12_400_000),
         )
 
     async def events(self) -> AsyncIterator[Any]:

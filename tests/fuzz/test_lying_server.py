@@ -12,9 +12,9 @@ from websockets.asyncio.server import ServerConnection
 
 from atmosphere.errors import Unreachable
 from atmosphere.joincode import JoinCode
-from atmosphere.mesh import meeting
-from atmosphere.mesh.meeting import MAX_LENT
+from atmosphere.mesh import servers
 from atmosphere.mesh.node import Node
+from atmosphere.mesh.servers import MAX_LENT
 from signaling.messages import Drain, Incoming, Presence, Send, Turn, encode
 from signaling.turn_credentials import TurnServer
 from tests.fuzz.liar import LIES, STRANGER, Liar, in_vain, lying
@@ -127,7 +127,7 @@ def hostile_turn(tag: int) -> list[TurnServer]:
 
 async def test_hostile_relays(mesh: Mesh, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lends us relays at addresses of its choice, new ones again and again: a few are asked, and not often."""
-    monkeypatch.setattr(meeting, "LENT_PAUSE", 0.2)
+    monkeypatch.setattr(servers, "PAUSE", 0.2)
     liar.turn = hostile_turn(0)
     alpha = await mesh.found(signaling=[liar.url])
     await until(lambda: alpha.id in liar.nodes)

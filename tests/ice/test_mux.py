@@ -20,6 +20,7 @@ from atmosphere.ice.mux import SUPERSEDED, Mux
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import HALF_OPEN, HALF_OPEN_OF_ONE, NEW_BURST, NEW_BURST_OF_SOURCE
 from atmosphere.stun.message import Class, Message, Method, binding_request, binding_response, decode, encode
+from atmosphere.udp.socket import UdpSocket
 from tests.until import until
 
 LOCAL = IceCredentials("HostUfrag", "p" * 22)
@@ -307,4 +308,140 @@ async def test_an_answered_question_is_forgotten_at_once() -> None:
         mux.receive(base, encode(response), SOURCE)
         assert (question[8:20] in mux._asked[0]) is remembered
     assert met[0].key == ("HostUfrag", "dialer01")
+    mux.close()
+
+
+# --- the node's own TURN server, and who can reach it -----------------------------------------------------------------
+
+
+class Taken(list[tuple[bytes, int, tuple[str, int]]]):
+    """What the TURN server of a node would get."""
+
+    def __call__(self, sock: object, data: bytes, segment: int, source: tuple[str, int]) -> None:
+        self.append((data, segment, source))
+
+
+def turn_message(method: Method, message_class: Class) -> bytes:
+    return encode(Message(method, message_class))
+
+
+FOR_TURN = [
+    turn_message(Method.ALLOCATE, Class.REQUEST),
+    turn_message(Method.CHANNEL_BIND, Class.REQUEST),
+    turn_message(Method.SEND, Class.INDICATION),
+    b"\x40\x00\x00\x04data",
+    b"\x4f\xff\x00\x00",
+]
+NOT_FOR_TURN = [
+    check("dialer01"),
+    turn_message(Method.BINDING, Class.INDICATION),
+    turn_message(Method.ALLOCATE, Class.RESPONSE),
+    turn_message(Method.REFRESH, Class.ERROR),
+    b"\x16dtls",
+    b"\x3f",
+    b"\x50quic",
+    b"",
+]
+
+
+async def test_turn_goes_to_the_nodes_turn_server_and_nothing_else_does() -> None:
+    mux, base, _ = make()
+    taken = mux.on_turn = Taken()
+    sock = base.socket = UdpSocket.bind("127.0.0.1")
+    for data in (*FOR_TURN, *NOT_FOR_TURN):
+        mux.receive(base, data, SOURCE)
+    assert list(taken) == [(data, len(data), SOURCE) for data in FOR_TURN]
+    sock.close()
+    mux.close()
+
+
+async def test_without_a_turn_server_turn_is_dropped() -> None:
+    mux, base, _ = make()
+    for data in FOR_TURN:
+        mux.receive(base, data, SOURCE)
+    assert mux.dropped == {"method": 2, "stranger": 2}
+    # A relayed address is no place to ask for another one.
+    taken = mux.on_turn = Taken()
+    mux.receive(base, FOR_TURN[0], SOURCE)
+    assert (list(taken), base.sent) == ([], [])
+    mux.close()
+
+
+async def test_a_burst_stays_one_for_the_turn_server_and_is_datagrams_for_others() -> None:
+    mux, base, met = make()
+    taken = mux.on_turn = Taken()
+    sock = base.socket = UdpSocket.bind("127.0.0.1")
+    channels = b"\x40\x00\x00\x04data" * 3
+    mux.receive_burst(base, channels, 8, SOURCE)
+    mux.receive_burst(base, b"", 0, SOURCE)
+    first, second = check("dialer01"), check("dialer02")
+    mux.receive_burst(base, first + second, len(first), SOURCE)
+    mux.receive_burst(base, check("dialer03"), len(first), SOURCE)
+    assert list(taken) == [(channels, 8, SOURCE)]
+    assert [session.remote_ufrag for session in met] == ["dialer01", "dialer02", "dialer03"]
+    assert mux.dropped == {"empty": 1}
+    # One socket's bursts may hold both.
+    allocate = turn_message(Method.ALLOCATE, Class.REQUEST)
+    mux.receive_burst(base, allocate + channels[:8], len(allocate), SOURCE)
+    assert list(taken)[1:] == [(allocate, len(allocate), SOURCE), (channels[:8], 8, SOURCE)]
+    mux.on_turn = None
+    mux.receive_burst(base, channels, 8, ("192.0.2.99", 1))
+    assert mux.dropped["stranger"] == 3
+    sock.close()
+    mux.close()
+
+
+def reached(mux: Mux) -> list[tuple[int, tuple[str, int]]]:
+    """Where strangers got in, from now on."""
+    found = list[tuple[int, tuple[str, int]]]()
+    mux.on_reached = lambda base, source: found.append((base.id, source))
+    return found
+
+
+async def test_a_check_that_gets_in_by_itself_shows_that_we_can_be_reached() -> None:
+    mux, base, met = make()
+    found = reached(mux)
+    mux.receive(base, check("dialer00", password="x" * 22), SOURCE)
+    assert found == []
+    for _ in range(3):
+        mux.receive(base, check("dialer01"), SOURCE)
+    assert (len(met), found) == (1, [(1, SOURCE)])
+    # A session that signaling began shows it as well, as long as we knew nothing of that place.
+    mux.receive(base, check("dialer01", password="x" * 22), ("192.0.2.98", 1))
+    mux.receive(base, check("dialer01"), ("192.0.2.99", 1))
+    assert found[1:] == [(1, ("192.0.2.99", 1))]
+    mux.close()
+
+
+async def test_what_our_own_packets_let_in_shows_nothing() -> None:
+    mux, base, met = make()
+    found = reached(mux)
+    mux.spoke_to(Transmit(1, b"", (SOURCE[0], 9)))
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert (len(met), found) == (1, [])
+    # Nor does a packet that our own router turned round.
+    mux.receive(base, check("dialer02"), (HOST_CANDIDATE.address, 9))
+    assert (len(met), found) == (2, [])
+    mux.close()
+
+
+async def test_what_a_relay_lets_in_shows_nothing() -> None:
+    mux, _, met = make()
+    base = Wire(2)
+    base.candidate = Candidate.from_sdp("f 1 udp 1000 192.0.2.1 50000 typ relay raddr 0.0.0.0 rport 9")
+    mux.add_base(base)
+    found = reached(mux)
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert (len(met), found) == (1, [])
+    mux.close()
+
+
+async def test_checks_that_we_sent_are_remembered() -> None:
+    mux, base, _ = make()
+    session = mux.dial(IceCredentials("OwnUfrag", "p" * 22), IceCredentials("TheirUfrag", "q" * 22), controlling=True)
+    session.add_remote(Candidate.from_sdp("f 1 udp 1000 192.0.2.50 7777 typ host"))
+    await until(lambda: base.sent)
+    found = reached(mux)
+    mux.receive(base, check("dialer01"), SOURCE)
+    assert found == []
     mux.close()

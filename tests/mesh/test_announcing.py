@@ -30,9 +30,15 @@ class Around:
         self.on_candidate: Callable[[Candidate], None] | None = None
         self.shared: list[bytes] = []
         self.servers = [f"ws://192.0.2.{number}" for number in range(20)]
+        self.relays: list[str] = []
         self.roster = Roster(home)
         self.announcing = Announcing(
-            home.identity, self.roster, cast("IceEndpoint", self), cast("Meeting", self), cast("Gossip", self)
+            home.identity,
+            self.roster,
+            cast("IceEndpoint", self),
+            cast("Meeting", self),
+            cast("Gossip", self),
+            lambda: self.relays,
         )
 
     def public_servers(self) -> list[str]:
@@ -90,3 +96,11 @@ async def test_who_belongs_to_no_mesh_tells_nothing(tmp_path: Path) -> None:
     around.announcing.on_candidates()
     assert around.shared == []
     await around.announcing.close()
+
+
+async def test_a_relay_that_we_offer_is_told(around: Around) -> None:
+    around.announcing.start()
+    around.relays = ["turn:198.51.100.1:7777"]
+    around.announcing.soon()
+    await until(lambda: len(around.shared) == 2)
+    assert [contact.relays for contact in around.told()] == [[], around.relays]

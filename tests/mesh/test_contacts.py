@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +65,21 @@ def test_former_members_are_forgotten() -> None:
     contacts.keep_only([BOB.node_id])
     assert contacts.encoded() == [contacts.encoded()[0]]
     assert contacts.get(ALICE.node_id) is None
+
+
+def test_relays_came_later_and_old_and_new_understand_each_other() -> None:
+    old = msgspec.msgpack.encode([1, ALICE.node_id, NOW, ["candidate line"], ["wss://example.org"]])
+    read, _ = decode(msgspec.msgpack.encode([1, old, b"signature"]))
+    assert read.relays == []
+    offering = Contact(ALICE.node_id, NOW, [], [], ["turn:192.0.2.1:7777"])
+    assert decode(sign(offering, ALICE.sign))[0] == offering
+    longer = msgspec.msgpack.encode([1, ALICE.node_id, NOW, [], [], ["turn:192.0.2.1:7777"], "what comes next"])
+    assert decode(msgspec.msgpack.encode([1, longer, b"signature"]))[0] == offering
+
+
+def test_nobody_offers_more_than_four_relays() -> None:
+    with pytest.raises(DecodeError, match="length <= 4"):
+        decode(sign(Contact(ALICE.node_id, NOW, [], [], ["turn:192.0.2.1"] * 5), ALICE.sign))
 
 
 @given(st.binary(max_size=200))

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from atmosphere.mesh.info import InviteInfo, NodeInfo, NodeStatus, PathEndInfo, PathInfo, PeerInfo, ServerInfo
+from atmosphere.mesh.info import (
+    InviteInfo,
+    NodeInfo,
+    NodeStatus,
+    PathEndInfo,
+    PathInfo,
+    PeerInfo,
+    RelayInfo,
+    ServerInfo,
+)
 
 
 def test_a_peer_that_is_away_has_no_figures() -> None:
@@ -39,6 +48,7 @@ def test_a_status_survives_json() -> None:
         peers={"connected": 1},
         uptime=1.5,
         ready=False,
+        relay=RelayInfo(False, [], 0, 0, "--no-relay"),
     )
     assert msgspec.json.decode(msgspec.json.encode(status), type=NodeStatus) == status
 

@@ -5,43 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from atmosphere.errors import DecodeError
-from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.identity import Identity
-from atmosphere.mesh import meeting as module
 from atmosphere.mesh.listeners import NodeSettings
-from atmosphere.mesh.meeting import MAX_LEARNED, MAX_LENT, Meeting, usable
+from atmosphere.mesh.meeting import MAX_LEARNED, Meeting
 from signaling import SignalingServer, TurnCredentialSource
 from signaling.turn_credentials import TurnServer
 from tests.mesh.people import ALICE, BOB
 from tests.signaling.tools import serving, url_of
 from tests.until import until
 
-
-class FakeEndpoint:
-    """Remembers the TURN servers that it was given."""
-
-    def __init__(self) -> None:
-        self.given: list[list[str]] = []
-
-    def set_servers(self, stun: tuple[Any, ...], turn: tuple[Any, ...]) -> None:
-        self.given.append([str(server) for server in turn])
+Lent = list[list[TurnServer]]
 
 
 @asynccontextmanager
 async def meeting(
     own: SignalingServer, identity: Identity = ALICE, **settings: Any
-) -> AsyncIterator[tuple[Meeting, FakeEndpoint]]:
-    """A meeting of a node whose own server is `own`."""
-    endpoint = FakeEndpoint()
-    made = Meeting(identity, NodeSettings(host=("127.0.0.1",), stun=(), **settings), cast("IceEndpoint", endpoint))
+) -> AsyncIterator[tuple[Meeting, Lent]]:
+    """A meeting of a node whose own server is `own`, and what was lent to it."""
+    lent: Lent = []
+    made = Meeting(identity, NodeSettings(host=("127.0.0.1",), stun=(), **settings), lent.append)
     try:
         made.start(own.port, [])
-        yield made, endpoint
+        yield made, lent
     finally:
         await made.close()
 
@@ -106,50 +96,9 @@ def test_the_own_place_by_address() -> None:
         assert bare._own_url(7) == url
 
 
-# --- lent relays ------------------------------------------------------------------------------------------------------
-
-
-async def test_lent_relays_come_after_our_own() -> None:
-    turn = TurnCredentialSource(("turn:192.0.2.5", "turn:192.0.2.6:99999"), "secret")
+async def test_what_servers_lend_is_handed_on() -> None:
+    turn = TurnCredentialSource(("turn:192.0.2.5",), "secret")
     async with serving() as own, serving(turn=turn) as lending:
-        async with meeting(own, signaling=(url_of(lending),), turn=("turn:u:p@192.0.2.4",)) as (_, endpoint):
-            await until(lambda: endpoint.given)
-            assert len(endpoint.given) == 1
-            assert [uri.partition("?")[0].split(":")[1] for uri in endpoint.given[0]] == ["192.0.2.4", "192.0.2.5"]
-
-
-async def test_lent_relays_change_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LENT_PAUSE", 0.05)
-    async with serving() as own, meeting(own) as (alice, endpoint):
-        await until(lambda: alice._pool.connected)
-        for number in range(1, 50):
-            alice._turn_lent([TurnServer([f"turn:192.0.2.{number}"], "u", "p", 60)])
-        assert len(endpoint.given) == 1
-        await until(lambda: len(endpoint.given) == 2)
-        assert "192.0.2.49" in endpoint.given[1][0]
-        await asyncio.sleep(0.2)
-        assert len(endpoint.given) == 2
-        assert alice._pausing is None
-
-
-def test_nobody_who_lends_crowds_out_the_others() -> None:
-    greedy = TurnServer([f"turn:192.0.2.{number}" for number in range(1, 9)], "u", "p", 60)
-    other = TurnServer(["turn:[]", "turn:198.51.100.1"], "u", "p", 60)
-    found = [str(server) for server in usable([greedy, greedy, other])]
-    assert len(found) == MAX_LENT
-    assert any("198.51.100.1" in server for server in found)
-
-
-@pytest.mark.parametrize(
-    ("query", "taken"),
-    [
-        ("?transport=ws", True),
-        ("?transport=ws&path=/mesh/turn", True),
-        ("?transport=ws&path=/admin/reboot", False),
-        ("?transport=ws&path=/cgi%3Freboot/turn", False),
-        ("?transport=ws&path=/a/b/c/d/turn", False),
-    ],
-)
-def test_a_lent_websocket_is_at_a_relays_path(query: str, taken: bool) -> None:
-    lent = TurnServer([f"turns:192.168.1.1{query}", "turn:198.51.100.1"], "user", "secret", 60.0)
-    assert len(usable([lent])) == 1 + taken
+        async with meeting(own, signaling=(url_of(lending),)) as (_, lent):
+            await until(lambda: lent and lent[-1])
+            assert [server.uris for server in lent[-1]] == [["turn:192.0.2.5"]]

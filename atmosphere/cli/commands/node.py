@@ -67,6 +67,7 @@ def _show_status(state: State, data: Any) -> None:
         ("listening", ", ".join(data["addresses"]) or f"port {data['port']}"),
         ("candidates", ", ".join(data["candidates"]) or "none"),
         ("peers", ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"),
+        ("relay", _relay(data["relay"])),
         ("up for", units.duration(data["uptime"])),
     ]
     for name, text in lines:
@@ -82,6 +83,17 @@ def _mesh(mesh: Any, role: str | None) -> str:
     if role in (None, "none"):
         return f"{named}, but this node is no member any more: join with a new code, or `atmosphere leave`"
     return f"{named}, as {role}"
+
+
+def _relay(relay: Any) -> str:
+    """What this node does for others: `for members at turn:198.51.100.7:7777, 2 allocations, 12.4 MB`."""
+    from atmosphere.cli import units
+
+    if not relay["offered"]:
+        return f"none for members: {relay['reason']}"
+    count = relay["allocations"]
+    used = f"{count} allocation{'' if count == 1 else 's'}, {units.size(relay['bytes'])}"
+    return f"for members at {', '.join(relay['uris'])}, {used}"
 
 
 def server_line(server: Any) -> str:

@@ -148,8 +148,8 @@ class Allocator:
         """End an allocation and free what it had."""
         self._table.remove(allocation)
         for relayed in allocation.relayed.values():
-            relayed.allocation = None
             self._opener.close(relayed)
+            relayed.allocation = None
         self._quotas.release(allocation.account, allocation.flow.client[0])
 
     def _unreserve(self, reservation: Reservation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from atmosphere.turn.server.auth import Login
 from atmosphere.turn.server.channels import ChannelBindings
@@ -11,6 +12,9 @@ from atmosphere.turn.server.host import Relay
 from atmosphere.turn.server.permissions import Permissions
 from atmosphere.turn.server.quota import Account
 
+if TYPE_CHECKING:
+    from atmosphere.turn.server.shared import SharedPort
+
 
 def family_of(host: str) -> int:
     """4 or 6."""
@@ -18,13 +22,17 @@ def family_of(host: str) -> int:
 
 
 class Relayed:
-    """One relayed transport address: `address` as the world sees it, on the local address `local`."""
+    """One relayed transport address: `address` as the world sees it, on the local address `local`.
 
-    __slots__ = ("address", "allocation", "local", "relay")
+    `shared` is set where other allocations have the same.
+    """
 
-    def __init__(self, address: Address, local: str) -> None:
+    __slots__ = ("address", "allocation", "local", "relay", "shared")
+
+    def __init__(self, address: Address, local: str, shared: SharedPort | None = None) -> None:
         self.address = address
         self.local = local
+        self.shared = shared
         self.relay: Relay | None = None
         self.allocation: Allocation | None = None
 

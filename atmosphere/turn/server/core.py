@@ -7,7 +7,8 @@ It is wired here and decided elsewhere: `auth` (who), `guard` (may a stranger be
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from atmosphere.errors import DecodeError
@@ -17,10 +18,10 @@ from atmosphere.stun.server import BindingServer
 from atmosphere.turn.server.allocate import Allocator
 from atmosphere.turn.server.allocation import Allocation
 from atmosphere.turn.server.auth import Authenticator, Ignored, Login, Unproven
-from atmosphere.turn.server.bursts import MALFORMED, Run, message_runs, runs
+from atmosphere.turn.server.bursts import MALFORMED, NOT_CHANNEL_DATA, Run, message_runs, runs
 from atmosphere.turn.server.data import DataPath
 from atmosphere.turn.server.errors import REASONS, TurnError
-from atmosphere.turn.server.flow import Flow, Payload
+from atmosphere.turn.server.flow import Address, Flow
 from atmosphere.turn.server.guard import ReflectionGuard
 from atmosphere.turn.server.host import Host
 from atmosphere.turn.server.metrics import Metrics
@@ -33,6 +34,7 @@ from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.table import Table
 from atmosphere.turn.server.users import Users, identity_of
 from atmosphere.turn.server.wire import peer_addresses
+from atmosphere.udp.window import Window
 
 MAX_MESSAGE = 20 + 65535
 """Bytes: a Send indication carries a whole datagram."""
@@ -67,32 +69,40 @@ class TurnCore:
         )
         nonces = Nonces(key or secrets.token_bytes(32), settings.nonce_lifetime)
         self._auth = Authenticator(settings, users, nonces, self.guard.proved, unix)
-        opener = Opener(settings, host, self.data.from_peer)
-        self.allocator = Allocator(settings, opener, self.quotas, self.table, host.dont_fragment)
+        self._opener = Opener(settings, host, self.data.from_peer)
+        self.allocator = Allocator(settings, self._opener, self.quotas, self.table, host.dont_fragment)
         self._requests = Requests(self.policy, self.allocator, self.table, self.end)
+
+    def start(self) -> None:
+        """Open what all allocations share; raises OSError."""
+        self._opener.start()
+
+    def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
+        """This machine's addresses changed: see `PeerPolicy.move`."""
+        self.settings = replace(self.settings, addresses=dict(addresses))
+        self._opener.move(self.settings)
+        self.policy.move(addresses, programs)
 
     # what arrives
 
-    def burst(self, flow: Flow, data: bytes, segment: int, now: float) -> None:
-        """Datagrams of one client, as one read gave them: end to end, `segment` bytes each, the last perhaps fewer."""
-        self._runs(flow, runs(data, segment), now)
+    def burst(self, flow: Flow, window: Window, size: int, segment: int, now: float) -> None:
+        """Datagrams of one client, as one read gave them: `segment` bytes each, the last perhaps fewer."""
+        self._runs(flow, runs(window, size, segment), now)
 
     def messages(self, flow: Flow, messages: Sequence[bytes], now: float) -> None:
         """Whole messages of one client, as a connection carries them."""
         self._runs(flow, message_runs(messages), now)
 
     def _runs(self, flow: Flow, found: Iterable[Run], now: float) -> None:
-        for number, parts in found:
-            if number > 0:
-                if flow.allocation is None:
-                    self.metrics.count("turn_dropped_channel_total", len(parts))
-                else:
-                    self.data.from_channel(flow.allocation, number, parts, now)
+        for number, parts, segment in found:
+            if number == NOT_CHANNEL_DATA:
+                self._stun(flow, bytes(parts[0]), now)
             elif number == MALFORMED:
-                self.metrics.count("turn_malformed_total", len(parts))
+                self.metrics.count("turn_malformed_total")
+            elif flow.allocation is None:
+                self.metrics.count("turn_dropped_channel_total", len(parts))
             else:
-                for part in parts:  # NOT_CHANNEL_DATA
-                    self._stun(flow, bytes(part), now)
+                self.data.from_channel(flow.allocation, number, parts, segment, now)
 
     def _stun(self, flow: Flow, data: bytes, now: float) -> None:
         try:
@@ -192,8 +202,7 @@ class TurnCore:
         elif flow.allocation is None:
             self.metrics.count("turn_dropped_channel_total")
         else:
-            parts: list[Payload] = [payload]
-            self.data.to_peer(flow.allocation, peer, parts, now, whole)
+            self.data.to_peer(flow.allocation, peer, (payload,), len(payload), now, whole)
 
     # ends
 
@@ -220,6 +229,7 @@ class TurnCore:
         for allocation in self.table:
             self.end(allocation)
         self.allocator.reservations.drop()
+        self._opener.stop()
 
     def deadline(self) -> float | None:
         """When `tick` is next wanted, or None."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from atmosphere.turn.server.flow import Address, Payload
+from atmosphere.turn.server.flow import Address
 
 Key = TypeVar("Key")
-Waiting = tuple[list[bytes], Address]
+Waiting = tuple[bytes, int, Address]
+"""A burst, the size of its datagrams, and where to."""
 
 
 class FairQueues(Generic[Key]):
@@ -25,39 +25,35 @@ class FairQueues(Generic[Key]):
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def put(self, key: Key, parts: Sequence[Payload], destination: Address) -> bool:
-        """Queue a copy of a burst; False where there is no room."""
-        size = sum(map(len, parts))
+    def put(self, key: Key, waiting: Waiting) -> bool:
+        """Queue a burst; False where there is no room."""
+        size = len(waiting[0])
         if self._sizes.get(key, 0) + size > self._each or self.size + size > self._in_all:
             return False
-        self._queues.setdefault(key, deque()).append(([bytes(part) for part in parts], destination))
-        self._sizes[key] = self._sizes.get(key, 0) + size
-        self.size += size
+        self._queues.setdefault(key, deque()).append(waiting)
+        self._add(key, size)
         return True
 
-    def take(self) -> tuple[Key, list[bytes], Address] | None:
+    def take(self) -> tuple[Key, Waiting] | None:
         """The oldest burst of the user whose turn it is, who then goes to the end of the line."""
         key = next(iter(self._queues), None)
         if key is None:
             return None
         queue = self._queues.pop(key)
-        parts, destination = queue.popleft()
-        self._account(key, parts)
+        waiting = queue.popleft()
+        self._add(key, -len(waiting[0]))
         if queue:
             self._queues[key] = queue
         else:
             del self._sizes[key]
-        return key, parts, destination
+        return key, waiting
 
-    def put_back(self, key: Key, parts: list[bytes], destination: Address) -> None:
+    def put_back(self, key: Key, waiting: Waiting) -> None:
         """What was taken and could not be sent: first in its user's queue again, and that user is next."""
-        self._queues.setdefault(key, deque()).appendleft((parts, destination))
+        self._queues.setdefault(key, deque()).appendleft(waiting)
         self._queues.move_to_end(key, last=False)
-        size = sum(map(len, parts))
+        self._add(key, len(waiting[0]))
+
+    def _add(self, key: Key, size: int) -> None:
         self._sizes[key] = self._sizes.get(key, 0) + size
         self.size += size
-
-    def _account(self, key: Key, parts: Sequence[bytes]) -> None:
-        size = sum(map(len, parts))
-        self._sizes[key] -= size
-        self.size -= size

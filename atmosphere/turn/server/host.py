@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from atmosphere.turn.server.flow import Address, Flow, Payload
+from atmosphere.turn.server.flow import Address, Flow
+from atmosphere.udp.window import Parts, Window
 
-Receive = Callable[[bytes, int, Address, float], None]
-"""Takes a burst from a peer: its bytes, the size of one datagram, the source, and `now`."""
+Receive = Callable[[Window, int, int, Address, float], None]
+"""Takes a burst from a peer: where it lies, its size, the size of one datagram, the source, and `now`."""
 
 
 class Relay(Protocol):
     """One open UDP socket."""
 
-    def send(self, parts: Sequence[Payload], peer: Address, whole: bool) -> None:
-        """Send datagrams to a peer; `whole`: with the DF bit set. Never raises: what cannot go is dropped."""
+    def send(self, parts: Parts, segment: int, peer: Address, whole: bool) -> None:
+        """Send a burst to a peer; `whole`: with the DF bit set. Never raises: what cannot go is dropped.
+
+        The parts have `segment` bytes each, the last perhaps fewer, and are good for this call only.
+        """
         ...
 
     def close(self) -> None:

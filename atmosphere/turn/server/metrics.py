@@ -24,6 +24,7 @@ COUNTERS: Final = {
     "turn_dropped_channel_total": "datagrams dropped because their channel is not bound, or nobody has an allocation",
     "turn_dropped_rate_total": "datagrams dropped because a user was over its rate",
     "turn_dropped_nobody_total": "datagrams dropped because no allocation has the relayed address they were for",
+    "turn_dropped_claimed_total": "datagrams dropped because their peer talks to another allocation (one shared port)",
     "turn_dropped_full_total": "datagrams dropped because a socket or a user's queue was full",
 }
 

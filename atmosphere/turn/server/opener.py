@@ -11,21 +11,28 @@ from atmosphere.turn.server.errors import TurnError
 from atmosphere.turn.server.host import Host
 from atmosphere.turn.server.ports import Ports
 from atmosphere.turn.server.settings import TurnSettings
+from atmosphere.turn.server.shared import SharedPort
+from atmosphere.udp.window import Window
 
 MAX_TRIES = 64
 """Ports that the system may refuse, as other programs have them, before the range counts as full."""
 
-FromPeer = Callable[[Relayed, bytes, int, tuple[str, int], float], None]
+FromPeer = Callable[[Relayed, Window, int, int, tuple[str, int], float], None]
 
 
 class Opener:
-    """Opens and closes relayed addresses; `from_peer(relayed, data, segment, source, now)` gets what arrives there."""
+    """Opens and closes relayed addresses; `from_peer(relayed, …)` gets what arrives there."""
 
     def __init__(self, settings: TurnSettings, host: Host, from_peer: FromPeer) -> None:
         self._settings = settings
         self._host = host
         self._from_peer = from_peer
-        self._ports = {local: Ports(settings.min_port, settings.max_port) for local in settings.addresses}
+        self._ports: dict[str, Ports] = {}
+        self._shared: dict[str, SharedPort] = {}
+
+    def move(self, settings: TurnSettings) -> None:
+        """Open on the addresses of these settings from now on; what is open stays."""
+        self._settings = settings
 
     def open(self, family: int, arrived_at: str, *, even: bool = False, pair: bool = False) -> list[Relayed]:
         """One relayed address, or with `pair` that and the one with the next port up.
@@ -36,7 +43,10 @@ class Opener:
         if found is None:
             raise TurnError(440)
         local, public = found
-        offers = self._ports[local].offers(even=even or pair, pair=pair)
+        if self._settings.single_relay_port:
+            return [self._join(local, public, even, pair)]
+        ports = self._ports.setdefault(local, Ports(self._settings.min_port, self._settings.max_port))
+        offers = ports.offers(even=even or pair, pair=pair)
         for _, port in zip(range(MAX_TRIES), offers, strict=False):
             opened = self._open(local, public, port)
             if opened is None:
@@ -60,9 +70,51 @@ class Opener:
         self._ports[local].take(port)
         return relayed
 
+    def start(self) -> None:
+        """Open what all allocations share; raises OSError."""
+        for local, public in self._settings.addresses.items() if self._settings.single_relay_port else ():
+            self._share(local, public)
+
+    def _share(self, local: str, public: str) -> SharedPort:
+        port = self._settings.single_relay_port
+        shared = SharedPort((public, port))
+        shared.relay = self._host.open(local, port, partial(self._from_peers, shared))
+        self._shared[local] = shared
+        return shared
+
+    def stop(self) -> None:
+        """Close it."""
+        for shared in self._shared.values():
+            if shared.relay is not None:
+                shared.relay.close()
+        self._shared.clear()
+
+    def _join(self, local: str, public: str, even: bool, pair: bool) -> Relayed:
+        shared = self._shared.get(local)
+        if shared is None:
+            try:
+                shared = self._share(local, public)
+            except OSError as error:
+                raise TurnError(508) from error
+        if pair or (even and shared.address[1] % 2):
+            raise TurnError(508)
+        relayed = Relayed(shared.address, local, shared)
+        relayed.relay = shared.relay
+        shared.join(relayed)
+        return relayed
+
+    def _from_peers(
+        self, shared: SharedPort, window: Window, size: int, segment: int, source: tuple[str, int], now: float
+    ) -> None:
+        relayed = shared.owner(source, now)
+        if relayed is not None:
+            self._from_peer(relayed, window, size, segment, source, now)
+
     def close(self, relayed: Relayed) -> None:
         """Free its port."""
-        if relayed.relay is not None:
+        if relayed.shared is not None:
+            relayed.shared.leave(relayed)
+        elif relayed.relay is not None:
             relayed.relay.close()
             relayed.relay = None
             self._ports[relayed.local].give_back(relayed.address[1])

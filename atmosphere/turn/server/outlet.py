@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from atmosphere.turn.server.fair import FairQueues
-from atmosphere.turn.server.flow import Address, Payload
+from atmosphere.turn.server.flow import Address
 from atmosphere.udp.socket import UdpSocket
+from atmosphere.udp.window import Buffer
 
 
 class Outlet:
@@ -22,22 +23,24 @@ class Outlet:
         """Bytes that wait."""
         return self._queues.size
 
-    def send(self, key: Hashable, parts: Sequence[Payload], destination: Address) -> None:
-        """Send a burst of the user `key`, or let it wait; never blocks."""
+    def send(self, key: Hashable, pieces: Sequence[Buffer], segment: int, count: int, destination: Address) -> None:
+        """Send a burst of the user `key` (see `UdpSocket.send_pieces`), or let it wait; never blocks."""
+        done = 0
         if not self._queues:
-            done = self.sock.send_burst(parts, destination)
-            if done == len(parts):
+            done = self.sock.send_pieces(pieces, segment, count, destination)
+            if done >= count:
                 return
-            parts = parts[done:]
             self.sock.when_writable(self._drain)
-        if not self._queues.put(key, parts, destination):
-            self.dropped += len(parts)
+        rest = b"".join(pieces)[done * segment :]
+        if not self._queues.put(key, (rest, segment, destination)):
+            self.dropped += count - done
 
     def _drain(self) -> None:
         while (found := self._queues.take()) is not None:
-            key, parts, destination = found
-            done = self.sock.send_burst(parts, destination)
-            if done < len(parts):
-                self._queues.put_back(key, parts[done:], destination)
+            key, (data, segment, destination) = found
+            count = -(-len(data) // segment) if segment else 1
+            done = self.sock.send_pieces((data,), segment, count, destination)
+            if done < count:
+                self._queues.put_back(key, (data[done * segment :], segment, destination))
                 self.sock.when_writable(self._drain)
                 return

@@ -3,16 +3,18 @@
 The classes of `udp/address_class.py` decide, and an IPv6 address that carries an IPv4 one has that one's class. What an
 operator's `allow_peers` names is allowed whatever it is. Of this machine's own addresses those that relayed addresses
 are seen under are special: a permission for one is granted, since two clients of one relay are each other's peers
-there, but what is sent to it reaches living relayed addresses and nothing else (`Reach.INSIDE`).
+there, but what is sent to it reaches living relayed addresses and nothing else (`Reach.INSIDE`). Nothing else but the
+`programs` that this machine's owner names, for a client may want to talk to the machine that relays for it.
 """
 
 from __future__ import annotations
 
 import enum
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.udp.address_class import address_class
 
@@ -35,12 +37,30 @@ class PeerPolicy:
         self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allow_peers)
         self._relaying = frozenset(map(canonical, settings.addresses.values()))
         self._own = frozenset(map(canonical, (*settings.addresses, *settings.own_addresses)))
+        self._programs: dict[Address, Address] = {}
+        self._known_as: dict[Address, Address] = {}
         self.reach = lru_cache(maxsize=4096)(self._reach)
+
+    def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
+        """Relayed addresses are opened on other ones from now on (local → public), and these are the programs of this
+        machine that clients may reach: the address that they are known by → their own."""
+        self._relaying = frozenset(map(canonical, addresses.values()))
+        self._programs = dict(programs)
+        self._known_as = {own: known for known, own in programs.items()}
+        self.add_own(addresses)
 
     def add_own(self, addresses: Iterable[str]) -> None:
         """More addresses of this machine have become known."""
         self._own |= frozenset(map(canonical, addresses))
         self.reach.cache_clear()
+
+    def way(self, peer: Address) -> Address | None:
+        """Where data for a peer is sent that is no relayed address here; None: nowhere."""
+        return peer if self.reach(peer[0]) is Reach.OUTSIDE else self._programs.get(peer)
+
+    def known_as(self, source: Address) -> Address:
+        """The address by which a client knows who sent from `source`."""
+        return self._known_as.get(source, source)
 
     def _reach(self, host: str) -> Reach:
         """How far data for `host`, a literal, may go."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from atmosphere.turn.server.flow import Address, Payload
+from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.host import Receive
 from atmosphere.udp.socket import UdpSocket
+from atmosphere.udp.window import Parts, Window
 
 DONT_FRAGMENT = sys.platform == "linux"
 """The DF bit of single datagrams is set by a socket option, which Linux has for both families."""
@@ -23,8 +24,10 @@ class RelayedSocket:
 
     __slots__ = ("_loop", "_on_close", "_receive", "sock")
 
-    def __init__(self, local: str, port: int, receive: Receive, on_close: Callable[[RelayedSocket], None]) -> None:
-        """Open it; raises OSError."""
+    def __init__(
+        self, local: str, port: int, window: Window, receive: Receive, on_close: Callable[[RelayedSocket], None]
+    ) -> None:
+        """Open it, to be read into `window`; raises OSError."""
         self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._on_close = on_close
@@ -32,16 +35,16 @@ class RelayedSocket:
         # A datagram without DONT-FRAGMENT leaves without the DF bit (RFC 8656 §15), and no ICMP message that somebody
         # forged can make the kernel believe in a small MTU.
         self._fragment(True)
-        self.sock.on_burst = self._arrived
+        self.sock.read_into(window, self._arrived)
 
-    def _arrived(self, data: bytes, segment: int, source: Address) -> None:
-        self._receive(data, segment, source, self._loop.time())
+    def _arrived(self, window: Window, size: int, segment: int, source: Address) -> None:
+        self._receive(window, size, segment, source, self._loop.time())
 
-    def send(self, parts: Sequence[Payload], peer: Address, whole: bool) -> None:
+    def send(self, parts: Parts, segment: int, peer: Address, whole: bool) -> None:
         """As in `host.Relay`; this user's socket is its queue, so what it does not take is dropped."""
         if whole:
             self._fragment(False)
-        self.sock.send_burst(parts, peer)
+        self.sock.send_pieces(parts, segment, len(parts), peer)
         if whole:
             self._fragment(True)
 

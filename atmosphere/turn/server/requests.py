@@ -50,8 +50,7 @@ class Requests:
             raise TurnError(400)
         for host, _ in peers:
             self._judge(allocation, host)
-        if not allocation.permissions.grant({host for host, _ in peers}, now):
-            raise TurnError(508)
+        self._permit(allocation, {host for host, _ in peers}, now)
         return {}
 
     def channel_bind(self, allocation: Allocation, request: Message, now: float) -> dict[str, Any]:
@@ -63,10 +62,22 @@ class Requests:
         outcome = allocation.channels.check(number, peer, now)
         if outcome == "taken":
             raise TurnError(400)
-        if outcome == "full" or not allocation.permissions.grant({peer[0]}, now):
+        if outcome == "full":
             raise TurnError(508)
+        relayed = allocation.relayed[family_of(peer[0])]
+        if relayed.shared is not None and peer != relayed.address and not relayed.shared.claim(relayed, peer, now):
+            raise TurnError(403)
+        self._permit(allocation, {peer[0]}, now)
         allocation.channels.bind(number, peer, now)
         return {}
+
+    def _permit(self, allocation: Allocation, hosts: set[str], now: float) -> None:
+        if not allocation.permissions.grant(hosts, now):
+            raise TurnError(508)
+        for host in hosts:
+            relayed = allocation.relayed[family_of(host)]
+            if relayed.shared is not None:
+                relayed.shared.permit(relayed, host, now)
 
     def _judge(self, allocation: Allocation, host: str) -> None:
         if family_of(host) not in allocation.relayed:

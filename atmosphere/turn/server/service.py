@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from atmosphere.turn.server.core import TurnCore
@@ -18,8 +18,11 @@ from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.users import Users
 from atmosphere.udp.addresses import local_addresses
 from atmosphere.udp.socket import UdpSocket
+from atmosphere.udp.window import Buffer, Window
 
 logger = logging.getLogger(__name__)
+
+First = Callable[[bytes, int, Address], bool]
 
 
 class Door:
@@ -43,6 +46,7 @@ class TurnService:
         self.settings = settings
         self.dont_fragment = DONT_FRAGMENT
         self._core = TurnCore(settings, users, self, time.time)
+        self._window = Window()
         self._doors: dict[UdpSocket, Door] = {}
         self._relays: set[RelayedSocket] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -54,6 +58,7 @@ class TurnService:
         self._loop = asyncio.get_running_loop()
         for local in self.settings.addresses:
             UdpSocket.bind(local).close()
+        self._core.start()
         self._core.policy.add_own(found.address for found in local_addresses())
 
     async def stop(self) -> None:
@@ -64,15 +69,32 @@ class TurnService:
             self._timer = None
         self._loop = None
 
+    def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
+        """This machine's addresses changed. Relayed ones are opened on `addresses` from now on (local → public; none:
+        nobody gets one), those that are open stay. Clients may reach `programs`: known address → own address."""
+        self._core.move(addresses, programs)
+
     # clients over UDP
 
-    def listen(self, sock: UdpSocket) -> None:
-        """Serve whoever sends to this socket: TURN, and STUN Binding."""
-        sock.on_burst = partial(self.datagrams, sock)
+    def listen(self, sock: UdpSocket, first: First | None = None) -> None:
+        """Serve whoever sends to this socket: TURN, and STUN Binding.
+
+        `first(data, segment, source)` is asked about every burst of STUN messages before; True: it was for somebody
+        else. ChannelData does not go that way, which is why this is cheaper than to feed `datagrams`.
+        """
+        sock.read_into(self._window, partial(self._arrived if first is None else partial(self._asked, first), sock))
         self._core.policy.add_own([sock.address])
 
     def datagrams(self, sock: UdpSocket, data: bytes, segment: int, source: Address) -> None:
         """One burst that came to a socket: STUN messages and ChannelData; what is neither is dropped and counted."""
+        self._arrived(sock, Window(data), len(data), segment, source)
+
+    def _asked(self, first: First, sock: UdpSocket, window: Window, size: int, segment: int, source: Address) -> None:
+        if size and window.buffer[0] < 4 and first(bytes(window.view[:size]), segment, source):
+            return
+        self._arrived(sock, window, size, segment, source)
+
+    def _arrived(self, sock: UdpSocket, window: Window, size: int, segment: int, source: Address) -> None:
         if self._loop is None:
             return
         door = self._doors.get(sock)
@@ -80,20 +102,25 @@ class TurnService:
             door = self._doors[sock] = Door(sock, self.settings)
         flow = door.flows.get(source)
         if flow is not None:
-            self._core.burst(flow, data, segment, self._loop.time())
-            if data and data[0] < 4:
+            self._core.burst(flow, window, size, segment, self._loop.time())
+            if size and window.buffer[0] < 4:  # else no time limit can have changed
                 self._arm()
             return
-        flow = Flow("udp", source, door.local, partial(self._write, door, source))
-        self._core.burst(flow, data, segment, self._loop.time())
+        write, write_burst = partial(self._write, door, source), partial(self._write_burst, door, source)
+        flow = Flow("udp", source, door.local, write, write_burst)
+        self._core.burst(flow, window, size, segment, self._loop.time())
         if flow.allocation is not None:
             door.flows[source] = flow
             self._arm()
 
     def _write(self, door: Door, client: Address, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self._write_burst(door, client, (message,), len(message), 1)
+
+    def _write_burst(self, door: Door, client: Address, pieces: Sequence[Buffer], segment: int, count: int) -> None:
         flow = door.flows.get(client)
         user = client if flow is None or flow.allocation is None else flow.allocation.account.identity
-        door.outlet.send(user, messages, client)
+        door.outlet.send(user, pieces, segment, count, client)
 
     def forget(self, sock: UdpSocket) -> None:
         """The socket is gone, and with it everybody who came to it."""
@@ -125,7 +152,7 @@ class TurnService:
 
     def open(self, local: str, port: int, receive: Receive) -> Relay:
         """As in `host.Host`."""
-        relay = RelayedSocket(local, port, receive, self._closed)
+        relay = RelayedSocket(local, port, self._window, receive, self._closed)
         self._relays.add(relay)
         return relay
 

@@ -31,7 +31,8 @@ class Table:
         self._all[allocation] = None
         allocation.flow.allocation = allocation
         for relayed in allocation.relayed.values():
-            self.by_address.setdefault(relayed.address, relayed)
+            if relayed.shared is None:
+                self.by_address[relayed.address] = relayed
         self._watch(allocation)
 
     def remove(self, allocation: Allocation) -> None:

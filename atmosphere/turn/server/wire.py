@@ -12,7 +12,8 @@ import struct
 from functools import lru_cache
 
 from atmosphere.stun.library import ATTRIBUTES_BY_NAME, stun
-from atmosphere.turn.server.flow import Address, Payload
+from atmosphere.turn.server.flow import Address
+from atmosphere.udp.window import Buffer
 
 XOR_PEER_ADDRESS, DATA, MESSAGE_INTEGRITY, XOR_RELAYED_ADDRESS = 0x0012, 0x0013, 0x0008, 0x0016
 MESSAGE_INTEGRITY_SHA256 = 0x001C
@@ -66,7 +67,7 @@ def _packed(host: str) -> tuple[int, int]:
     return int(ip), ip.max_prefixlen // 8
 
 
-def data_indication(source: Address, payload: Payload) -> bytes:
+def data_indication(source: Address, payload: Buffer) -> bytes:
     """A Data indication (RFC 8656 §11.3) for one datagram."""
     transaction_id = secrets.token_bytes(12)
     number, size = _packed(source[0])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from atmosphere.cli.commands.node import _relay
+from atmosphere.mesh.info import RelayInfo
 from tests.cli.conftest import Invoke
 from tests.cli.fake import FakeLife, FakeNode
 
@@ -16,8 +19,20 @@ def test_status(invoke: Invoke, node: FakeNode) -> None:
     assert "laptop (nnnnnnnn), version 0.1.0" in text
     assert "stun:198.51.100.7:3478 ok, 12 ms" in text
     assert "turn:example.org failed: silence" in text
+    assert "relay:      for members at turn:203.0.113.9:7777, 2 allocations, 12.4 MB\n" in text
     assert "up for:     1 h 1 min" in text
     assert json.loads(invoke("--json", "status").stdout)["port"] == 7777
+
+
+@pytest.mark.parametrize(
+    ("relay", "text"),
+    [
+        (RelayInfo(True, ["turn:203.0.113.9:7777", "turn:[2001:db8::9]:7777"], 1, 0), "1 allocation, 0 B"),
+        (RelayInfo(False, [], 0, 0, "--no-relay"), "none for members: --no-relay"),
+    ],
+)
+def test_status_of_a_relay(relay: RelayInfo, text: str) -> None:
+    assert text in _relay(msgspec.to_builtins(relay))
 
 
 def test_status_of_a_member_that_was_removed(invoke: Invoke, node: FakeNode) -> None:

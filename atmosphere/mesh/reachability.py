@@ -1,0 +1,79 @@
+"""Where this node believes that strangers can reach it, so that it may relay for other members. Pure.
+
+Two things make it believe so: an address of its own that is routed everywhere; and a session that began by a check
+which nothing of ours had let in (ice/mux.py), at a socket whose address servers told us: that is a forwarded port, or a
+router that filters nothing. It may be wrong, since nobody tells it of firewalls: whoever asks in vain looks elsewhere
+(member_relays.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from atmosphere.ice.candidate import Candidate
+from atmosphere.udp.address_class import address_class
+
+__all__ = ["EVERYWHERE", "MOST", "Place", "Reachability", "is_everywhere", "relay_uri"]
+
+EVERYWHERE = frozenset({"public", "documentation", "benchmarking"})
+"""Classes of addresses that count as routed everywhere; laboratories use the last two."""
+
+MOST = 4
+"""Places that are told to others, at most."""
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A socket's own `local` address, and where it is seen from everywhere; the same where there is no router."""
+
+    local: Address
+    public: Address
+
+    @property
+    def uri(self) -> str:
+        """How others ask for relayed addresses there, over UDP or TCP."""
+        return relay_uri(self.public)
+
+
+class Reachability:
+    """What strangers' checks have shown."""
+
+    def __init__(self) -> None:
+        self._shown: set[Address] = set()
+
+    def got_in(self, local: Address, source: str) -> bool:
+        """A check from `source` reached the socket on `local` by itself; whether that is news."""
+        if not is_everywhere(source) or local in self._shown:
+            return False
+        self._shown.add(local)
+        return True
+
+    def places(self, candidates: Iterable[Candidate]) -> list[Place]:
+        """Where strangers can reach us, given what we can be reached at; the best first, at most 4."""
+        found: dict[Address, Place] = {}
+        for candidate in candidates:
+            local = _base_of(candidate)
+            believed = candidate.type == "host" or (candidate.type == "srflx" and local in self._shown)
+            if believed and is_everywhere(candidate.address):
+                found.setdefault(candidate.endpoint, Place(local, candidate.endpoint))
+        return list(found.values())[:MOST]
+
+
+def _base_of(candidate: Candidate) -> Address:
+    if candidate.type == "host" or candidate.related_address is None:
+        return candidate.endpoint
+    return candidate.related_address, candidate.related_port or 0
+
+
+def is_everywhere(address: str) -> bool:
+    """Whether an address is routed everywhere; raises ValueError for what is not a literal."""
+    return address_class(address) in EVERYWHERE
+
+
+def relay_uri(address: Address) -> str:
+    """The TURN URI of an address; the transport is open, so UDP is tried and then TCP."""
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"turn:{host}:{address[1]}"

@@ -1,0 +1,90 @@
+"""No server anywhere: what a mesh does with nothing but one reachable member."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.household import Member, all_connected, connected, joined, until
+from tests.lab.test_scenarios import file_arrives, pong
+from tests.lab.topology import Lab
+
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+ALONE = ("--stun", "none")
+
+
+def relay_of(member: Member) -> dict[str, object]:
+    """What `status` says of its relay."""
+    told: dict[str, object] = member.json("status")["relay"]
+    return told
+
+
+def three(lab: Lab, *options: str) -> tuple[Member, Member, Member]:
+    """mia, who is public, and behind symmetric routers anna and carl, who joined by codes of hers."""
+    mia = Member(lab.public("mia"), *ALONE, *options)
+    anna = Member(lab.machine("anna", "symmetric"), *ALONE)
+    carl = Member(lab.machine("carl", "symmetric"), *ALONE)
+    mia.found()
+    joined(anna, mia.code())
+    joined(carl, mia.code())
+    return mia, anna, carl
+
+
+def test_two_symmetric_homes_connect_through_a_member(lab: Lab) -> None:
+    mia, anna, carl = three(lab)
+    all_connected([anna, carl], "relay", seconds=30)
+    all_connected([mia, anna], "direct")
+    path = anna.peers()["carl"]["path"]
+    assert mia.machine.address in (path["local"]["address"], path["remote"]["address"])
+    pong(anna, carl)
+    pong(carl, anna)
+    file_arrives(anna, carl)
+    told = relay_of(mia)
+    assert told["offered"]
+    assert told["uris"] == [f"turn:{mia.machine.address}:7777"]
+    assert isinstance(told["bytes"], int)
+    assert told["bytes"] > 300_000
+    assert not relay_of(anna)["offered"]
+
+
+def test_a_forwarded_port_is_enough(lab: Lab) -> None:
+    """mia is behind a router that lets everybody in: she finds out when somebody gets in, and relays.
+
+    Her relayed addresses lead nowhere from outside, but both have theirs at her, and so they meet inside.
+    """
+    helper = Member(lab.public("helper"), *ALONE, "--no-relay")
+    mia = Member(lab.machine("mia", "full-cone"), "--stun", f"stun:{helper.machine.address}:7777")
+    anna = Member(lab.machine("anna", "symmetric"), *ALONE)
+    carl = Member(lab.machine("carl", "symmetric"), *ALONE)
+    helper.found()
+    for member in (mia, anna, carl):
+        joined(member, helper.code())
+    all_connected([helper, mia], "direct")
+    until("mia is found to be reachable", lambda: bool(relay_of(mia)["offered"]), 30)
+    all_connected([anna, carl], "relay", seconds=45)
+    pong(carl, anna)
+
+
+def test_a_removed_member_relays_no_more(lab: Lab) -> None:
+    mia, anna, carl = three(lab)
+    all_connected([anna, carl], "relay", seconds=30)
+    done = mia.atmosphere("remove", "carl")
+    assert done.returncode == 0, done.stderr
+    until("only anna's allocation is left", lambda: relay_of(mia)["allocations"] == 1)
+    assert carl.json("status")["role"] == "none"
+    assert "carl" not in anna.peers()
+
+
+def test_without_the_members_relay_there_is_no_way_and_explain_says_so(lab: Lab) -> None:
+    mia, anna, carl = three(lab, "--no-relay")
+    all_connected([mia, anna], "direct")
+    all_connected([mia, carl], "direct")
+    assert relay_of(mia) == {"offered": False, "uris": [], "allocations": 0, "bytes": 0, "reason": "--no-relay"}
+    until("an attempt ends", lambda: "no relay to fall back on" in explained(anna, "carl"), 40)
+    assert not connected(anna, [carl])
+
+
+def explained(member: Member, peer: str) -> str:
+    done = member.atmosphere("explain", peer)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

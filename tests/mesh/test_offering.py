@@ -1,0 +1,230 @@
+"""A node that relays for other members: real nodes and sockets on loopback, which counts as the world here."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atmosphere.channels.stream import Stream
+from atmosphere.errors import AtmosphereError, Refused, Unreachable
+from atmosphere.mesh import reachability
+from atmosphere.mesh.listeners import NodeSettings, RelayQuota
+from atmosphere.mesh.node import Node
+from atmosphere.mesh.offering import turn_settings
+from atmosphere.mesh.peer import Peer
+from atmosphere.turn.client import Allocation, TurnEndpoint
+from tests.mesh.nodes import WAIT, Mesh, connected, until
+from tests.mesh.people import EVE
+
+DATA = random.Random(1).randbytes(600_000)
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes believe that everybody can reach loopback."""
+    monkeypatch.setattr(reachability, "EVERYWHERE", reachability.EVERYWHERE | {"loopback"})
+
+
+def password(host: Node, client: Node) -> str:
+    """What the client derives."""
+    found = client._parts.relaying._users.own_password(host.id)
+    assert found is not None
+    return found
+
+
+async def allocated(host: Node, username: str, secret: str, timeout: float = 5.0) -> Allocation:
+    """A relayed address at a node, as any TURN client asks for it."""
+    allocation = Allocation(TurnEndpoint(("127.0.0.1", host.port), "udp", username, secret))
+    await allocation.open(timeout)
+    return allocation
+
+
+async def as_member(host: Node, client: Node) -> Allocation:
+    return await allocated(host, client.id, password(host, client))
+
+
+async def digest(stream: Stream) -> None:
+    """Answer with the hash of everything that comes."""
+    stream.write(hashlib.sha256(await stream.read()).digest())
+    await stream.write_eof()
+
+
+async def intact(peer: Peer) -> bool:
+    """Whether 600 KB get there as they were."""
+    stream = await peer.open_stream("digest")
+    stream.write(DATA)
+    await stream.write_eof()
+    async with asyncio.timeout(WAIT):
+        return await stream.read() == hashlib.sha256(DATA).digest()
+
+
+def kind(node: Node, name: str) -> Any:
+    path = node.peer(name).info().path
+    return path and path.kind
+
+
+# --- who is offered what ----------------------------------------------------------------------------------------------
+
+
+def test_a_quota_for_each_and_for_all() -> None:
+    settings = turn_settings(NodeSettings(relay_quota=RelayQuota(100, 3, 1e6)))
+    assert (settings.allocations, settings.allocations_per_user, settings.bytes_per_second) == (100, 3, 1e6)
+    assert settings.addresses == {}
+
+
+async def test_a_reachable_member_is_used_by_the_others(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    assert alpha.status().relay.uris == [f"turn:127.0.0.1:{alpha.port}"]
+    beta = await mesh.join(alpha, "beta")
+    await until(beta, lambda: any(one.startswith("relay ") for one in beta.status().candidates))
+    await until(alpha, lambda: alpha.status().relay.allocations == 1)
+    assert f"turn:127.0.0.1:{alpha.port}" in {server.uri for server in beta.status().servers if server.ok}
+    # It is reachable itself, and so they relay for each other.
+    await until(beta, lambda: beta.status().relay.allocations == 1)
+
+
+async def test_no_relay_refuses(mesh: Mesh) -> None:
+    alpha = await mesh.found(relay=False)
+    beta = await mesh.join(alpha, "beta", relay=False)
+    await connected(beta, "alpha")
+    told = alpha.status().relay
+    assert (told.offered, told.uris, told.reason) == (False, [], "--no-relay")
+    with pytest.raises(Unreachable):
+        await allocated(alpha, beta.id, password(alpha, beta), timeout=1.0)
+    assert alpha._parts.listeners.endpoint.mux.dropped["method"] > 0
+    await beta.stop()
+    assert "no member offers its own" in alpha.explain(alpha.peer("beta"))[-1]
+
+
+async def test_who_hides_its_addresses_does_not_relay(mesh: Mesh) -> None:
+    alpha = await mesh.found(path_policy="relay")
+    told = alpha.status().relay
+    assert not told.offered
+    assert "--path-policy relay" in (told.reason or "")
+
+
+async def test_who_cannot_be_reached_does_not_offer(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reachability, "EVERYWHERE", frozenset[str]())
+    alpha = await mesh.found()
+    told = alpha.status().relay
+    assert (told.offered, told.reason) == (False, "this node is not known to be reachable from outside")
+    # Then something shows that it can be.
+    monkeypatch.setattr(reachability, "EVERYWHERE", frozenset({"loopback"}))
+    alpha._parts.offering.update()
+    assert alpha.status().relay.offered
+
+
+# --- relaying ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def three(mesh: Mesh) -> AsyncIterator[tuple[Node, Node, Node]]:
+    """alpha relays; beta and gamma use nothing but relays, and so nothing but alpha's."""
+    alpha = await mesh.found()
+    beta, gamma = await mesh.join(alpha, "beta", relay=False), await mesh.join(alpha, "gamma", relay=False)
+    await connected(beta, "alpha", "gamma")
+    await connected(gamma, "alpha", "beta")
+    beta = await mesh.restart(beta, path_policy="relay", relay=False)
+    gamma = await mesh.restart(gamma, path_policy="relay", relay=False)
+    yield alpha, beta, gamma
+
+
+async def test_two_members_meet_at_the_third(three: tuple[Node, Node, Node]) -> None:
+    alpha, beta, gamma = three
+    gamma.on_stream("digest", digest)
+    [peer] = await connected(beta, "gamma")
+    assert kind(beta, "gamma") == kind(gamma, "beta") == "relay"
+    assert await intact(peer)
+    told = alpha.status().relay
+    assert told.allocations == 2
+    assert told.bytes > 2 * len(DATA)
+    assert alpha._parts.offering.service is not None
+    # What two clients of one relay say to each other never leaves it.
+    assert alpha._parts.offering.service.stats()["turn_bytes_inside_total"] > len(DATA)
+
+
+async def test_the_relay_itself_is_reached_through_it(three: tuple[Node, Node, Node]) -> None:
+    alpha, beta, _ = three
+    alpha.on_stream("digest", digest)
+    [peer] = await connected(beta, "alpha")
+    assert kind(beta, "alpha") == "relay"
+    assert await intact(peer)
+
+
+async def test_a_removed_member_loses_what_it_has(three: tuple[Node, Node, Node]) -> None:
+    alpha, beta, gamma = three
+    await connected(beta, "alpha", "gamma")
+    await until(alpha, lambda: alpha.status().relay.allocations == 2)
+    secret = password(alpha, beta)
+    await alpha.remove("beta")
+    await until(alpha, lambda: alpha.status().relay.allocations == 1)
+    with pytest.raises(Refused, match="wrong user name or password"):
+        await allocated(alpha, beta.id, secret)
+    await connected(gamma, "alpha")
+
+
+# --- the hostile ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [EVE.node_id, "", "somebody", "x" * 500])
+async def test_a_stranger_gets_nothing(mesh: Mesh, name: str) -> None:
+    alpha = await mesh.found()
+    with pytest.raises(AtmosphereError):
+        await allocated(alpha, name, "guessed")
+    assert alpha.status().relay.allocations == 0
+
+
+async def test_a_wrong_password_gets_nothing(mesh: Mesh) -> None:
+    alpha = await mesh.found()
+    beta = await mesh.join(alpha, "beta", path_policy="direct")
+    with pytest.raises(Refused):
+        await allocated(alpha, beta.id, "x" + password(alpha, beta)[1:])
+    # Nor does one member with another one's name.
+    gamma = await mesh.join(alpha, "gamma", path_policy="direct")
+    with pytest.raises(Refused):
+        await allocated(alpha, beta.id, password(alpha, gamma))
+    assert alpha.status().relay.allocations == 0
+
+
+async def test_one_members_flood_leaves_the_others_their_share(mesh: Mesh) -> None:
+    alpha = await mesh.found(relay_quota=RelayQuota(allocations=64, allocations_of_one=4))
+    beta = await mesh.join(alpha, "beta", path_policy="direct")
+    gamma = await mesh.join(alpha, "gamma", path_policy="direct")
+    made: list[Allocation] = []
+    with pytest.raises(Refused, match="quota"):
+        for _ in range(20):
+            made += [await as_member(alpha, beta)]
+    assert len(made) == 4
+    made.append(await as_member(alpha, gamma))
+    assert alpha.status().relay.allocations == 5
+    for allocation in made:
+        await allocation.close()
+    await until(alpha, lambda: alpha.status().relay.allocations == 0)
+
+
+async def test_nothing_else_on_this_machine_is_reached_through_it(mesh: Mesh, tmp_path: Path) -> None:
+    alpha = await mesh.found()
+    beta = await mesh.join(alpha, "beta", path_policy="direct")
+    got: list[bytes] = []
+    loop = asyncio.get_running_loop()
+
+    class Victim(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            got.append(data)
+
+    transport, _ = await loop.create_datagram_endpoint(Victim, local_addr=("127.0.0.1", 0))
+    victim = transport.get_extra_info("sockname")
+    allocation = await as_member(alpha, beta)
+    service = alpha._parts.offering.service
+    assert service is not None
+    allocation.send(b"secret", victim)
+    await until(alpha, lambda: service.stats()["turn_dropped_nobody_total"])
+    assert got == []
+    await allocation.close()
+    transport.close()

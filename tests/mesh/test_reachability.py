@@ -1,0 +1,73 @@
+"""atmosphere.mesh.reachability."""
+
+from __future__ import annotations
+
+import pytest
+
+from atmosphere.ice.candidate import Candidate
+from atmosphere.mesh.reachability import MOST, Place, Reachability
+from atmosphere.turn.uri import parse_turn
+
+STRANGER = "203.0.113.77"
+
+
+def host(address: str, port: int = 7777) -> Candidate:
+    return Candidate.from_sdp(f"f 1 udp 2113937151 {address} {port} typ host")
+
+
+def srflx(address: str, base: str, port: int = 7777) -> Candidate:
+    return Candidate.from_sdp(f"g 1 udp 1677729535 {address} {port} typ srflx raddr {base} rport 7777")
+
+
+RELAYED = Candidate.from_sdp("h 1 udp 33562367 203.0.113.1 50000 typ relay raddr 192.168.1.5 rport 7777")
+MAPPED = [host("192.168.1.5"), srflx("203.0.113.1", "192.168.1.5", 4242), RELAYED]
+
+
+@pytest.mark.parametrize("address", ["9.9.9.9", "198.51.100.10", "198.18.0.1", "2620:fe::9"])
+def test_an_address_that_is_routed_everywhere(address: str) -> None:
+    [place] = Reachability().places([host(address)])
+    assert place == Place((address, 7777), (address, 7777))
+    uri = parse_turn(place.uri).uri
+    assert (uri.scheme, uri.host, uri.port, uri.transport) == ("turn", address, 7777, None)
+
+
+@pytest.mark.parametrize("address", ["192.168.1.5", "10.1.1.1", "100.64.3.3", "127.0.0.1", "169.254.1.1", "fd00::1"])
+def test_an_address_that_is_not(address: str) -> None:
+    assert Reachability().places([host(address)]) == []
+
+
+def test_behind_a_router_a_strangers_check_shows_it() -> None:
+    reachable = Reachability()
+    assert reachable.places(MAPPED) == []
+    assert reachable.got_in(("192.168.1.5", 7777), STRANGER)
+    assert reachable.places(MAPPED) == [Place(("192.168.1.5", 7777), ("203.0.113.1", 4242))]
+    assert [place.uri for place in reachable.places(MAPPED)] == ["turn:203.0.113.1:4242"]
+    assert not reachable.got_in(("192.168.1.5", 7777), STRANGER)
+
+
+@pytest.mark.parametrize("source", ["192.168.1.9", "100.64.1.1", "127.0.0.1", "fe80::1"])
+def test_a_neighbour_shows_nothing(source: str) -> None:
+    reachable = Reachability()
+    assert not reachable.got_in(("192.168.1.5", 7777), source)
+    assert reachable.places(MAPPED) == []
+
+
+def test_another_socket_shows_nothing_for_this_one() -> None:
+    reachable = Reachability()
+    reachable.got_in(("192.168.1.6", 7777), STRANGER)
+    assert reachable.places(MAPPED) == []
+
+
+def test_a_router_behind_a_router_is_nowhere() -> None:
+    reachable = Reachability()
+    reachable.got_in(("192.168.1.5", 7777), STRANGER)
+    assert reachable.places([host("192.168.1.5"), srflx("100.64.0.9", "192.168.1.5")]) == []
+
+
+def test_each_place_once_and_a_few_of_them() -> None:
+    many = [host(f"198.51.100.{number}") for number in range(1, 9)]
+    assert len(Reachability().places([*many, *many])) == MOST
+    # Before a router that changes nothing, both are the same.
+    reachable = Reachability()
+    reachable.got_in(("198.51.100.1", 7777), STRANGER)
+    assert len(reachable.places([host("198.51.100.1"), srflx("198.51.100.1", "198.51.100.1")])) == 1
