@@ -99,7 +99,10 @@ def usable(servers: Iterable[LentServer]) -> list[TurnServer]:
     for addresses in itertools.zip_longest(*([(uri, server) for uri in server.uris] for server in servers)):
         for uri, server in filter(None, addresses):
             try:
-                lent.append(parse_turn(uri, username=server.username, password=server.password))
+                found = parse_turn(uri, username=server.username, password=server.password)
+                if not found.uri.is_modest:
+                    raise DecodeError("a path that is no relay's")
+                lent.append(found)
             except DecodeError as error:
                 logger.debug("a signaling server lent a TURN server that cannot be used: %s", error)
     return lent[:MAX_LENT]
