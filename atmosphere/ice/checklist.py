@@ -85,7 +85,7 @@ class CheckList:
             return False
         if known is not None and (known.type != "prflx" or known == candidate):
             return False
-        if known is None and len(self.remotes) >= MAX_REMOTES:
+        if known is None and len(self.remotes) >= MAX_REMOTES and not self._forget_failed():
             return False
         self.remotes[candidate.endpoint] = candidate
         self._discovered.pop(candidate.endpoint, None)
@@ -139,10 +139,17 @@ class CheckList:
         return max((p for p in self._pairs.values() if p.is_valid and p is not besides), key=self.rank, default=None)
 
     def is_spare(self, pair: CandidatePair) -> bool:
-        """Whether an answered pair is among the few worth keeping warm: the three best, and the best relayed one."""
+        """Whether an answered pair is among the few worth keeping warm.
+
+        These are the three best, the best relayed one, and the best that needs no UDP on our side.
+        """
         rank = self.rank(pair)
         better = [p for p in self._pairs.values() if p.is_valid and p is not self.selected and self.rank(p) > rank]
-        return len(better) < SPARES or (pair.is_relayed and not any(p.is_relayed for p in better))
+        return (
+            len(better) < SPARES
+            or (pair.is_relayed and not any(p.is_relayed for p in better))
+            or (pair.is_without_udp and not any(p.is_without_udp for p in better))
+        )
 
     def set_mapped(self, pair: CandidatePair, endpoint: tuple[str, int]) -> None:
         """Note the address the remote saw: the pair's true local candidate (RFC 8445 §7.2.5.3.1)."""
@@ -204,6 +211,18 @@ class CheckList:
         for pair in self:
             if pair.remote.endpoint == oldest:
                 self._drop(pair, "the remote was heard from other addresses since")
+        return True
+
+    def _forget_failed(self) -> bool:
+        """Forget the remote told longest ago that nothing answers from: relays come and go in the life of a link."""
+        hopeful = {pair.remote.endpoint for pair in self if pair.state is not PairState.FAILED}
+        failed = next((one for one in self.remotes if one not in hopeful and one not in self._discovered), None)
+        if failed is None:
+            return False
+        del self.remotes[failed]
+        for pair in self:
+            if pair.remote.endpoint == failed:
+                self._drop(pair, "the remote told of too many other addresses since")
         return True
 
     def _drop(self, pair: CandidatePair, why: str) -> None:

@@ -84,6 +84,11 @@ class CandidatePair:
         """Whether either end is a relay."""
         return self.base_candidate.is_relayed or self.remote.is_relayed
 
+    @property
+    def is_without_udp(self) -> bool:
+        """Whether it leaves here over TCP, by way of a relay of ours: it works where UDP is blocked."""
+        return self.base_candidate.relay_protocol not in (None, "udp")
+
     def rank(self, controlling: bool) -> tuple[bool, int]:
         """How good it is, to compare: direct before relayed, then by priority, seen from that role."""
         ours, theirs = self.local.priority, self.remote.priority

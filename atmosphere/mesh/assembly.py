@@ -106,7 +106,7 @@ class Assembly:
 
     def _wire_up(self) -> None:
         self.roster.on_facts = self._facts_arrived
-        self.roster.on_contacts = self.relaying.update
+        self.roster.on_contacts = self._contacts_arrived
         self._users.invite_secret = self.hosting.usable_secret
         self.hosting.on_revoked = self.offering.revoke
         self.joining.on_code = lambda code: self.servers.join(stun_of(code), relays_of(code))
@@ -195,6 +195,10 @@ class Assembly:
         """Pass on what is new, then act on it: whom a fact removes shall still hear it."""
         self.gossip.share_facts(fresh)
         asyncio.get_running_loop().call_soon(self._follow_roster)
+
+    def _contacts_arrived(self) -> None:
+        self.relaying.update()
+        self.peers.contacts_changed()
 
     def _follow_roster(self) -> None:
         """Members came or went: listen for them, care for them; and notice when we are none ourselves."""

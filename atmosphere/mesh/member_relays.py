@@ -49,7 +49,8 @@ def _usable(text: str) -> ServerUri | None:
         literal = is_everywhere(server.uri.host)
     except (DecodeError, ValueError):  # the latter: a name, which would let a member have everybody look things up
         return None
-    return server.uri if literal and server.uri.scheme == "turn" and server.username is None else None
+    usable = literal and server.uri.scheme == "turn" and server.uri.is_modest and server.username is None
+    return server.uri if usable else None
 
 
 class Choice:

@@ -10,7 +10,7 @@ from atmosphere.channels.channel import Channel
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import UnknownPeer
 from atmosphere.ice.events import ConsentExpired, IceEvent, IceFailed, PathLost, PathRestored, PathSelected
-from atmosphere.mesh import events
+from atmosphere.mesh import events, signals
 from atmosphere.mesh.doubts import Doubts
 from atmosphere.mesh.linktable import dial_rank, newcomer_wins, rank
 from atmosphere.mesh.peer import Peer, Pinger, path_info
@@ -45,6 +45,7 @@ class Peers:
         self._tasks = Tasks("peers")
         self._starting = True
         self._doubts = Doubts(ping)
+        self._heard: dict[str, tuple[PeerLink, float]] = {}
         self.on_stream: Callable[[Peer, Stream], None] = _ignore
         self.on_channel: Callable[[Peer, Channel], None] = _ignore
         self.granting: Callable[[], set[str]] = set
@@ -110,6 +111,7 @@ class Peers:
 
     def _remove(self, node_id: str) -> Peer:
         peer = self._peers.pop(node_id)
+        self._heard.pop(node_id, None)
         self._reconnectors.pop(node_id, None)
         cares = self._cares.pop(node_id)
         self._tasks.spawn(cares.close(), "let go")
@@ -141,6 +143,7 @@ class Peers:
         link.on_believed = lambda: self._path_changed(peer, link)
         self._tasks.spawn(self._watch(peer, link), "watch")
         link.accept_streams(lambda stream: self.on_stream(peer, stream), lambda channel: self.on_channel(peer, channel))
+        self._hear(peer)
         self._reconnectors[peer.id].link_changed()
         self.on_linked(link)
         if current is not None:
@@ -150,6 +153,20 @@ class Peers:
             logger.info("connected to %s", peer.name)
             self._emit(events.PeerConnected(peer))
         return peer
+
+    def contacts_changed(self) -> None:
+        """Members may be elsewhere now: their links try that too, so that a path has another to move to."""
+        for peer in self._peers.values():
+            self._hear(peer)
+
+    def _hear(self, peer: Peer) -> None:
+        """Tell the link's ICE session where the peer says it is: a relay, say, that stood only after the link did."""
+        contact, link = self._roster.contacts.get(peer.id), peer.link
+        if contact is None or link is None or self._heard.get(peer.id) == (link, contact.stamp):
+            return
+        self._heard[peer.id] = link, contact.stamp
+        for candidate in signals.parse_candidates(contact.candidates):
+            link.session.add_remote(candidate)
 
     def _path_event(self, peer: Peer, link: PeerLink, event: IceEvent) -> None:
         logger.info("%s: %s", peer.name, event)
@@ -180,6 +197,7 @@ class Peers:
         if peer.detach(link):
             logger.info("the link to %s ended: %s", peer.name, reason)
             self._emit(events.PeerDisconnected(peer, reason))
+            self._heard.pop(peer.id, None)
             self._changed(peer)
         self.on_unlinked(link)
 

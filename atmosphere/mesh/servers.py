@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import re
 from collections.abc import Callable, Iterable
 
 from atmosphere.errors import DecodeError
@@ -28,7 +27,6 @@ JOINING = 120.0
 """Seconds that the host of a join code is used as a relay; by then a joiner is a member, and has members' relays."""
 PAUSE = 5.0
 """Seconds from one change until the next is made."""
-_RELAY_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,40}){0,3}/turn")
 
 Wanted = tuple[tuple[ServerUri, ...], tuple[TurnServer, ...]]
 SetServers = Callable[[tuple[ServerUri, ...], tuple[TurnServer, ...]], None]
@@ -106,7 +104,7 @@ def usable(servers: Iterable[LentServer]) -> list[TurnServer]:
         for uri, server in filter(None, addresses):
             try:
                 found = parse_turn(uri, username=server.username, password=server.password)
-                if found.uri.is_websocket and not _RELAY_PATH.fullmatch(found.uri.path):
+                if not found.uri.is_modest:
                     raise DecodeError("a path that is no relay's")
                 lent.append(found)
             except DecodeError as error:

@@ -26,6 +26,7 @@ WS_PORT, WSS_PORT = 80, 443
 DEFAULT_PATH = "/turn"
 MAX_PATH = 200
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_RELAY_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,40}){0,3}/turn")
 _PORT = re.compile(r"[0-9]{1,5}")
 _HINT = "write it as stun:host:port, or turn:user:password@host:port?transport=tcp"
 _WS_HINT = "write it as turns:host?transport=ws&path=/turn"
@@ -67,6 +68,15 @@ class ServerUri:
     def url(self) -> str:
         """The WebSocket's address, `ws://…` or `wss://…`."""
         return f"{self.transport}://{self._place}{quote(self.path)}"
+
+    @property
+    def is_modest(self) -> bool:
+        """Whether strangers may have us ask it: a WebSocket must be at a path that relays have.
+
+        Whoever lends or offers a server may be hostile, and a GET of any path on any host, one behind our firewall
+        say, is more than it shall have.
+        """
+        return not self.path or _RELAY_PATH.fullmatch(self.path) is not None
 
     @property
     def _place(self) -> str:

@@ -237,3 +237,30 @@ def test_spares_are_the_three_best_and_a_relayed_one() -> None:
     spares = [(pair.base, pair.remote.port) for pair in pairs if pairs.is_spare(pair) and pair is not pairs.selected]
     assert sorted(spares) == [(1, 1002), (1, 1003), (1, 1004), (2, 1001)]
     assert pairs.best_valid(besides=pairs.selected) is pairs.find(1, remote(2))
+
+
+def test_what_needs_no_udp_is_kept_warm_too() -> None:
+    pairs = make()
+    over_websocket = replace(make_candidate("relay", ("198.51.100.2", 2), preference=1), relay_protocol="ws")
+    pairs.add_local(over_websocket, 3, 0.0)
+    for number in range(1, 6):
+        pairs.add_remote(make_candidate("host", remote(number), preference=100 - number), 0.0)
+    for pair in pairs:
+        succeed(pair)
+    pairs.selected = pairs.best_valid()
+    spares = [(pair.base, pair.remote.port) for pair in pairs if pairs.is_spare(pair) and pair.base != 1]
+    assert spares == [(2, 1001), (3, 1001)]
+
+
+def test_remotes_that_failed_make_room_for_new_ones() -> None:
+    pairs = make()
+    for number in range(MAX_REMOTES):
+        pairs.add_remote(make_candidate("host", remote(number)), 0.0)
+    for pair in pairs:
+        pair.state = PairState.FAILED
+    succeed(pairs.find(1, remote(0)))
+    assert pairs.add_remote(make_candidate("host", remote(MAX_REMOTES)), 0.0)
+    assert remote(0) in pairs.remotes
+    assert remote(1) not in pairs.remotes
+    assert pairs.find(1, remote(1)) is None
+    assert pairs.find(1, remote(MAX_REMOTES)) is not None

@@ -21,7 +21,7 @@ from tests.interop.coturn import USER as COTURN_USER
 from tests.interop.coturn import running_coturn
 from tests.interop.tinyproxy import PASSWORD as PROXY_PASSWORD
 from tests.interop.tinyproxy import USER as PROXY_USER
-from tests.interop.tinyproxy import running_tinyproxy
+from tests.interop.tinyproxy import over_tls, running_tinyproxy
 from tests.signaling.tools import serving, url_of
 from tests.turn.bridge import bridged
 from tests.turn.fake_server import PASSWORD, USER, FakeTurnServer
@@ -78,6 +78,21 @@ async def test_turn_over_websocket_over_tls(server: FakeTurnServer, tmp_path: Pa
         assert await echoes(endpoint(bridge.port, f"http://127.0.0.1:{port}", trusting))
         with pytest.raises(Unreachable, match="certificate is not valid"):
             await Allocation(endpoint(bridge.port, f"http://127.0.0.1:{port}", ssl.create_default_context())).open()
+
+
+async def test_tls_to_the_proxy_and_tls_to_the_server(
+    server: FakeTurnServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in the other, as with an https:// proxy."""
+    files = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
+    async with (
+        bridged(server.address, context=server_context(files)) as bridge,
+        running_tinyproxy(tmp_path, bridge.port) as plain,
+        over_tls(plain, server_context(files)) as port,
+    ):
+        trusting = ssl.create_default_context(cafile=str(files[0]))
+        assert await echoes(endpoint(bridge.port, f"https://localhost:{port}", trusting))
 
 
 async def test_the_proxy_wants_a_password(server: FakeTurnServer, tmp_path: Path) -> None:

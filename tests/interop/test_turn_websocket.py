@@ -1,18 +1,24 @@
-"""TURN over WebSocket in front of a real coturn: sessions over it, falling back to it, climbing up again."""
+"""TURN over WebSocket to a real coturn and to our own relay: sessions, falling back to it, climbing up again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from atmosphere.ice import relays
+from atmosphere.ice import relays, turn_ways
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.settings import IceSettings, PathPolicy, parse_turn
+from tests.certificates import LOOPBACK, self_signed
 from tests.ice.loopback import connect, exchange
 from tests.interop.coturn import PASSWORD, USER, Coturn, free_port, running_coturn
+from tests.interop.tinyproxy import running_tinyproxy
+from tests.network.relays import PASSWORD as RELAY_PASSWORD
+from tests.network.relays import USER as RELAY_USER
+from tests.network.relays import relaying
 from tests.turn.bridge import bridged
 from tests.until import until
 
@@ -113,3 +119,62 @@ async def test_the_relay_over_udp_stops_and_returns(
                 await until(lambda: session.path is not None and session.path.protocol == "udp", 40.0)
                 assert await exchange(session, [b"\x20better again"])
             listener.close()
+
+
+# --- our own relay ----------------------------------------------------------------------------------------------------
+
+
+def trusted(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path, Path]:
+    """A certificate for loopback that everybody here trusts, and its key."""
+    files = self_signed(folder, *LOOPBACK)
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
+    return files
+
+
+@pytest.mark.parametrize("secure", [True, False])
+async def test_a_session_over_our_own_relay(secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = trusted(monkeypatch, tmp_path)
+    tls: dict[str, Any] = {"tls_cert": files[0], "tls_key": files[1]} if secure else {}
+    async with relaying(**tls) as server:
+        (turn,) = [uri for uri in server.places.turn if "transport=ws" in uri]
+        turn = turn.replace(":", f":{RELAY_USER}:{RELAY_PASSWORD}@", 1)
+        async with IceEndpoint(settings(turn)) as host, IceEndpoint(settings(turn)) as dialer:
+            await host.gathered(10)
+            await dialer.gathered(10)
+            session, listener = await connect(host, dialer)
+            assert session.path is not None
+            assert (session.path.kind, session.path.protocol) == ("relay", "ws")
+            assert await exchange(session, [bytes([20 + i]) * (140 * i + 1) for i in range(10)])
+            assert server.stats()["turn_streams"] == 2
+            listener.close()
+
+
+async def test_our_own_relay_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relays, "PAUSE_FIRST", 0.1)
+    async with relaying() as server:
+        port = server.port
+        turn = f"turn:{RELAY_USER}:{RELAY_PASSWORD}@127.0.0.1:{port}?transport=ws"
+        async with IceEndpoint(settings(turn)) as endpoint:
+            await until(lambda: endpoint.candidates)
+            await server.stop()
+            await until(lambda: not endpoint.candidates)
+            assert endpoint.servers()[0].ok is False
+            server.port = port
+            await server.start()
+            await until(lambda: endpoint.candidates)
+            assert endpoint.servers()[0].ok
+
+
+@pytest.mark.needs("tinyproxy")
+async def test_our_own_relay_through_a_proxy_that_resolves_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = trusted(monkeypatch, tmp_path)
+    async with relaying(tls_cert=files[0], tls_key=files[1]) as server:
+        async with running_tinyproxy(tmp_path, server.port) as proxy:
+            monkeypatch.setattr(turn_ways, "proxy_for", lambda url: f"http://127.0.0.1:{proxy}")
+            monkeypatch.setattr(turn_ways, "resolve", None)
+            turn = f"turns:{RELAY_USER}:{RELAY_PASSWORD}@localhost:{server.port}?transport=ws"
+            async with IceEndpoint(settings(turn)) as endpoint:
+                await until(lambda: endpoint.candidates)
+                assert endpoint.servers()[0].ok

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.interop.coturn import free_port
@@ -50,3 +51,30 @@ async def _listening(port: int) -> None:
                 writer.close()
                 await writer.wait_closed()
                 return
+
+
+@asynccontextmanager
+async def over_tls(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """TLS in front of a proxy, as https:// proxies have it; the port of that."""
+    connections: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        connections.update((writer, inner_writer))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_copy(reader, inner_writer))
+            group.create_task(_copy(inner_reader, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as listening:
+        yield listening.sockets[0].getsockname()[1]
+        for writer in connections:
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()

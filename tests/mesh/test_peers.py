@@ -10,13 +10,14 @@ from typing import Any, cast
 import pytest
 
 from atmosphere.errors import UnknownPeer, Unreachable
+from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import ConsentExpired, IceFailed, PathLost, PathRestored, RemoteSeen
 from atmosphere.identity import Identity
-from atmosphere.mesh import events
+from atmosphere.mesh import contacts, events
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.peers import Peers
-from tests.mesh.fakes import FakeLink, founder
+from tests.mesh.fakes import HOST, RELAY, FakeLink, founder
 from tests.mesh.people import CAROL, DAVE
 from tests.until import until
 
@@ -261,3 +262,26 @@ async def test_everybody_hears_goodbye(table: Table) -> None:
         table.peers.install(link.real)
     await table.peers.close("stopped")
     assert [link.closed_because for link in links] == ["stopped", "stopped"]
+
+
+async def test_a_link_hears_where_its_peer_says_it_is(table: Table) -> None:
+    """Whatever stood only after the link did: a relay over WebSocket, say."""
+
+    def contact(stamp: float, *candidates: Candidate) -> bytes:
+        lines = [candidate.to_sdp() for candidate in candidates]
+        return contacts.sign(contacts.Contact(CAROL.node_id, stamp, lines, []), CAROL.sign)
+
+    table.roster.on_contacts = table.peers.contacts_changed
+    table.add(CAROL, "carol")
+    table.add(DAVE, "dave")
+    table.roster.add_contacts([contact(1.0, HOST)])
+    link = Ending(CAROL)
+    table.peers.install(link.real)
+    remotes = cast("Any", link.session).remotes
+    assert remotes == [HOST]
+    table.roster.add_contacts([contact(2.0, HOST, RELAY)])
+    table.peers.contacts_changed()
+    assert remotes == [HOST, HOST, RELAY]
+    newer = Ending(CAROL, b"other")
+    table.peers.install(newer.real)
+    assert cast("Any", newer.session).remotes == [HOST, RELAY]

@@ -147,3 +147,8 @@ async def test_who_tells_a_joiner_where_it_is_seen(monkeypatch: pytest.MonkeyPat
     await until(lambda: len(asked) == 2)
     assert asked == [[str(own), str(other)], [str(own)]]
     made.close()
+
+
+async def test_a_lent_websocket_is_at_a_relays_path() -> None:
+    lent = Lent(["turns:192.168.1.1?transport=ws&path=/reboot", "turns:192.0.2.1?transport=ws"], "u", "p", 60.0)
+    assert [str(server) for server in usable([lent])] == ["turns:192.0.2.1?transport=ws"]

@@ -140,6 +140,21 @@ def test_the_address_of_a_websocket(text: str, url: str) -> None:
     assert uri.url == url
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", True),
+        ("?transport=ws", True),
+        ("?transport=ws&path=/mesh/turn", True),
+        ("?transport=ws&path=/admin/reboot", False),
+        ("?transport=ws&path=/cgi%3Freboot/turn", False),
+        ("?transport=ws&path=/a/b/c/d/turn", False),
+    ],
+)
+def test_what_strangers_may_have_us_ask(query: str, expected: bool) -> None:
+    assert parse_turn(f"turn:192.0.2.1{query}").uri.is_modest is expected
+
+
 _NAMES = st.sampled_from(["relay.example", "192.0.2.1", "2001:db8::1", "localhost"])
 _PATHS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=199).map(lambda s: "/" + s)
 
