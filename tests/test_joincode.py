@@ -37,7 +37,19 @@ candidates = st.builds(
     st.integers(1, 65535),
     st.sampled_from(["udp", "tcp"]),
 )
-urls = st.sampled_from(["ws://a", "wss://b/c", "http://d:1", "https://e", "mqtt://f", "mqtts://g", "wss+mqtt://h/mqtt", "ws+mqtt://i", "ftp://j"])
+urls = st.sampled_from(
+    [
+        "ws://a",
+        "wss://b/c",
+        "http://d:1",
+        "https://e",
+        "mqtt://f",
+        "mqtts://g",
+        "wss+mqtt://h/mqtt",
+        "ws+mqtt://i",
+        "ftp://j",
+    ]
+)
 codes = st.builds(
     JoinCode,
     mesh_id=st.binary(min_size=20, max_size=20),
