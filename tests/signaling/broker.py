@@ -73,7 +73,7 @@ class FakeBroker:
     connack: int = 0
     suback: int | None = None
     mute: bool = False
-    """Takes messages and subscriptions, and answers none."""
+    """Takes messages and subscriptions, and answers none, nor whether it is still there."""
     tells_offline: bool = True
     connections: list[Connection] = field(default_factory=list)
     connected: int = 0
@@ -129,7 +129,7 @@ class FakeBroker:
             self._publish(one, flags, body)
         elif kind in (SUBSCRIBE, UNSUBSCRIBE) and not self.mute:
             self._subscribe(one, kind, body)
-        elif kind == PINGREQ:
+        elif kind == PINGREQ and not self.mute:
             one.writer.write(packet(PINGRESP, b""))
         return kind != DISCONNECT
 

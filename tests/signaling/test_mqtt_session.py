@@ -166,6 +166,16 @@ async def test_a_broker_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert not isinstance(caught.value, OldBroker)
 
 
+async def test_a_broker_that_falls_silent_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.KEEPALIVE <= 15
+    monkeypatch.setattr(module, "KEEPALIVE", 1)
+    async with serving() as broker:
+        with pytest.raises(SignalingError):
+            async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
+                broker.mute = True
+                assert await session.ended(PATIENCE)
+
+
 async def test_nobody_there() -> None:
     with pytest.raises(SignalingError, match="Connect call failed"):
         async with open_session(parse_broker("mqtt://127.0.0.1:9"), V5, None, lambda *_: None):
