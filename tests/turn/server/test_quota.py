@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from atmosphere.turn.server.errors import TurnError
+from atmosphere.turn.server.quota import Quotas
+from atmosphere.turn.server.settings import TurnSettings
+
+
+def test_an_ipv6_network_counts_as_one_client() -> None:
+    quotas = Quotas(TurnSettings(allocations_per_address=1))
+    account = quotas.admit("a", "2001:db8::1", 0)
+    with pytest.raises(TurnError, match="486"):
+        quotas.admit("b", "2001:db8::2", 0)
+    quotas.admit("b", "2001:db8:0:1::2", 0)
+    quotas.release(account, "2001:db8::1")
+    quotas.admit("a", "2001:db8::2", 0)
+    assert (quotas.total, quotas.users) == (2, 2)
+
+
+def test_one_account_for_all_allocations_of_a_user() -> None:
+    quotas = Quotas(TurnSettings(bytes_per_second=100))
+    one, two = quotas.admit("a", "203.0.113.1", 0), quotas.admit("a", "203.0.113.2", 0)
+    assert one is two
+    assert one.spend(60, 0)
+    assert not two.spend(1, 0)
+    assert two.spend(1, 0.2)
+    quotas.release(one, "203.0.113.1")
+    quotas.release(two, "203.0.113.2")
+    assert (quotas.total, quotas.users) == (0, 0)
+
+
+def test_no_rate_is_no_bound() -> None:
+    account = Quotas(TurnSettings()).admit("a", "203.0.113.1", 0)
+    assert all(account.spend(10**9, 0) for _ in range(5))
+
+
+def test_over_time_the_rate_is_kept() -> None:
+    account = Quotas(TurnSettings(bytes_per_second=1000)).admit("a", "203.0.113.1", 0)
+    passed = sum(100 for step in range(1000) if account.spend(100, step / 100))
+    assert 10_000 <= passed <= 10_600
