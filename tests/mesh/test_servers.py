@@ -106,21 +106,6 @@ async def test_nobody_who_lends_crowds_out_the_others() -> None:
     assert any("198.51.100.1" in server for server in found)
 
 
-@pytest.mark.parametrize(
-    ("query", "taken"),
-    [
-        ("?transport=ws", True),
-        ("?transport=ws&path=/mesh/turn", True),
-        ("?transport=ws&path=/admin/reboot", False),
-        ("?transport=ws&path=/cgi%3Freboot/turn", False),
-        ("?transport=ws&path=/a/b/c/d/turn", False),
-    ],
-)
-def test_a_lent_websocket_is_at_a_relays_path(query: str, taken: bool) -> None:
-    lent = Lent([f"turns:192.168.1.1{query}", "turn:198.51.100.1"], "user", "secret", 60.0)
-    assert len(usable([lent])) == 1 + taken
-
-
 async def test_the_host_of_a_code_is_asked_for_a_while(
     servers: Servers, given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
