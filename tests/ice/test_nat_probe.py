@@ -12,7 +12,8 @@ import pytest
 from atmosphere.ice import nat_probe
 from atmosphere.ice.nat_probe import probe_nat
 from atmosphere.stun.message import Message, binding_response, decode, encode, error_response
-from atmosphere.udp.socket import Payload, UdpSocket
+from atmosphere.udp.socket import UdpSocket
+from atmosphere.udp.window import Buffer
 
 Address = tuple[str, int]
 
@@ -171,7 +172,7 @@ async def test_hairpinning(servers: Servers, monkeypatch: pytest.MonkeyPatch) ->
     class Door(UdpSocket):
         """Our router: what we send to its public address comes back to the socket behind that port."""
 
-        def send(self, data: Payload, destination: Address) -> None:
+        def send(self, data: Buffer, destination: Address) -> None:
             super().send(data, ("127.0.0.1", destination[1]) if destination[0] == "127.0.0.3" else destination)
 
     monkeypatch.setattr(nat_probe, "UdpSocket", Door)

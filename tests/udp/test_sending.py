@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from atmosphere.udp.socket import MAX_SEGMENTS, Payload, UdpSocket
+from atmosphere.udp.socket import MAX_SEGMENTS, UdpSocket
+from atmosphere.udp.window import Buffer
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bursts are Linux's")
 
@@ -67,7 +68,7 @@ async def pair() -> AsyncIterator[Pair]:
 @LINUX
 async def test_equal_datagrams_and_a_shorter_last_one_are_one_call() -> None:
     async with pair() as ends:
-        parts: list[Payload] = [b"aaaa", memoryview(b"bbbb"), bytearray(b"cc")]
+        parts: list[Buffer] = [b"aaaa", memoryview(b"bbbb"), bytearray(b"cc")]
         assert ends.sender.send_burst(parts, ends.to) == 3
         assert ends.heard(3) == [b"aaaa", b"bbbb", b"cc"]
         assert (ends.raw.bursts, ends.raw.singles) == (1, 0)
