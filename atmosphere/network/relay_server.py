@@ -9,16 +9,18 @@ import logging
 import secrets
 from collections.abc import Iterable
 
+from atmosphere.errors import AtmosphereError
 from atmosphere.network.relay_numbers import Numbers
 from atmosphere.network.relay_places import Places
 from atmosphere.network.relay_sessions import RelaySessions
 from atmosphere.network.relay_settings import RelaySettings, public_place
 from atmosphere.network.relay_turn import HangUp, RelayStun, RelayTurn
 from atmosphere.network.stun_service import own_addresses
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort
 from atmosphere.tcp.undecided import Accepted
 from atmosphere.udp.socket import UdpSocket
+from signaling.certificates import Certificates
+from signaling.errors import CertificateError
 from signaling.server import SignalingServer
 from signaling.turn_credentials import TurnCredentialSource
 
@@ -102,7 +104,7 @@ class _Running:
     def __init__(self, settings: RelaySettings, secret: str) -> None:
         self._settings = settings
         self._secret = secret
-        certificates = Certificates(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+        certificates = _certificates(settings)
         trusted = settings.tcp.trusted_proxies or settings.signaling.trusted_proxies
         self.tcp = TcpPort(self, dataclasses.replace(settings.tcp, trusted_proxies=trusted), certificates)
         self.places = Places(settings, (), 0)
@@ -175,3 +177,12 @@ class _Running:
         """HTTP; WebSockets over TLS only, where there is TLS."""
         websockets = accepted.secure or self.tcp.certificates is None or self._settings.plain
         return self.signaling.connection(websockets=websockets, client=accepted.client)
+
+
+def _certificates(settings: RelaySettings) -> Certificates | None:
+    if settings.tls_cert is None:
+        return None
+    try:
+        return Certificates(settings.tls_cert, settings.tls_key)
+    except CertificateError as error:
+        raise AtmosphereError(str(error)) from error
