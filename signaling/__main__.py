@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from signaling import logs
+from signaling.cluster import ClusterSettings
+from signaling.nats_link import ClusterError, servers_of
+from signaling.proxies import TrustedProxies
 from signaling.server import SignalingServer
 from signaling.settings import Settings
 from signaling.turn_credentials import TurnCredentialSource, is_turn_uri
@@ -44,16 +47,28 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
     add("--host", action="append", metavar="ADDR", help="address to listen on (repeatable; default: all)")
     add("--port", type=_port, default=default("PORT", "8080"), help="TCP port; 0 chooses one (default: 8080)")
     add("--public-host", action="append", metavar="NAME", help="name it is dialed by; others are refused (repeatable)")
+    add("--path-prefix", default=default("PATH_PREFIX", ""), metavar="/PATH", help="the path a reverse proxy has it at")
+    add("--trust-proxy", action="append", metavar="CIDR", help="believe this proxy's X-Forwarded-For (repeatable)")
+    add("--allow-origin", action="append", metavar="ORIGIN", help="let this website's pages connect (repeatable)")
     add("--turn-secret", default=default("TURN_SECRET"), help="coturn's static-auth-secret: value, @FILE or - (stdin)")
     add("--turn-uri", action="append", metavar="URI", help="turn: or turns: URI to hand out (repeatable)")
     add("--turn-ttl", type=_seconds, default=default("TURN_TTL", "3600"), help="seconds that credentials last")
     add("--tls-cert", default=default("TLS_CERT"), metavar="FILE", help="certificate chain (PEM): serve wss://")
     add("--tls-key", default=default("TLS_KEY"), metavar="FILE", help="its private key (PEM)")
+    add(
+        "--cluster",
+        default=default("CLUSTER"),
+        metavar="URL[,URL]",
+        help="NATS that joins instances: value, @FILE or -",
+    )
+    add("--cluster-name", default=default("CLUSTER_NAME", "atmosphere"), help="the same for all instances of a cluster")
+    add("--cluster-creds", default=default("CLUSTER_CREDS"), metavar="FILE", help="NATS credentials (.creds)")
+    add("--limit", action="append", metavar="NAME=VALUE", help="change a limit (repeatable; their names: /stats)")
     add("--drain", type=_seconds, default=default("DRAIN", "5"), help="seconds that clients get to leave at the end")
     add("--log-level", default=default("LOG_LEVEL", "info"), choices=["debug", "info", "warning", "error"])
     add("--log-json", action="store_true", default=bool(default("LOG_JSON")), help="log as JSON, one object a line")
     options = parser.parse_args(arguments)
-    for name in ("host", "public_host", "turn_uri"):
+    for name in ("host", "public_host", "trust_proxy", "allow_origin", "turn_uri", "limit"):
         if getattr(options, name) is None:
             setattr(options, name, (default(name.upper()) or "").split())
     return options
@@ -75,7 +90,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def secret_of(text: str) -> str:
+def secret_of(text: str, what: str = "TURN secret") -> str:
     """The secret that an option names: itself, `@FILE`'s content or, for `-`, the first line of stdin."""
     if text == "-":
         secret = sys.stdin.readline().strip()
@@ -83,11 +98,11 @@ def secret_of(text: str) -> str:
         try:
             secret = Path(text[1:]).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the TURN secret cannot be read from {text[1:]}: {_reason(error)}") from None
+            raise UsageError(f"the {what} cannot be read from {text[1:]}: {_reason(error)}") from None
     else:
         secret = text
     if not secret:
-        raise UsageError("the TURN secret is empty")
+        raise UsageError(f"the {what} is empty")
     return secret
 
 
@@ -102,6 +117,32 @@ def turn_of(options: argparse.Namespace) -> TurnCredentialSource | None:
         if not is_turn_uri(uri):
             raise UsageError(f"{uri!r} is no TURN URI; write turn:HOST[:PORT][?transport=udp|tcp]")
     return TurnCredentialSource(tuple(uris), secret_of(options.turn_secret), options.turn_ttl)
+
+
+def cluster_of(options: argparse.Namespace) -> ClusterSettings | None:
+    """The cluster that it is to join, if any."""
+    if options.cluster is None:
+        return None
+    try:
+        servers = servers_of(secret_of(options.cluster, "cluster's URL"))
+        credentials = Path(options.cluster_creds) if options.cluster_creds else None
+        return ClusterSettings(servers, options.cluster_name, credentials)
+    except ClusterError as error:
+        raise UsageError(str(error)) from None
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The server's settings."""
+    try:
+        TrustedProxies(options.trust_proxy)
+        return Settings(
+            hosts=tuple(options.public_host),
+            path_prefix=options.path_prefix,
+            allow_origins=tuple(options.allow_origin),
+            trusted_proxies=tuple(options.trust_proxy),
+        ).override(options.limit)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def tls_of(options: argparse.Namespace) -> ssl.SSLContext | None:
@@ -119,7 +160,7 @@ def tls_of(options: argparse.Namespace) -> ssl.SSLContext | None:
 async def run(options: argparse.Namespace) -> None:
     """Serve until a signal comes."""
     turn, tls = turn_of(options), tls_of(options)
-    server = SignalingServer(Settings(hosts=tuple(options.public_host)), turn=turn)
+    server = SignalingServer(settings_of(options), turn=turn, cluster=cluster_of(options))
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -153,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 2
-    except OSError as error:
+    except (OSError, ClusterError) as error:
         sys.stderr.write(f"Error: {_reason(error)}\n")
         return 1
     return 0

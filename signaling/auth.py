@@ -73,10 +73,11 @@ def signed_text(host: str, nonce: str) -> bytes:
     return b"\0".join((CONTEXT, host.encode("latin-1", "replace"), nonce.encode("ascii")))
 
 
-def prove(signer: Signer, host: str, nonce: str) -> Hello:
-    """The answer to a challenge received over a connection whose Host header is `host`."""
+def prove(signer: Signer, host: str, nonce: str, *, got: bool = False) -> Hello:
+    """The answer to a challenge received over a connection whose Host header is `host`; `got` as in Hello."""
     signature = signer.sign(signed_text(host, nonce))
-    return Hello(base64.b64encode(signer.public_key).decode("ascii"), base64.b64encode(signature).decode("ascii"))
+    key = base64.b64encode(signer.public_key).decode("ascii")
+    return Hello(key, base64.b64encode(signature).decode("ascii"), got)
 
 
 def check(hello: Hello, host: str, nonce: str) -> str:

@@ -1,7 +1,8 @@
 """A client of one signaling server: connected for as long as it lives, whatever the server does.
 
 It keeps its subscriptions, watched ids and unanswered messages, and repeats them after each reconnection; a message
-keeps its id, so a receiver gets it once. What the server says is not trusted: it is decoded, bounded, slowed down when
+keeps its id, so a receiver gets it once: a server that numbers its messages keeps each until we say `got`, and what it
+sends again is dropped here. What the server says is not trusted: it is decoded, bounded, slowed down when
 it is too much, and an exception in a callback ends nothing.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import logging
 import random
 import ssl
@@ -26,6 +28,8 @@ from signaling.backoff import Backoff
 from signaling.connection import REPLACED
 from signaling.errors import DecodeError, NotConnected, Rejected, SignalingError
 from signaling.limits import TokenBucket
+from signaling.liveness import watch
+from signaling.mailbox import RecentIds
 from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, Receipt, State, new_message_id
 from signaling.outbox import Outbox
 from signaling.session import MAX_UNSENT, decode_frame, describe, leave, open_session
@@ -37,6 +41,13 @@ logger = logging.getLogger(__name__)
 MAX_UNANSWERED = 64
 STABLE = 5.0
 """Seconds a connection must last for the next delay to be the shortest again."""
+
+DOUBT = 1.0
+"""Seconds without an answer after which we ask whether the server still lives."""
+
+REMEMBERED = 4096
+REMEMBERED_SECONDS = 300.0
+"""How many messages, and for how long, are known again when they come twice."""
 
 RECEIVE_RATE, RECEIVE_BURST = 200.0, 1_000.0
 """Messages a second and at once that are read from a server; more wait in its own buffers."""
@@ -71,6 +82,9 @@ class SignalingClient:
         self._outbox: Outbox[asyncio.Future[wire.ServerMessage]] = Outbox(MAX_UNANSWERED)
         self._topics: dict[str, None] = {}
         self._watched: tuple[str, ...] = ()
+        self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
+        self._got = self._got_said = 0
+        self._doubt = asyncio.Event()
 
     # Life
 
@@ -166,12 +180,14 @@ class SignalingClient:
         waiter: asyncio.Future[wire.ServerMessage] = asyncio.get_running_loop().create_future()
         self._outbox.add(ref, frame, waiter)
         self._write(frame)
+        doubt = asyncio.get_running_loop().call_later(DOUBT, self._doubt.set)
         try:
             async with asyncio.timeout(timeout):
                 return await waiter
         except TimeoutError:
             raise NotConnected(f"{self.url}: {self.error or 'no answer'}") from None
         finally:
+            doubt.cancel()
             self._outbox.pop(ref)
 
     def _write(self, frame: bytes) -> None:
@@ -204,12 +220,15 @@ class SignalingClient:
         except SignalingError as error:
             self._note(str(error))
             return None
+        self._doubt.clear()
+        watcher = asyncio.get_running_loop().create_task(watch(websocket, welcome.keepalive, self._doubt))
         try:
             await self._welcomed(websocket, welcome)
             await self._read(websocket)
         except ConnectionClosed as closed:
             self._note(describe(closed))
         finally:
+            watcher.cancel()
             self._connected.clear()
             self._websocket = None
             try:
@@ -221,6 +240,7 @@ class SignalingClient:
 
     async def _welcomed(self, websocket: ClientConnection, welcome: wire.Welcome) -> None:
         self._websocket = websocket
+        self._got = self._got_said = 0
         await websocket.ping()  # its answer is the first measure of `latency`
         for topic in self._topics:
             self._write(wire.encode(wire.Subscribe(topic, self._outbox.new_ref())))
@@ -252,6 +272,7 @@ class SignalingClient:
         match message:
             case wire.Incoming():
                 self._take_message(message)
+                self._note_got(message.seq)
             case wire.Delivered() | wire.Queued() | wire.Done():
                 self._answer(message.ref, message)
             case wire.Error():
@@ -271,7 +292,22 @@ class SignalingClient:
         except binascii.Error:
             logger.info("%s sent a payload that is not base64", self.url)
             return
-        self._call(self.on_message, Message(message.sender, payload, message.id, message.topic))
+        key = (message.sender, message.id, message.topic or "", hashlib.sha256(payload).digest())
+        if self._seen.add(key, asyncio.get_running_loop().time()):
+            self._call(self.on_message, Message(message.sender, payload, message.id, message.topic))
+
+    def _note_got(self, seq: int | None) -> None:
+        """Say `got` soon, for all messages that came together."""
+        if seq is None:
+            return
+        if self._got == self._got_said:
+            asyncio.get_running_loop().call_soon(self._say_got)
+        self._got = max(self._got, seq)
+
+    def _say_got(self) -> None:
+        if self._got > self._got_said:
+            self._got_said = self._got
+            self._write(wire.encode(wire.Got(self._got)))
 
     def _answer(self, ref: int, message: wire.ServerMessage) -> None:
         waiter = self._outbox.pop(ref)

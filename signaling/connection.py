@@ -7,8 +7,9 @@ buffer, whose size is the queue that is bounded. Pings come from the server's sw
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection, broadcast
 from websockets.datastructures import Headers
 from websockets.http11 import Request
@@ -22,6 +23,8 @@ CLOSE_TIMEOUT = 2.0
 POLICY_VIOLATION = 1008
 REPLACED = 4001
 """The close code for a connection whose id connected again."""
+
+Address = tuple[str, int]
 
 _NO_REQUEST = Request("/", Headers())
 
@@ -42,17 +45,49 @@ class Door(Protocol):
         """A frame was written."""
 
 
+class Host(Protocol):
+    """Who sees to connections; it stands in the place of the library's server, which asks it for `is_serving` only."""
+
+    def is_serving(self) -> bool:
+        """Whether WebSockets may still open."""
+
+    def attend(self, connection: NodeConnection) -> None:
+        """It is there: see to it until it ends."""
+
+
 class NodeConnection(ServerConnection):
-    """A connection with what the server must know of it."""
+    """A connection with what the server must know of it.
+
+    `client` is who is at the other end, (literal, port), as a trusted proxy says where there is one; `address` is what
+    its limits are counted by. Without `websockets` it gets plain HTTP only.
+    """
 
     bucket: TokenBucket
     """The rate of its messages; made when it has proved its id."""
 
-    def __init__(self, door: Door, protocol: ServerProtocol, server: Server, **options: Any) -> None:
-        super().__init__(protocol, server, **options)
+    def __init__(
+        self,
+        door: Door,
+        host: Host,
+        protocol: ServerProtocol,
+        *,
+        websockets: bool = True,
+        client: Address | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(protocol, cast("Server", host), **options)
         self._door = door
+        self._host = host
+        self.websockets = websockets
         self.address = ""
+        self.client = client or ("", 0)
+        self.local: Address = ("", 0)
+        self.path = ""
+        self.seat: str | None = None
         self.refusal: str | None = None
+        self.patience = 1.0
+        self.says_got = False
+        self.malformed = 0
         self.seen = self.pinged = self.turn_at = self.loop.time()
 
     @property
@@ -62,10 +97,13 @@ class NodeConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it before anything is read (asyncio.Protocol)."""
-        peer = transport.get_extra_info("peername")
-        self.address = address_key(peer[0]) if peer else ""
+        if not self.client[0]:
+            self.client = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self.local = (transport.get_extra_info("sockname") or ("", 0))[:2]
+        self.address = address_key(self.client[0])
         self.refusal = self._door.enter(self)
-        super().connection_made(transport)
+        Connection.connection_made(self, transport)
+        self._host.attend(self)
         if self.refusal == "flood":
             self.transport.abort()
 
@@ -98,6 +136,18 @@ class NodeConnection(ServerConnection):
         if self._door.behind(self, self.transport.get_write_buffer_size()):
             self.transport.abort()
 
+    def write_bytes(self, frame: bytes) -> None:
+        """Write a binary frame; how much may wait is the caller's to decide."""
+        if self.is_open:
+            broadcast((self,), frame)
+            self._door.sent()
+
+    def silence(self, now: float) -> float:
+        """Seconds since something came, in keepalive terms; none while it is us who do not read."""
+        if not self.transport.is_reading():
+            self.seen = now
+        return (now - self.seen) / self.patience
+
     def ping_now(self, now: float) -> None:
         """Send a ping; the answer shows in `seen`."""
         self.pinged = now
@@ -105,9 +155,14 @@ class NodeConnection(ServerConnection):
             self.protocol.send_ping(b"")
             self.send_data()
 
-    def end(self, code: int, reason: str) -> None:
-        """Start to close, and cut the connection if the other side does not answer that soon."""
+    async def sees(self, future: asyncio.Future[Any], seconds: float) -> bool:
+        """Whether `future` is done before the connection ends and so many seconds are over."""
+        await asyncio.wait((future, self.connection_lost_waiter), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return future.done()
+
+    def end(self, code: int, reason: str, within: float | None = None) -> None:
+        """Start to close, and cut the connection if the other side does not answer that within so many seconds."""
         if self.is_open:
             self.protocol.send_close(code, reason)
             self.send_data()
-            self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+            self.loop.call_later(CLOSE_TIMEOUT if within is None else within, self.transport.abort)

@@ -23,6 +23,7 @@ async def authenticate(connection: NodeConnection, timeout: float) -> str | None
         hello = decode_frame(frame)
         if not isinstance(hello, Hello):
             raise DecodeError("the first frame must be a hello")
+        connection.says_got = hello.got
         return check(hello, host, nonce)
     except TimeoutError:
         turn_away(connection, "timeout", "no hello came in time")

@@ -1,11 +1,12 @@
 """The plain HTTP side of the port: /health, /stats and /metrics, and who may upgrade to a WebSocket.
 
-GET /health      200 `ok`, or 503 `draining`
+GET /health      200 `ok`, or `ok, alone` when the cluster is out of reach; 503 `draining`
 GET /stats       200, JSON: one object of numbers by name (metrics.py)
 GET /metrics     200, Prometheus text
 GET / and GET /signal with `Upgrade: websocket`: the protocol of messages.py
-anything else    404; / and /signal without an upgrade: 426
-refused          421 for a Host that is not ours, 429 for too much from one address, 503 for too much in all or draining
+anything else    404, or another route of the server; a route without an upgrade: 426
+refused          403 for a foreign Origin, or where TLS is wanted; 421 for a Host that is not ours;
+                 429 for too much from one address; 503 for too much in all, or draining
 """
 
 from __future__ import annotations
@@ -51,16 +52,23 @@ def reply(connection: NodeConnection, status: HTTPStatus, text: str, content_typ
 
 
 def answer(
-    connection: NodeConnection, path: str, stats: dict[str, float], prometheus: str, *, draining: bool
+    connection: NodeConnection,
+    path: str,
+    stats: dict[str, float],
+    prometheus: str,
+    what: str | None,
+    *,
+    draining: bool,
+    alone: bool = False,
 ) -> Response:
-    """What a plain GET gets."""
+    """What a plain GET gets; `what` says which WebSocket lives at this path, if one does."""
     if path == "/health":
         status = HTTPStatus.SERVICE_UNAVAILABLE if draining else HTTPStatus.OK
-        return reply(connection, status, "draining\n" if draining else "ok\n")
+        return reply(connection, status, "draining\n" if draining else "ok, alone\n" if alone else "ok\n")
     if path == "/stats":
         return reply(connection, HTTPStatus.OK, msgspec.json.encode(stats).decode() + "\n", _JSON)
     if path == "/metrics":
         return reply(connection, HTTPStatus.OK, prometheus, metrics.CONTENT_TYPE)
-    if path in WEBSOCKET_PATHS:
-        return reply(connection, HTTPStatus.UPGRADE_REQUIRED, "This is a signaling server: connect by WebSocket.\n")
+    if what is not None:
+        return reply(connection, HTTPStatus.UPGRADE_REQUIRED, f"This is {what}: connect by WebSocket.\n")
     return reply(connection, HTTPStatus.NOT_FOUND, "There is nothing here.\n")

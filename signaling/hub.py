@@ -17,6 +17,7 @@ from signaling.messages import (
     Delivered,
     Done,
     Error,
+    Got,
     Incoming,
     Presence,
     Publish,
@@ -39,6 +40,8 @@ class Delivery:
 
     to: tuple[str, ...]
     message: ServerMessage
+    close: int | None = None
+    """The code with which these nodes' connections are closed after it."""
 
 
 class Hub:
@@ -53,8 +56,11 @@ class Hub:
         self.watchers = Watchers(settings.watched_per_connection)
         self._recent = RecentIds(settings.remembered_ids, settings.max_ttl)
 
-    def connect(self, node: str, now: float) -> list[Delivery]:
-        """`node` has a new connection: what waited for it, and the news for those who watch it."""
+    def connect(self, node: str, now: float, *, got: bool = False) -> list[Delivery]:
+        """`node` has a new connection: what waited for it, and the news for those who watch it.
+
+        `got`: it says `got` for numbered messages; here none is numbered.
+        """
         waiting = self.mailboxes.take(node, now)
         self._metrics.count("messages_delivered_total", len(waiting))
         for stored in waiting:
@@ -75,6 +81,8 @@ class Hub:
     def receive(self, node: str, message: ClientMessage, now: float) -> list[Delivery]:
         """What a message of `node` leads to; its answer comes last, so that `delivered` means it was written."""
         handler = self._HANDLERS.get(type(message))
+        if handler is None and isinstance(message, Got):
+            return []  # nothing was numbered
         if handler is None:
             return [Delivery((node,), Error("malformed", "a hello is sent once, as the first frame"))]
         if not self.serves(node) and not (isinstance(message, Send) and self.serves(message.to)):
@@ -87,10 +95,15 @@ class Hub:
         """Whether `node` is one of those this server is for."""
         return self._is_member is None or self._is_member(node)
 
-    def expire(self, now: float) -> None:
-        """Forget what is too old."""
-        self._metrics.count("messages_expired_total", self.mailboxes.expire(now))
+    def is_free(self, node: str, message: ClientMessage) -> bool:
+        """Whether a message counts against no rate."""
+        return False
+
+    def expire(self, now: float) -> list[Delivery]:
+        """Forget what is too old; whom to tell about it."""
+        self._metrics.count("messages_expired_total", len(self.mailboxes.expire(now)))
         self._recent.expire(now)
+        return []
 
     def _forget(self, node: str) -> None:
         self.topics.remove(node)
@@ -121,6 +134,7 @@ class Hub:
         result = self.mailboxes.put(message.to, node, message.id, message.payload, message.ttl, now)
         self._metrics.count(f"messages_{result.value}_total")
         if result is Put.FULL:
+            self._metrics.count(f"limited_{self.mailboxes.limited_by}_total")
             return Error("full", "the receiver's mailbox is full", message.ref)
         return Queued(message.ref)
 
@@ -137,7 +151,8 @@ class Hub:
 
     def _subscribe(self, node: str, message: Subscribe, now: float) -> list[Delivery]:
         if not self.topics.subscribe(node, message.topic):
-            return self._over_limit(node, "too many topics, or too many subscribers to this one", message.ref)
+            limit = "subscribers_per_topic" if self.topics.has_room(node) else "topics_per_connection"
+            return self._over_limit(node, limit, "too many topics, or too many subscribers to this one", message.ref)
         return [Delivery((node,), Done(message.ref))]
 
     def _unsubscribe(self, node: str, message: Unsubscribe, now: float) -> list[Delivery]:
@@ -146,12 +161,13 @@ class Hub:
 
     def _watch(self, node: str, message: Watch, now: float) -> list[Delivery]:
         if not self.watchers.watch(node, message.ids):
-            return self._over_limit(node, "too many watched ids", message.ref)
+            return self._over_limit(node, "watched_per_connection", "too many watched ids", message.ref)
         told = [Delivery((node,), Presence(watched, watched in self.online)) for watched in dict.fromkeys(message.ids)]
         return [*told, Delivery((node,), Done(message.ref))]
 
-    def _over_limit(self, node: str, text: str, ref: int) -> list[Delivery]:
+    def _over_limit(self, node: str, limit: str, text: str, ref: int) -> list[Delivery]:
         self._metrics.count("limits_refused_total")
+        self._metrics.count(f"limited_{limit}_total")
         return [Delivery((node,), Error("limit", text, ref))]
 
     _HANDLERS: dict[type, Callable[..., list[Delivery]]] = {  # noqa: RUF012 (a table, never changed)

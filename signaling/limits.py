@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import ipaddress
 from collections import OrderedDict
 
@@ -44,19 +45,40 @@ class KeyedBuckets:
         self._burst = burst
         self._max_keys = max_keys
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._used: dict[str, float] | None = None
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, key: str, now: float) -> bool:
         """Take a token of this key, or say that there is none."""
+        taken = self._bucket(key, now).take(now)
+        if taken and self._used is not None:
+            self._used[key] = self._used.get(key, 0.0) + 1.0
+        return taken
+
+    def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, now)
             if len(self._buckets) > self._max_keys:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        return bucket.take(now)
+        return bucket
+
+    def share(self) -> None:
+        """From now on note who takes how many, for `take_used`."""
+        self._used = {}
+
+    def take_used(self, maximum: int) -> dict[str, float]:
+        """What was taken since the last call by the `maximum` keys that took most."""
+        used, self._used = self._used or {}, {}
+        return dict(heapq.nlargest(maximum, used.items(), key=lambda item: item[1]))
+
+    def used_elsewhere(self, key: str, amount: float, now: float) -> None:
+        """Another server gave this key so many tokens of the same rate; the debt is one burst at most."""
+        bucket = self._bucket(key, now)
+        bucket.charge(now, min(amount, bucket.available(now) + self._burst))
 
     def forget_full(self, now: float) -> None:
         """Drop the longest unused buckets that are full again: they say no more than a new one would."""
@@ -76,22 +98,36 @@ class Seats:
         self._taken: dict[str, int] = {}
         self.total = 0
 
-    def take(self, key: str) -> str | None:
-        """Sit down (None), or why not: "total" or "address"."""
+    def take(self, key: str | None) -> str | None:
+        """Sit down (None), or why not: "total" or "address". A key of None counts in all only, until it is known."""
         if self.total >= self._in_all:
             return "total"
-        if self._taken.get(key, 0) >= self._per_key:
+        if key is not None and not self._take_of(key):
             return "address"
-        self._taken[key] = self._taken.get(key, 0) + 1
         self.total += 1
         return None
 
-    def leave(self, key: str) -> None:
+    def name(self, key: str) -> str | None:
+        """Give a seat that was taken without a key its key (None), or say why not; then the seat is free again."""
+        if self._take_of(key):
+            return None
+        self.total -= 1
+        return "address"
+
+    def leave(self, key: str | None) -> None:
         """Stand up; only after a `take` that gave a seat."""
         self.total -= 1
+        if key is None:
+            return
         self._taken[key] -= 1
         if not self._taken[key]:
             del self._taken[key]
+
+    def _take_of(self, key: str) -> bool:
+        if self._taken.get(key, 0) >= self._per_key:
+            return False
+        self._taken[key] = self._taken.get(key, 0) + 1
+        return True
 
 
 def address_key(host: str) -> str:

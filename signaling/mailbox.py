@@ -10,6 +10,7 @@ import heapq
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from signaling.settings import Settings
 
@@ -23,6 +24,14 @@ class Put(Enum):
     QUEUED = "queued"
     DUPLICATE = "duplicate"
     FULL = "full"
+
+
+class Key(NamedTuple):
+    """Which message it is."""
+
+    to: str
+    sender: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +65,30 @@ class Mailboxes:
         self._settings = settings
         self._boxes: dict[str, _Box] = {}
         self._expiries: list[tuple[float, str, str, str]] = []
+        self._expired: list[Key] = []
         self.messages = 0
         self.bytes = 0
+        self.limited_by = ""
+        """The setting that made `put` say FULL the last time."""
 
     def __len__(self) -> int:
         return len(self._boxes)
 
-    def put(self, to: str, sender: str, message_id: str, payload: str, ttl: float, now: float) -> Put:
-        """Keep a message for `to` until `ttl` seconds (at most `max_ttl`) are over."""
-        self.expire(now)
+    def put(
+        self, to: str, sender: str, message_id: str, payload: str, ttl: float, now: float, *, in_flight: bool = False
+    ) -> Put:
+        """Keep a message for `to` until `ttl` seconds (at most `max_ttl`) are over.
+
+        With `in_flight` it waits for a receiver who is here, and may be one of more.
+        """
+        self._expire(now)
         stored = Stored(sender, message_id, payload, now + min(ttl, self._settings.max_ttl))
         box = self._boxes.get(to)
         if box is not None and (sender, message_id) in box.messages:
             return Put.DUPLICATE
-        if not self._fits(box or _Box(), stored):
+        limit = (self._too_much_in_flight if in_flight else self._too_much)(box or _Box(), stored)
+        if limit:
+            self.limited_by = limit
             return Put.FULL
         box = self._boxes.setdefault(to, _Box())
         box.messages[sender, message_id] = stored
@@ -81,7 +100,7 @@ class Mailboxes:
 
     def take(self, to: str, now: float) -> list[Stored]:
         """Everything that waits for `to`, oldest first; it is gone from here."""
-        self.expire(now)
+        self._expire(now)
         box = self._boxes.pop(to, None)
         if box is None:
             return []
@@ -90,41 +109,75 @@ class Mailboxes:
         self.bytes -= sum(stored.size for stored in taken)
         return taken
 
-    def expire(self, now: float) -> int:
-        """Forget what is too old; how many messages that were."""
-        forgotten = 0
+    def waiting(self, to: str) -> list[Stored]:
+        """Everything that waits for `to`, oldest first; it stays."""
+        box = self._boxes.get(to)
+        return list(box.messages.values()) if box else []
+
+    def find(self, key: Key) -> Stored | None:
+        """One message."""
+        box = self._boxes.get(key.to)
+        return box.messages.get((key.sender, key.id)) if box else None
+
+    def drop(self, key: Key) -> None:
+        """Forget one message; nothing happens when it is not here."""
+        stored = self.find(key)
+        if stored is not None:
+            self._forget(key, stored.expires_at)
+
+    def expire(self, now: float) -> list[Key]:
+        """Forget what is too old; what has been forgotten since the last call."""
+        self._expire(now)
+        expired, self._expired = self._expired, []
+        return expired
+
+    def _expire(self, now: float) -> None:
         while self._expiries and self._expiries[0][0] <= now:
             expires_at, to, sender, message_id = heapq.heappop(self._expiries)
-            forgotten += self._forget(to, (sender, message_id), expires_at)
+            key = Key(to, sender, message_id)
+            if self._forget(key, expires_at):
+                self._expired.append(key)
         if len(self._expiries) > 2 * self.messages + 64:
             # Messages that were taken leave their entry behind; without this the heap would grow with every delivery.
             self._expiries = [
                 (stored.expires_at, to, *key) for to, box in self._boxes.items() for key, stored in box.messages.items()
             ]
             heapq.heapify(self._expiries)
-        return forgotten
 
-    def _fits(self, box: _Box, stored: Stored) -> bool:
+    def _too_much(self, box: _Box, stored: Stored) -> str | None:
+        """The setting that one more message for this mailbox would go against."""
         settings = self._settings
-        return (
-            len(box.messages) < settings.mailbox_messages
-            and box.payload_bytes + len(stored.payload) <= settings.mailbox_bytes
-            and box.of_sender(stored.sender) < settings.mailbox_messages_per_sender
-            and self.bytes + stored.size <= settings.mailboxes_bytes
-        )
+        if len(box.messages) >= settings.mailbox_messages:
+            return "mailbox_messages"
+        if box.payload_bytes + len(stored.payload) > settings.mailbox_bytes:
+            return "mailbox_bytes"
+        if box.of_sender(stored.sender) >= settings.mailbox_messages_per_sender:
+            return "mailbox_messages_per_sender"
+        return self._too_much_in_all(stored)
 
-    def _forget(self, to: str, key: tuple[str, str], expires_at: float) -> int:
-        box = self._boxes.get(to)
-        stored = box.messages.get(key) if box else None
+    def _too_much_in_flight(self, box: _Box, stored: Stored) -> str | None:
+        settings = self._settings
+        if len(box.messages) >= settings.in_flight_messages:
+            return "in_flight_messages"
+        if box.payload_bytes + len(stored.payload) > settings.in_flight_bytes:
+            return "in_flight_bytes"
+        return self._too_much_in_all(stored)
+
+    def _too_much_in_all(self, stored: Stored) -> str | None:
+        return "mailboxes_bytes" if self.bytes + stored.size > self._settings.mailboxes_bytes else None
+
+    def _forget(self, key: Key, expires_at: float) -> bool:
+        box = self._boxes.get(key.to)
+        stored = box.messages.get((key.sender, key.id)) if box else None
         if box is None or stored is None or stored.expires_at != expires_at:
-            return 0  # it was taken, and perhaps another came under the same id
-        del box.messages[key]
+            return False  # it was taken, and perhaps another came under the same id
+        del box.messages[key.sender, key.id]
         box.payload_bytes -= len(stored.payload)
         self.messages -= 1
         self.bytes -= stored.size
         if not box.messages:
-            del self._boxes[to]
-        return 1
+            del self._boxes[key.to]
+        return True
 
 
 class RecentIds:
@@ -133,15 +186,15 @@ class RecentIds:
     def __init__(self, maximum: int, lifetime: float) -> None:
         self._maximum = maximum
         self._lifetime = lifetime
-        self._seen: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._seen: OrderedDict[tuple[str | bytes, ...], float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def __contains__(self, key: tuple[str, ...]) -> bool:
+    def __contains__(self, key: tuple[str | bytes, ...]) -> bool:
         return key in self._seen
 
-    def add(self, key: tuple[str, ...], now: float) -> bool:
+    def add(self, key: tuple[str | bytes, ...], now: float) -> bool:
         """Remember `key`; False when it was known already."""
         self.expire(now)
         if key in self._seen:

@@ -6,7 +6,8 @@ frames do not exist. `ref` is a number chosen by the client; the answer to a req
 Opening (nothing else is accepted before `welcome`):
 
     S→C challenge    protocol, nonce             `protocol` is 1; see auth.py for what is signed
-    C→S hello        key, signature              base64 of the SubjectPublicKeyInfo (DER) and of the signature
+    C→S hello        key, signature, got         base64 of the SubjectPublicKeyInfo (DER) and of the signature; `got`
+                                                 true: this client says `got` for numbered messages
     S→C welcome      id, turn, limits, keepalive the id that was proved; TURN credentials; sizes; seconds between pings
 
 Client to server, after that:
@@ -18,14 +19,17 @@ Client to server, after that:
     subscribe        topic, ref                  a topic is any string of 1–64 characters, opaque to the server
     unsubscribe      topic, ref
     watch            ids, ref                    replaces the whole set of ids whose presence is told; [] ends it
+    got              seq                         has every message of this connection up to this number
 
 Server to client:
 
-    delivered        ref, receivers              written to the connection of that many nodes (`send`: 1)
+    delivered        ref, receivers              written to the connection of that many nodes (`send`: 1), and safe
     queued           ref                         in the mailbox of a node that is away
     done             ref                         subscribe, unsubscribe or watch is in force
     error            code, text, ref             refused; without `ref`: the connection, or an unreadable frame
-    message          sender, payload, id, topic  `topic` only when published
+    message          sender, payload, id, topic, seq
+                                                 `topic` only when published; with `seq`, counting up from 1, it is kept
+                                                 and comes again, in a new connection, until the client says `got`
     presence         id, online                  once for each watched id, then at each change
     turn             turn                        new credentials, before those of `welcome` run out
     drain            within                      this server is going: leave at a random moment within so many seconds
@@ -90,6 +94,7 @@ class Hello(Message, frozen=True):
 
     key: Base64
     signature: Base64
+    got: bool = False
 
 
 class Limits(Struct, frozen=True):
@@ -151,6 +156,12 @@ class Watch(Message, frozen=True):
     ref: Ref
 
 
+class Got(Message, frozen=True):
+    """C→S: every numbered message of this connection up to `seq` has arrived."""
+
+    seq: Ref
+
+
 class Delivered(Message, frozen=True):
     """S→C: written to that many connections."""
 
@@ -185,10 +196,11 @@ class Incoming(Message, frozen=True, tag="message"):
     payload: Payload
     id: MessageId
     topic: Topic | None = None
+    seq: Ref | None = None
 
 
 class Presence(Message, frozen=True):
-    """S→C: whether a watched id has a connection to this server."""
+    """S→C: whether a watched id has a connection to this server, or to another of its cluster."""
 
     id: NodeId
     online: bool
@@ -206,7 +218,7 @@ class Drain(Message, frozen=True):
     within: Seconds = 2.0
 
 
-ClientMessage = Hello | Send | Publish | Subscribe | Unsubscribe | Watch
+ClientMessage = Hello | Send | Publish | Subscribe | Unsubscribe | Watch | Got
 ServerMessage = (
     Challenge | Welcome | Delivered | Queued | Done | Error | Incoming | Presence | Turn | Drain
 )  # fmt: skip

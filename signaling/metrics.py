@@ -6,13 +6,40 @@ Written without prometheus-client: two dozen plain counters and gauges need no r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
+
+from signaling.settings import Settings
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+LIMITED: Final = (
+    "max_connections",
+    "max_connections_per_address",
+    "handshakes",
+    "handshakes_per_address",
+    "max_message",
+    "messages",
+    "messages_per_address",
+    "messages_per_connection",
+    "malformed_per_connection",
+    "mailbox_messages",
+    "mailbox_messages_per_sender",
+    "mailbox_bytes",
+    "mailboxes_bytes",
+    "in_flight_messages",
+    "in_flight_bytes",
+    "topics_per_connection",
+    "subscribers_per_topic",
+    "watched_per_connection",
+    "outgoing_bytes",
+    "outgoing_bytes_in_all",
+)
+"""Settings that refuse, delay or cut; each counts how often it did."""
 
 COUNTERS: Final = {
     "connections_total": "TCP connections accepted",
     "connections_refused_total": "connections refused because of a limit on them",
+    "origins_refused_total": "WebSockets refused because of the website they came from",
     "http_requests_total": "plain HTTP requests answered",
     "handshakes_total": "clients that proved their id",
     "handshakes_failed_total": "clients that did not: no hello in time, unreadable, wrong signature",
@@ -29,9 +56,15 @@ COUNTERS: Final = {
     "messages_delayed_total": "messages read later because their connection was over its rate",
     "forbidden_total": "requests of strangers refused by a server for members",
     "limits_refused_total": "subscriptions and watches refused because of a limit",
+    "cluster_frames_sent_total": "frames sent to other instances",
+    "cluster_frames_received_total": "frames of other instances",
+    "cluster_frames_malformed_total": "frames in the cluster that could not be read",
+    "copies_taken_total": "messages kept for another instance of the cluster",
+    "instances_lost_total": "instances of the cluster that fell silent",
     "replaced_total": "connections replaced by a newer one of the same id",
     "slow_cut_total": "connections cut because they did not read",
     "silent_cut_total": "connections cut because they did not answer pings",
+    **{f"limited_{name}_total": f"how often the setting {name} refused, delayed or cut" for name in LIMITED},
 }
 
 GAUGES: Final = {
@@ -46,7 +79,24 @@ GAUGES: Final = {
     "watching_nodes": "nodes that watch others",
     "readers_behind": "connections with something unsent",
     "tracked_addresses": "addresses with a rate of their own",
+    "cluster_joined": "1 while the instance hears its cluster",
+    "cluster_instances": "instances that live, with this one",
+    "cluster_nodes": "nodes connected to any instance",
+    "cluster_copies": "messages held until their receivers have them",
+    "cluster_copies_unsettled": "those of them that wait for a second copy or for their receiver",
+    "cluster_frames_dropped": "frames that NATS did not take",
+    **{name: f"the setting {name.removeprefix('limit_')}" for name in Settings().limits()},
 }
+
+
+class Source(Protocol):
+    """Numbers of another part of the same program; their names begin with what they are of (`turn_…`)."""
+
+    def as_dict(self) -> dict[str, float]:
+        """All numbers by name."""
+
+    def as_prometheus(self) -> str:
+        """Their part of /metrics, each line ended."""
 
 
 class Metrics:
@@ -68,9 +118,14 @@ class Metrics:
 
     def as_prometheus(self, gauges: Mapping[str, float]) -> str:
         """The text of /metrics."""
-        lines: list[str] = []
-        for kind, texts, values in (("gauge", GAUGES, gauges), ("counter", COUNTERS, self._counters)):
-            for name, value in values.items():
-                full = f"signaling_{name}"
-                lines += [f"# HELP {full} {texts[name]}", f"# TYPE {full} {kind}", f"{full} {value}"]
-        return "\n".join(lines) + "\n"
+        return exposition("signaling_", GAUGES, gauges) + exposition("signaling_", COUNTERS, self._counters)
+
+
+def exposition(prefix: str, texts: Mapping[str, str], values: Mapping[str, float]) -> str:
+    """Numbers as Prometheus text, each with its line of help; a name that ends in `_total` is a counter's."""
+    lines: list[str] = []
+    for name, value in values.items():
+        kind = "counter" if name.endswith("_total") else "gauge"
+        full = f"{prefix}{name}"
+        lines += [f"# HELP {full} {texts[name]}", f"# TYPE {full} {kind}", f"{full} {value}"]
+    return "".join(f"{line}\n" for line in lines)

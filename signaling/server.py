@@ -1,54 +1,52 @@
-"""The signaling server: sockets around the hub.
+"""The signaling server: connections around the hub.
 
-A connection goes through: the door (limits), HTTP (http.py), the challenge (auth.py), then message after message into
-the hub (hub.py), which says who is to be sent what. Messages wait in their connection while it is over its rate, so its
-sender is slowed down by TCP; over the rate of an address or of the server they are refused with the error `busy`.
+A connection goes through the reception (reception.py: limits, HTTP), the challenge (auth.py), then message after
+message into the hub (hub.py), which says who is to be sent what. Messages wait in their connection while it is over its
+rate, so its sender is slowed down by TCP; over the rate of an address or of the server they are refused with the error
+`busy`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
 
-from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
 
 from signaling import http
-from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, NodeConnection
-from signaling.door import ServerDoor
+from signaling.cluster import Cluster, ClusterSettings
+from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, Address, NodeConnection
 from signaling.errors import DecodeError
 from signaling.handshake import authenticate, decode_frame
 from signaling.hub import Delivery, Hub
 from signaling.limits import TokenBucket
-from signaling.listen import BACKLOG, listening_sockets
+from signaling.listen import listening_sockets
 from signaling.messages import (
     MAX_PAYLOAD,
     ClientMessage,
     Drain,
     Error,
+    Got,
     Limits,
     Turn,
     Welcome,
     encode,
 )
-from signaling.metrics import Metrics
+from signaling.metrics import Metrics, Source
+from signaling.nats_link import require_nats
+from signaling.reception import Reception
+from signaling.routes import Route
 from signaling.settings import Settings
 from signaling.turn_credentials import TurnCredentialSource, TurnServer
 
 logger = logging.getLogger(__name__)
-_quiet = logging.getLogger("signaling.websocket")
-_quiet.setLevel(logging.WARNING)
 
-PINGS_MISSED = 2.5
-"""Keepalive intervals of silence after which a connection is taken for dead."""
-
+MESSAGE_TOO_BIG = 1009
 FAN_OUT_SHARE = 8
 """Messages sent for one received count as this fraction of a message received."""
 
@@ -57,7 +55,10 @@ class SignalingServer:
     """A server for one port; `start` it, `stop` it, once each.
 
     With `is_member` (asked for an id, each time anew) it serves a mesh instead of everybody: strangers can only send to
-    members, and get no TURN credentials.
+    members, and get no TURN credentials. With `cluster` it is one instance of several, and raises ClusterError when it
+    starts where that can never be. `routes` are the WebSockets of others on the same port, `sources` what else /stats
+    and /metrics tell. Where somebody else accepts the connections, `open` takes the place of `start`, and `connection`
+    makes the protocol for each of them.
     """
 
     def __init__(
@@ -66,20 +67,37 @@ class SignalingServer:
         *,
         turn: TurnCredentialSource | None = None,
         is_member: Callable[[str], bool] | None = None,
+        cluster: ClusterSettings | None = None,
+        routes: Iterable[Route] = (),
+        sources: Iterable[Source] = (),
     ) -> None:
         self.settings = settings or Settings()
         self._turn = turn
+        self._sources = tuple(sources)
         self._metrics = Metrics()
-        self._hub = Hub(self.settings, self._metrics, is_member)
         self._nodes: dict[str, NodeConnection] = {}
         self._empty = asyncio.Event()
-        self._servers: list[Server] = []
+        own = Route(http.WEBSOCKET_PATHS.__contains__, self._handle, "a signaling server", self.settings.max_message)
+        self._reception = Reception(self.settings, self._metrics, (own, *routes), self._page)
+        self._cluster = self._join(cluster, is_member) if cluster else None
+        self._hub = self._cluster.hub if self._cluster else Hub(self.settings, self._metrics, is_member)
         self._sweeper: asyncio.Task[None] | None = None
-        self._draining = False
         self._started_at = 0.0
-        self._door = ServerDoor(self.settings, self._metrics, 0.0)
         self.port = 0
         self.addresses: list[tuple[str, int]] = []
+
+    def _join(self, cluster: ClusterSettings, is_member: Callable[[str], bool] | None) -> Cluster:
+        door = self._reception.door
+        door.share()
+        return Cluster(
+            cluster,
+            self.settings,
+            self._metrics,
+            is_member,
+            deliver=self._deliver,
+            used=door.used_elsewhere,
+            take_used=door.take_used,
+        )
 
     # Life
 
@@ -87,56 +105,54 @@ class SignalingServer:
         self, host: str | Sequence[str] | None = None, port: int = 0, *, ssl_context: ssl.SSLContext | None = None
     ) -> None:
         """Listen on a TCP port; `host` None means every IPv4 and IPv6 address. Raises OSError."""
-        self._started_at = self._now()
+        if self._cluster:
+            require_nats()
         sockets = await listening_sockets(host, port)
         self.addresses = [sock.getsockname()[:2] for sock in sockets]
         self.port = self.addresses[0][1]
         for sock in sockets:
-            self._servers.append(await self._serve(sock, ssl_context))
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever(), name="signaling: sweep")
+            await self._reception.listen(sock, ssl_context)
+        self.open()
         logger.info("listening on %s", ", ".join(f"{address} port {port}" for address, port in self.addresses))
 
-    async def _serve(self, sock: Any, ssl_context: ssl.SSLContext | None) -> Server:
-        settings = self.settings
-        return await serve(
-            self._handle,
-            sock=sock,
-            ssl=ssl_context,
-            backlog=BACKLOG,
-            create_connection=cast("type[ServerConnection]", functools.partial(NodeConnection, self._door)),
-            process_request=self._process_request,
-            server_header=None,
-            compression=None,
-            open_timeout=settings.handshake_timeout,
-            ping_interval=None,
-            close_timeout=CLOSE_TIMEOUT,
-            max_size=settings.max_message,
-            max_queue=4,
-            write_limit=settings.outgoing_bytes,
-            logger=_quiet,
-        )
+    def open(self) -> None:
+        """Serve connections that somebody else accepts."""
+        self._started_at = self._now()
+        if self._cluster:
+            self._cluster.start()
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever(), name="signaling: sweep")
 
-    async def stop(self, drain: float = 0.0) -> None:
-        """Ask all clients to go elsewhere, wait up to `drain` seconds until they did, then close everything (1001)."""
-        self._draining = True
-        if drain > 0 and self._nodes:
+    def connection(self, *, websockets: bool = True, client: Address | None = None) -> NodeConnection:
+        """The protocol for an accepted connection of `client`; without `websockets` plain HTTP is all that it gets."""
+        return self._reception.connection(websockets=websockets, client=client)
+
+    async def drain(self, seconds: float) -> None:
+        """Ask all clients to go elsewhere, let nobody in, and wait up to `seconds` until they went."""
+        self._reception.draining = True
+        if seconds > 0 and self._nodes:
             logger.info("draining %d nodes", len(self._nodes))
-            self._tell_all(Drain(min(self.settings.drain_within, drain)))
+            self._tell_all(Drain(min(self.settings.drain_within, seconds)))
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(drain):
+                async with asyncio.timeout(seconds):
                     await self._empty.wait()
-        for server in self._servers:
-            server.close()
-        for connection in tuple(self._door.inside):
-            if not connection.is_open:
-                connection.transport.abort()
-        for server in self._servers:
-            await server.wait_closed()
+
+    async def stop(self, drain: float = 0.0) -> None:
+        """Drain for so many seconds at most, then close everything (1001)."""
+        await self.drain(drain)
+        await self._reception.close()
+        if self._cluster:
+            await self._cluster.stop(max(drain, CLOSE_TIMEOUT))
         if self._sweeper:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
         logger.info("stopped")
+
+    @property
+    def _keepalive(self) -> float:
+        """How often clients are told to see whether we live: more often where they have somewhere else to go."""
+        keepalive = self.settings.keepalive
+        return min(keepalive, self._cluster.settings.keepalive) if self._cluster else keepalive
 
     @staticmethod
     def _now() -> float:
@@ -145,46 +161,44 @@ class SignalingServer:
     # What it knows of itself
 
     def stats(self) -> dict[str, float]:
-        """Every gauge and counter by its name in metrics.py."""
-        return self._metrics.as_dict(self._gauges())
+        """Every gauge and counter by its name in metrics.py, and those of the other sources."""
+        numbers = self._metrics.as_dict(self._gauges())
+        for source in self._sources:
+            numbers.update(source.as_dict())
+        return numbers
 
     def _gauges(self) -> dict[str, float]:
-        mailboxes = self._hub.mailboxes
+        mailboxes, door = self._hub.mailboxes, self._reception.door
         return {
             "up_seconds": round(self._now() - self._started_at, 3),
-            "draining": int(self._draining),
-            "connections": len(self._door.inside),
+            "draining": int(self._reception.draining),
+            "connections": len(door.inside),
             "nodes": len(self._nodes),
             "mailboxes": len(mailboxes),
             "mailbox_messages": mailboxes.messages,
             "mailbox_bytes": mailboxes.bytes,
             "topics": len(self._hub.topics),
             "watching_nodes": len(self._hub.watchers),
-            "readers_behind": len(self._door.lagging),
-            "tracked_addresses": self._door.tracked_addresses,
+            "readers_behind": len(door.lagging),
+            "tracked_addresses": door.tracked_addresses,
+            **(self._cluster.gauges() if self._cluster else {}),
+            **self.settings.limits(),
         }
+
+    def _page(self, connection: NodeConnection, path: str, route: Route | None) -> Response:
+        prometheus = "".join(
+            [self._metrics.as_prometheus(self._gauges()), *(source.as_prometheus() for source in self._sources)]
+        )
+        what = route.what if route else None
+        alone = self._cluster is not None and not self._cluster.joined
+        draining = self._reception.draining
+        return http.answer(connection, path, self.stats(), prometheus, what, draining=draining, alone=alone)
 
     # Coming in
 
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Plain HTTP is answered here; None lets the WebSocket open."""
-        assert isinstance(connection, NodeConnection)  # noqa: S101 (made by `_serve`)
-        refused = self._door.refuse(connection, request, self._now(), draining=self._draining)
-        if refused:
-            self._metrics.count("connections_refused_total")
-            return http.reply(connection, *refused)
-        path = http.path_of(request)
-        if path in http.WEBSOCKET_PATHS and http.wants_websocket(request):
-            return None
-        self._metrics.count("http_requests_total")
-        gauges = self._gauges()
-        prometheus = self._metrics.as_prometheus(gauges)
-        return http.answer(connection, path, self._metrics.as_dict(gauges), prometheus, draining=self._draining)
-
-    async def _handle(self, connection: ServerConnection) -> None:
+    async def _handle(self, connection: NodeConnection) -> None:
         """One WebSocket from its opening to its end."""
-        assert isinstance(connection, NodeConnection)  # noqa: S101 (made by `_serve`)
-        with contextlib.suppress(ConnectionClosed):
+        try:
             node = await authenticate(connection, self.settings.handshake_timeout)
             self._metrics.count("handshakes_failed_total" if node is None else "handshakes_total")
             if node is None:
@@ -194,6 +208,9 @@ class SignalingServer:
                 await self._read(node, connection)
             finally:
                 self._gone(node, connection)
+        except ConnectionClosed as closed:
+            if closed.sent is not None and closed.sent.code == MESSAGE_TOO_BIG:
+                self._metrics.count("limited_max_message_total")
 
     def _welcome(self, node: str, connection: NodeConnection) -> None:
         settings, now = self.settings, self._now()
@@ -208,13 +225,13 @@ class SignalingServer:
             settings.watched_per_connection,
             settings.max_ttl,
         )
-        connection.tell(Welcome(node, limits, settings.keepalive, self._mint(node)))
+        connection.tell(Welcome(node, limits, self._keepalive, self._mint(node)))
         if former is not None:
             self._metrics.count("replaced_total")
             former.tell(Error("replaced", "this id connected again"))
             former.end(REPLACED, "replaced")
         logger.info("%s connected from %s", node, connection.address)
-        self._deliver(self._hub.connect(node, now))
+        self._deliver(self._hub.connect(node, now, got=connection.says_got))
 
     def _mint(self, node: str) -> list[TurnServer]:
         return [self._turn.mint(node, time.time())] if self._turn and self._hub.serves(node) else []
@@ -231,28 +248,37 @@ class SignalingServer:
     # Messages
 
     async def _read(self, node: str, connection: NodeConnection) -> None:
-        malformed = 0
         while self._nodes.get(node) is connection and connection.is_open:
             frame = await connection.recv()
             self._metrics.count("frames_received_total")
+            message = self._decode(connection, frame)
+            if isinstance(message, Got) and self._hub.is_free(node, message):
+                self._deliver(self._hub.receive(node, message, self._now()))
+                continue
             delay = connection.bucket.charge(self._now())
             if delay:
                 self._metrics.count("messages_delayed_total")
+                self._metrics.count("limited_messages_per_connection_total")
                 await asyncio.sleep(delay)
-            try:
-                message = decode_frame(frame)
-            except DecodeError as error:
-                self._metrics.count("frames_malformed_total")
-                connection.tell(Error("malformed", str(error)[:200]))
-                malformed += 1
-                if malformed >= self.settings.malformed_per_connection:
-                    connection.end(POLICY_VIOLATION, "malformed")
-                continue
-            self._receive(node, connection, message)
+            if message is not None:
+                self._receive(node, connection, message)
+
+    def _decode(self, connection: NodeConnection, frame: str | bytes) -> ClientMessage | None:
+        """The message in a frame, or None: then the client has been told, and is told to go when it happens often."""
+        try:
+            return decode_frame(frame)
+        except DecodeError as error:
+            self._metrics.count("frames_malformed_total")
+            connection.tell(Error("malformed", str(error)[:200]))
+            connection.malformed += 1
+            if connection.malformed >= self.settings.malformed_per_connection:
+                self._metrics.count("limited_malformed_per_connection_total")
+                connection.end(POLICY_VIOLATION, "malformed")
+            return None
 
     def _receive(self, node: str, connection: NodeConnection, message: ClientMessage) -> None:
         now = self._now()
-        if not self._door.may_message(connection.address, now):
+        if not self._reception.door.may_message(connection.address, now):
             self._metrics.count("messages_busy_total")
             connection.tell(Error("busy", "too many messages, try again later", getattr(message, "ref", None)))
             return
@@ -267,6 +293,15 @@ class SignalingServer:
                 connection = self._nodes.get(node)
                 if connection is not None:
                     connection.write(frame)
+                    if delivery.close is not None:
+                        self._replaced(node, connection, delivery.close)
+
+    def _replaced(self, node: str, connection: NodeConnection, code: int) -> None:
+        """The node is connected to another instance now."""
+        del self._nodes[node]
+        connection.end(code, "replaced")
+        if not self._nodes:
+            self._empty.set()
 
     def _tell_all(self, message: Drain) -> None:
         self._deliver([Delivery(tuple(self._nodes), message)])
@@ -282,18 +317,9 @@ class SignalingServer:
                 logger.exception("the sweep failed")
 
     def _sweep(self, now: float) -> None:
-        self._hub.expire(now)
-        self._door.sweep(now)
+        self._deliver(self._hub.expire(now))
+        self._reception.sweep(now)
         for node, connection in tuple(self._nodes.items()):
-            self._look_after(node, connection, now)
-
-    def _look_after(self, node: str, connection: NodeConnection, now: float) -> None:
-        keepalive = self.settings.keepalive
-        if now - connection.seen > PINGS_MISSED * keepalive:
-            self._metrics.count("silent_cut_total")
-            connection.transport.abort()
-        elif now - max(connection.seen, connection.pinged) >= keepalive:
-            connection.ping_now(now)
-        if self._turn and now - connection.turn_at > self._turn.ttl / 2:
-            connection.turn_at = now
-            connection.tell(Turn(self._mint(node)))
+            if self._turn and now - connection.turn_at > self._turn.ttl / 2:
+                connection.turn_at = now
+                connection.tell(Turn(self._mint(node)))

@@ -1,4 +1,4 @@
-"""Opening one connection to a server: TCP or TLS, WebSocket, challenge, proof, welcome."""
+"""Opening one connection to a server: a proxy if need be, TCP or TLS, WebSocket, challenge, proof, welcome."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from signaling.messages import (
     decode_server,
     encode,
 )
+from signaling.proxy import describe_proxy_error, proxy_for
 
 M = TypeVar("M", Challenge, Welcome)
 
@@ -32,8 +33,6 @@ _quiet = logging.getLogger("signaling.websocket")
 OPEN_TIMEOUT = 8.0
 """Seconds for everything from the name's resolution to the welcome."""
 
-PING_INTERVAL = 15.0
-PING_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 MAX_UNSENT = 2 * 1024 * 1024
 
@@ -50,9 +49,10 @@ async def open_session(
     url: str, signer: Signer, ssl_context: ssl.SSLContext | None
 ) -> tuple[ClientConnection, Welcome]:
     """A connection that is welcome, and its welcome; raises SignalingError whatever goes wrong."""
+    proxy = proxy_for(url)
     try:
         async with asyncio.timeout(OPEN_TIMEOUT):
-            websocket = await _connect(url, ssl_context)
+            websocket = await _connect(url, ssl_context, proxy)
             try:
                 return websocket, await _introduce(websocket, signer)
             except BaseException:
@@ -62,18 +62,19 @@ async def open_session(
         raise
     except Exception as error:
         # Names, proxies, TLS and HTTP fail in many types; to the caller all are the same: no use of this server.
-        raise SignalingError(describe(error)) from error
+        at_proxy = None if proxy is None else describe_proxy_error(error)
+        raise SignalingError(at_proxy or describe(error)) from error
 
 
-async def _connect(url: str, ssl_context: ssl.SSLContext | None) -> ClientConnection:
+async def _connect(url: str, ssl_context: ssl.SSLContext | None, proxy: str | None) -> ClientConnection:
     options: dict[str, Any] = {"ssl": ssl_context} if ssl_context and url.startswith("wss:") else {}
     return await _Connect(
         url,
+        proxy=proxy,
         compression=None,
         user_agent_header="atmosphere-signaling",
         open_timeout=None,
-        ping_interval=PING_INTERVAL,
-        ping_timeout=PING_TIMEOUT,
+        ping_interval=None,  # liveness.py pings
         close_timeout=CLOSE_TIMEOUT,
         max_size=2 * MAX_MESSAGE,
         write_limit=2 * MAX_UNSENT,  # so that no write ever waits; `MAX_UNSENT` ends the connection before
@@ -87,7 +88,7 @@ async def _introduce(websocket: ClientConnection, signer: Signer) -> Welcome:
     if challenge.protocol != PROTOCOL:
         raise SignalingError(f"the server speaks protocol {challenge.protocol}, this program {PROTOCOL}")
     assert websocket.request is not None  # noqa: S101 (it is what opened the connection)
-    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce)
+    hello = prove(signer, websocket.request.headers["Host"], challenge.nonce, got=True)
     await websocket.send(encode(hello), text=True)
     welcome = await _expect(websocket, Welcome)
     if welcome.id != id_of(signer.public_key):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from signaling.messages import MAX_MESSAGE, MAX_WATCHED
 
@@ -16,6 +18,15 @@ class Settings:
 
     hosts: tuple[str, ...] = ()
     """The names this server is dialed by (`example.org`, `example.org:8080`); others are refused. Empty: any."""
+
+    path_prefix: str = ""
+    """What stands before the paths of this page when a reverse proxy passes them on as they are (`/atmosphere`)."""
+
+    allow_origins: tuple[str, ...] = ()
+    """Websites other than our own whose pages may connect (`https://example.org`; `*`: any)."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed."""
 
     handshake_timeout: float = 5.0
     max_message: int = MAX_MESSAGE
@@ -43,6 +54,10 @@ class Settings:
     mailbox_bytes: int = 64 * 1024
     mailbox_messages_per_sender: int = 32
     mailboxes_bytes: int = 32 * 1024 * 1024
+    in_flight_messages: int = 256
+    in_flight_bytes: int = 192 * 1024
+    """In a cluster, what a receiver who is connected may have without having said `got`."""
+
     max_ttl: float = 120.0
     remembered_ids: int = 16_384
     """How many delivered messages are remembered, so that a resend is not delivered again."""
@@ -59,3 +74,28 @@ class Settings:
 
     tracked_addresses: int = 10_000
     drain_within: float = 2.0
+
+    def override(self, texts: Iterable[str]) -> Self:
+        """The same with numbers changed, each by a text `NAME=VALUE`; raises ValueError, whose message is one line."""
+        changes: dict[str, Any] = {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            name = name.strip().replace("-", "_")
+            default = getattr(self, name) if f"limit_{name}" in self.limits() else None
+            if default is None:
+                raise ValueError(f"there is no limit {name!r}; there are {', '.join(self._names())}")
+            try:
+                changes[name] = int(value) if isinstance(default, int) else float(value)
+            except ValueError:
+                changes[name] = -1
+            if not 0 < changes[name] < 2**53:
+                raise ValueError(f"{text!r}: a limit is a{' whole' if isinstance(default, int) else ''} number above 0")
+        return replace(self, **changes)
+
+    def _names(self) -> list[str]:
+        return [name.removeprefix("limit_") for name in self.limits()]
+
+    def limits(self) -> dict[str, float]:
+        """Every number here by the name of its gauge."""
+        numbers = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {f"limit_{name}": value for name, value in numbers if isinstance(value, int | float)}

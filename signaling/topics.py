@@ -45,6 +45,22 @@ class Topics:
         for topic in tuple(self._topics.get(node, ())):
             self.unsubscribe(node, topic)
 
+    def has_room(self, node: str) -> bool:
+        """Whether `node` may have one topic more."""
+        return len(self._topics.get(node, ())) < self._per_node
+
+    def of(self, node: str) -> tuple[str, ...]:
+        """The topics that `node` is subscribed to."""
+        return tuple(self._topics.get(node, ()))
+
+    def subscribers(self, topic: str) -> int:
+        """How many are subscribed to `topic`."""
+        return len(self._subscribers.get(topic, ()))
+
+    def counts(self) -> list[tuple[str, int]]:
+        """Every topic, and how many are subscribed to it."""
+        return [(topic, len(subscribers)) for topic, subscribers in self._subscribers.items()]
+
     def receivers(self, topic: str, sender: str) -> list[str]:
         """Everybody who is subscribed, without the sender, the longest subscribed first."""
         return [node for node in self._subscribers.get(topic, {}) if node != sender]

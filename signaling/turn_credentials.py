@@ -18,7 +18,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-_URI = "^turns?:[^\\s/@]+\\Z"
+_URI = "^turns?:[^\\s/@?]+(\\?[^\\s@]*)?\\Z"
 TurnUri = Annotated[str, Meta(max_length=256, pattern=_URI)]
 
 
@@ -56,5 +56,5 @@ def password_of(secret: str, username: str) -> str:
 
 
 def is_turn_uri(text: str) -> bool:
-    """Whether the text looks like a TURN URI (RFC 7065) that fits into a message."""
+    """Whether the text looks like a TURN URI (RFC 7065; its query may hold a path) that fits into a message."""
     return len(text) <= 256 and re.search(_URI, text) is not None

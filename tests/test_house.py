@@ -19,7 +19,15 @@ LONGEST_FILE = 400
 ONLY_IN = {"aioice": "atmosphere/stun/library.py", "aiortc": "atmosphere/sctp/library.py"}
 """Libraries whose private names we use, and the one file that may."""
 
-TASK_OWNERS = {"atmosphere/tasks.py", "signaling/client.py", "signaling/pool.py", "signaling/server.py"}
+TASK_OWNERS = {
+    "atmosphere/tasks.py",
+    "signaling/client.py",
+    "signaling/cluster.py",
+    "signaling/nats_link.py",
+    "signaling/pool.py",
+    "signaling/reception.py",
+    "signaling/server.py",
+}
 """Everybody else starts tasks through atmosphere.tasks, or in a TaskGroup; signaling's objects own theirs."""
 
 HEAVY = ("aioice", "aiortc", "av", "cryptography", "OpenSSL", "websockets", "asyncio")

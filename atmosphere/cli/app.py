@@ -31,7 +31,7 @@ ENTRIES = {
     "explain": Entry(f"{_HERE}.look", "explain", "Why this path to a peer and not a better one.", _LOOK),
     "bench": Entry(f"{_HERE}.look", "bench", "Measure the throughput to a peer.", _LOOK),
     "send": Entry(f"{_HERE}.send", "send", "Send files and folders into a peer's inbox.", _USE),
-    "relay": Entry(f"{_HERE}.relay", "relay", "Run the public helper: signaling and STUN on one port.", _SERVE),
+    "relay": Entry(f"{_HERE}.relay", "relay", "Run the public helper: signaling, STUN and TURN on one port.", _SERVE),
 }
 
 _EPILOG = """Every option can also be set as ATMOSPHERE_<OPTION> in the environment and in config.toml in the home.

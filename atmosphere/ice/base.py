@@ -15,7 +15,7 @@ __all__ = ["Base", "reflexive", "relay_base", "socket_base"]
 Address = tuple[str, int]
 
 _UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - said to a peer, not listened on
-_RELAY_RANK: dict[Transport, int] = {"udp": 3, "tcp": 2, "tls": 1}
+_RELAY_RANK: dict[Transport, int] = {"udp": 5, "tcp": 4, "tls": 3, "ws": 2, "wss": 1}
 
 
 class Base:
@@ -56,7 +56,7 @@ def socket_base(number: int, sock: UdpSocket, preference: int) -> Base:
 
 
 def relay_base(number: int, allocation: Allocation, *, hide: bool = False) -> Base:
-    """The base of a relayed address: over UDP before TCP before TLS, else the older first.
+    """The base of a relayed address: over UDP before TCP before TLS before WebSocket, else the older first.
 
     `hide` leaves out what it is related to, our public address: a peer that may only see the relay must not learn it.
     """
@@ -67,13 +67,13 @@ def relay_base(number: int, allocation: Allocation, *, hide: bool = False) -> Ba
         foundation=foundation("relay", address, allocation.endpoint.address[0], transport),
         component=1,
         transport="udp",
-        priority=candidate_priority("relay", (_RELAY_RANK[transport] << 14) - number % (1 << 14)),
+        priority=candidate_priority("relay", (_RELAY_RANK[transport] << 13) - number % (1 << 13)),
         address=address,
         port=port,
         type="relay",
         related_address=related[0],
         related_port=related[1],
-        relay_protocol=transport,
+        relay_protocol="ws" if transport == "wss" else transport,
     )
     return Base(number, candidate, allocation.send)
 

@@ -1,7 +1,9 @@
 """Relayed addresses: one allocation on each TURN server, shared by all sessions, made again when it is lost.
 
 Where a URI leaves the transport open, UDP starts and TCP follows `STAGGER` later, each on both families; the first to
-succeed stays. A lost or refused allocation is tried again after a jittered pause that doubles up to `PAUSE_LAST`.
+succeed stays. WebSocket is a URI of its own, so its allocation stands beside those: ICE has it at hand when UDP stops.
+A lost or refused allocation is tried again after a jittered pause that doubles up to `PAUSE_LAST`.
+
 Credentials may be replaced at any time: an allocation lives on with those it was made with, and moves to the new ones
 before the old expire (REST credentials say when), the new allocation standing before the old one goes.
 """
@@ -17,10 +19,10 @@ from functools import partial
 
 from atmosphere.errors import AtmosphereError, Refused
 from atmosphere.ice.race import race
-from atmosphere.ice.resolve import resolve
+from atmosphere.ice.turn_ways import ways_to
 from atmosphere.tasks import Tasks
-from atmosphere.turn.client import Allocation, TurnEndpoint
-from atmosphere.turn.uri import Transport, TurnServer
+from atmosphere.turn.client import OPEN_TIMEOUT, Allocation, TurnEndpoint
+from atmosphere.turn.uri import TurnServer
 
 __all__ = ["Relay", "Relays"]
 
@@ -34,6 +36,8 @@ RENEW_BEFORE = 90.0
 OVERLAP = 5.0
 """Seconds that the old allocation stays after the new one stands, for what is still under way."""
 MAX_SERVERS = 16
+OPEN_TIMEOUT_WEBSOCKET = 10.0
+"""Seconds: the proxy's, TLS's and the WebSocket's handshakes come before TURN's."""
 
 Opened = Callable[[Allocation], None]
 Closed = Callable[[Allocation], None]
@@ -104,13 +108,7 @@ class Relay:
         return allocation
 
     async def _open_first(self, server: TurnServer) -> Allocation:
-        addresses = await resolve(server.uri.host, server.uri.port)
-        transports: tuple[Transport, ...] = (server.uri.transport,) if server.uri.transport else ("udp", "tcp")
-        ends = [
-            TurnEndpoint(address, transport, server.username, server.password, host=server.uri.host)
-            for transport in transports
-            for address in addresses
-        ]
+        ends = await ways_to(server)
         return await race([partial(_open, end) for end in ends], STAGGER)
 
     async def _rest(self) -> None:
@@ -161,7 +159,7 @@ class Relay:
 
 async def _open(end: TurnEndpoint) -> Allocation:
     allocation = Allocation(end)
-    await allocation.open()
+    await allocation.open(OPEN_TIMEOUT_WEBSOCKET if end.url else OPEN_TIMEOUT)
     return allocation
 
 

@@ -3,6 +3,8 @@
 discover_public_ip     our public address, as STUN servers see it
 gather_network_info    everything that `atmosphere network` prints
 StunService            a STUN server of one's own
+RelayServer            the public helper: signaling, STUN and TURN on one port
+RelayClient            two programs talk through a relay's WebSocket
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from atmosphere.network.info import (
     PublicInfo,
     ServerInfo,
 )
+from atmosphere.network.relay_client import RelayClient
+from atmosphere.network.relay_server import RelayServer
+from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.network.stun_service import StunService
 from atmosphere.network.traversal import NATTraversal
 from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
@@ -34,6 +39,9 @@ __all__ = [
     "PublicEndpoint",
     "PublicInfo",
     "PunchAttempt",
+    "RelayClient",
+    "RelayServer",
+    "RelaySettings",
     "ServerInfo",
     "StunService",
     "discover_public_ip",

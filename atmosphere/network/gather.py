@@ -10,6 +10,7 @@ from atmosphere.errors import AtmosphereError, Unreachable
 from atmosphere.ice.nat import NatBehaviour, expectation
 from atmosphere.ice.nat_probe import NatReport, probe_nat
 from atmosphere.ice.portmap_probe import PortMapping, probe_port_mapping
+from atmosphere.ice.turn_ways import ways_to
 from atmosphere.network.info import (
     InterfaceInfo,
     NatInfo,
@@ -19,11 +20,11 @@ from atmosphere.network.info import (
     PublicInfo,
     ServerInfo,
 )
-from atmosphere.network.servers import Address, Resolved, parse_servers, resolve_all, resolve_one
+from atmosphere.network.servers import Address, Resolved, parse_servers, resolve_all
 from atmosphere.stun.client import BindingTransaction
 from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
-from atmosphere.turn.client import Allocation, TurnEndpoint
-from atmosphere.turn.uri import ServerUri, Transport, TurnServer, parse_turn
+from atmosphere.turn.client import Allocation
+from atmosphere.turn.uri import ServerUri, TurnServer, parse_turn
 from atmosphere.udp.address_class import address_class
 from atmosphere.udp.addresses import LocalAddress, local_addresses
 
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = 3.0
 _LOCAL = frozenset({"loopback", "link-local", "private", "shared", "unspecified"})
-_EITHER: tuple[Transport, ...] = ("udp", "tcp")
 
 
 async def gather_network_info(
@@ -130,23 +130,19 @@ def _stun_info(server: Resolved, answers: dict[Address, BindingTransaction]) -> 
 
 async def _try_turn(server: TurnServer, timeout: float) -> ServerInfo:
     """Allocate and give back: the only answer that counts is a relayed address."""
-    uri = str(server.uri)
-    resolved = await resolve_one(server.uri, timeout=timeout)
-    error = resolved.error or "no address"
-    for address in resolved.addresses:
-        for transport in (server.uri.transport,) if server.uri.transport else _EITHER:
-            allocation = Allocation(
-                TurnEndpoint(address, transport, server.username, server.password, host=server.uri.host)
-            )
+    uri, error = str(server.uri), "no address"
+    try:
+        for end in await ways_to(server, timeout=timeout):
+            allocation = Allocation(end)
             try:
                 await allocation.open(timeout)
-            except AtmosphereError as failure:
+            except Unreachable as failure:
                 error = str(failure)
-                if not isinstance(failure, Unreachable):
-                    return ServerInfo(uri, False, error=error)
                 continue
             await allocation.close()
             return ServerInfo(uri, True, round((allocation.rtt or 0.0) * 1000, 1))
+    except AtmosphereError as failure:
+        error = str(failure)
     return ServerInfo(uri, False, error=error)
 
 

@@ -3,7 +3,7 @@
 It says to whoever asks at which address it sees them. Nothing else is answered: not indications, not responses, not
 other methods, and not requests with a USERNAME, which are ICE checks that found no session (an answer would tell
 strangers which exist). An answer is at most 80 bytes and a source gets few of them, so that forging a source address
-gains nothing.
+gains nothing. A server with a second address does more: see `stun.discovery`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ BURST = 60.0
 """Requests a second of one source, and at once: many machines may share an address behind one NAT."""
 
 SOFTWARE = "atmosphere"
-_UNDERSTOOD_BUT_REFUSED = {"CHANGE-REQUEST": 0x0003, "PADDING": 0x0026, "RESPONSE-PORT": 0x0027}
+CHANGE_IP, CHANGE_PORT = 0x4, 0x2
+"""The flags of CHANGE-REQUEST (RFC 5780 §7.2)."""
+_DISCOVERY = {"CHANGE-REQUEST": 0x0003, "PADDING": 0x0026, "RESPONSE-PORT": 0x0027}
 _MAX_UNKNOWN = 8
+
+Address = tuple[str, int]
 
 
 class BindingServer:
@@ -29,7 +33,7 @@ class BindingServer:
         self.answered = 0
         self.refused = 0
 
-    def receive(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+    def receive(self, data: bytes, source: Address, now: float) -> bytes | None:
         """The datagram to send back to `source`, or None. `now` is in monotonic seconds."""
         try:
             request = decode(data)
@@ -37,22 +41,25 @@ class BindingServer:
             return None
         return self.answer(request, source, now)
 
-    def answer(self, request: Message, source: tuple[str, int], now: float) -> bytes | None:
+    def answer(self, request: Message, source: Address, now: float) -> bytes | None:
         """`receive` for a message that is decoded already."""
-        if not _is_question(request):
+        if not self.admits(request, source, now):
             return None
-        if not self._limiter.allow(source[0], now):
-            self.refused += 1
-            return None
-        self.answered += 1
-        refused = unsupported(request)
-        if refused:
-            response = error_response(request, 420, "Unknown Attribute", {"UNKNOWN-ATTRIBUTES": refused})
-        else:
-            response = binding_response(request, source)
-            response.attributes["SOFTWARE"] = SOFTWARE
+        if refused := unsupported(request):
+            return encode(refusal(request, refused))
+        response = binding_response(request, source)
+        response.attributes["SOFTWARE"] = SOFTWARE
         response.add_fingerprint()
         return encode(response)
+
+    def admits(self, request: Message, source: Address, now: float) -> bool:
+        """Whether `request` gets an answer at all: it is a question, and within its source's share. Counts it."""
+        if not _is_question(request):
+            return False
+        allowed = self._limiter.allow(source[0], now)
+        self.answered += allowed
+        self.refused += not allowed
+        return allowed
 
 
 def _is_question(message: Message) -> bool:
@@ -63,16 +70,23 @@ def _is_question(message: Message) -> bool:
     )
 
 
-def unsupported(request: Message) -> tuple[int, ...]:
-    """The attribute types that are refused with 420: unknown ones, and those that need a second address or port.
+def refusal(request: Message, kinds: tuple[int, ...]) -> Message:
+    """The error 420 that names the attribute types which are not understood (RFC 8489 §6.3.1)."""
+    response = error_response(request, 420, "Unknown Attribute", {"UNKNOWN-ATTRIBUTES": kinds})
+    response.add_fingerprint()
+    return response
+
+
+def unsupported(request: Message, supported: frozenset[str] = frozenset()) -> tuple[int, ...]:
+    """The attribute types that are refused with 420: unknown ones, and RFC 5780's unless they are in `supported`.
 
     CHANGE-REQUEST without its flags asks for nothing and is fine (RFC 5780 §7.2).
     """
-    refused = tuple(kind for name, kind in _UNDERSTOOD_BUT_REFUSED.items() if _asks(request, name))
+    refused = tuple(kind for name, kind in _DISCOVERY.items() if name not in supported and _asks(request, name))
     return (request.unknown + refused)[:_MAX_UNKNOWN]
 
 
 def _asks(request: Message, name: str) -> bool:
     if name == "CHANGE-REQUEST":
-        return bool(request.attributes.get(name, 0) & 0x6)
+        return bool(request.attributes.get(name, 0) & (CHANGE_IP | CHANGE_PORT))
     return name in request.attributes

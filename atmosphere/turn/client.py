@@ -1,4 +1,4 @@
-"""One relayed address on one TURN server (RFC 8656), over UDP, TCP or TLS: open it, send, receive, keep it alive.
+"""One relayed address on one TURN server (RFC 8656), over any transport: open it, send, receive, keep it alive.
 
 An allocation does its own keeping: it refreshes itself, its permissions and channels (also when only receiving), asks
 the server every `KEEPALIVE` seconds whether it is still there (which keeps a NAT's mapping open too), and says
@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from atmosphere.errors import AtmosphereError, Refused, Unreachable
+from atmosphere.errors import Unreachable
 from atmosphere.stun.library import stun
 from atmosphere.tasks import Tasks
 from atmosphere.turn.channels import Binding, Channels
-from atmosphere.turn.protocol import StreamTurnProtocol, UdpTurnProtocol
-from atmosphere.turn.uri import Transport
+from atmosphere.turn.connect import Connection, connect
+from atmosphere.turn.endpoint import TurnEndpoint
+from atmosphere.turn.reasons import explain
+
+__all__ = ["Allocation", "TurnEndpoint"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,34 +31,6 @@ LAST_QUESTION = 3.0
 """Seconds that a server has for the refresh which decides, after it has not answered a keepalive."""
 
 Address = tuple[str, int]
-
-_REASONS = {
-    401: "wrong user name or password",
-    403: "the server forbids it",
-    437: "the allocation is gone",
-    440: "the server has no relay of this address family",
-    441: "wrong credentials",
-    442: "the server relays no UDP",
-    486: "the user's quota of allocations is used up",
-    508: "the server is full",
-}
-
-
-@dataclass(frozen=True)
-class TurnEndpoint:
-    """Where and how an allocation is made: one resolved `address`, `transport`, credentials.
-
-    `family` is the relayed address's (4, 6, None: the server's choice; RFC 8656 §18.6). `host` is the
-    name that a TLS certificate must carry; `tls` overrides the default context.
-    """
-
-    address: Address
-    transport: Transport = "udp"
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-    family: int | None = None
-    host: str | None = None
-    tls: ssl.SSLContext | None = None
 
 
 def _ignore(data: bytes, source: Address) -> None:
@@ -79,7 +52,7 @@ class Allocation:
         self.mapped: Address = ("", 0)
         self.rtt: float | None = None
         self._channels = Channels()
-        self._protocol: UdpTurnProtocol | StreamTurnProtocol | None = None
+        self._protocol: Connection | None = None
         self._tasks = Tasks(f"turn {endpoint.address[0]}")
         self._wake = asyncio.Event()
         self._state = "new"
@@ -102,11 +75,11 @@ class Allocation:
         started = time.monotonic()
         try:
             async with asyncio.timeout(timeout) as self._opening:
-                protocol = self._protocol = await self._connect()
+                protocol = self._protocol = await connect(self.endpoint, self)
                 self.relayed = await protocol.connect()
         except (OSError, TimeoutError, stun.TransactionError) as error:
             self._abandon()
-            raise _explain(error, self._trouble, timeout) from error
+            raise explain(error, self._trouble, timeout) from error
         except BaseException:
             self._abandon()
             raise
@@ -117,22 +90,6 @@ class Allocation:
         self._state = "open"
         self._tasks.spawn(self._maintain(), "maintain")
         logger.info("allocated %s on %s over %s", self.relayed, self.endpoint.address, self.endpoint.transport)
-
-    async def _connect(self) -> UdpTurnProtocol | StreamTurnProtocol:
-        end = self.endpoint
-        loop = asyncio.get_running_loop()
-        arguments = (self, end.address, end.username, end.password, end.family)
-        if end.transport == "udp":
-            _, udp = await loop.create_datagram_endpoint(lambda: UdpTurnProtocol(*arguments), remote_addr=end.address)
-            return udp
-        context = (end.tls or ssl.create_default_context()) if end.transport == "tls" else None
-        _, stream = await loop.create_connection(
-            lambda: StreamTurnProtocol(*arguments),
-            *end.address,
-            ssl=context,
-            server_hostname=(end.host or end.address[0]) if context else None,
-        )
-        return stream
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send one datagram from the relayed address to (IP, port); never raises, drops what cannot go."""
@@ -238,7 +195,7 @@ class Allocation:
         except stun.TransactionError:
             await self._last_question(protocol)
 
-    async def _last_question(self, protocol: UdpTurnProtocol | StreamTurnProtocol) -> None:
+    async def _last_question(self, protocol: Connection) -> None:
         # A server may answer no Binding at all (coturn's no-stun): only the allocation's own refresh decides.
         try:
             async with asyncio.timeout(LAST_QUESTION):
@@ -260,23 +217,3 @@ class Allocation:
             return
         for frame in self._channels.bound(binding, time.monotonic()):
             protocol.put(frame)
-
-
-def _explain(error: BaseException, trouble: str | None, timeout: float) -> AtmosphereError:
-    """The one line a person gets for a failed allocation."""
-    if isinstance(error, stun.TransactionFailed):
-        code = error.response.error_code
-        reason = _REASONS.get(code or 0)
-        if reason is None:
-            _, text = error.response.attributes.get("ERROR-CODE", (0, "no reason given"))
-            reason = f"the server refused: {text[:80]} ({code})"
-        return Refused(reason)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Unreachable(f"the server's certificate is not valid: {error.verify_message}")
-    if trouble:
-        return Unreachable(trouble)
-    if isinstance(error, ConnectionRefusedError):
-        return Unreachable("connection refused")
-    if isinstance(error, (TimeoutError, stun.TransactionTimeout)):
-        return Unreachable(f"no answer within {timeout:g} s")
-    return Unreachable(str(error) or type(error).__name__)

@@ -1,4 +1,7 @@
-"""STUN and TURN servers as text: `stun:host[:port]` (RFC 7064), `turn:host[:port][?transport=udp|tcp]` (RFC 7065).
+"""STUN and TURN servers as text: `stun:host[:port]` (RFC 7064), `turn:host[:port][?transport=udp|tcp|ws]` (RFC 7065).
+
+`transport=ws` is ours, TURN over WebSocket: `turns:host?transport=ws&path=/turn` is `wss://host/turn`, and with `turn:`
+it is `ws://`. The ports are the web's, 443 and 80, since that is the point of it; the path is `/turn` unless told.
 
 On the command line a TURN server carries its credentials: `turn:user:password@host`. The password is what follows the
 *last* colon before the last `@`, because user names of the REST form contain one (`1767225600:alice`); `%3A` and `%40`
@@ -11,36 +14,66 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Literal, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from atmosphere.errors import DecodeError
 
-Transport = Literal["udp", "tcp", "tls"]
+Transport = Literal["udp", "tcp", "tls", "ws", "wss"]
 
 DEFAULT_PORT = 3478
 TLS_PORT = 5349
+WS_PORT, WSS_PORT = 80, 443
+DEFAULT_PATH = "/turn"
+MAX_PATH = 200
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _PORT = re.compile(r"[0-9]{1,5}")
 _HINT = "write it as stun:host:port, or turn:user:password@host:port?transport=tcp"
+_WS_HINT = "write it as turns:host?transport=ws&path=/turn"
+_TRANSPORTS: dict[tuple[str, str], Transport] = {
+    ("turn", "udp"): "udp",
+    ("turn", "tcp"): "tcp",
+    ("turn", "ws"): "ws",
+    ("turns", "tcp"): "tls",
+    ("turns", "ws"): "wss",
+}
+"""Scheme and `transport` of a URI → what that is called here."""
 
 
 @dataclass(frozen=True)
 class ServerUri:
     """One STUN or TURN server: `scheme` stun, turn or turns; `host` a name or an address without brackets; `port`.
 
-    `transport` is None where the URI does not say: UDP first, then TCP.
+    `transport` is None where the URI does not say: UDP first, then TCP. `path` is where the WebSocket is ("" for the
+    other transports), without any percent-encoding.
     """
 
     scheme: Literal["stun", "turn", "turns"]
     host: str
     port: int
     transport: Transport | None = None
+    path: str = ""
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the server is reached over WebSocket."""
+        return self.transport in ("ws", "wss")
+
+    @property
+    def place(self) -> str:
+        """Host and port as URIs have them, the port only where it is not the one meant anyway."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == default_port(self.scheme, self.transport) else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The WebSocket's address, `ws://…` or `wss://…`."""
+        return f"{self.transport}://{self.place}{quote(self.path)}"
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == default_port(self.scheme) else f":{self.port}"
         query = f"?transport={self.transport}" if self.transport in ("udp", "tcp") else ""
-        return f"{self.scheme}:{host}{port}{query}"
+        if self.is_websocket:
+            query = "?transport=ws" + (f"&path={quote(self.path)}" if self.path != DEFAULT_PATH else "")
+        return f"{self.scheme}:{self.place}{query}"
 
 
 @dataclass(frozen=True)
@@ -61,8 +94,10 @@ class TurnServer:
         return str(self.uri)
 
 
-def default_port(scheme: str) -> int:
+def default_port(scheme: str, transport: Transport | None = None) -> int:
     """The port a URI without one means."""
+    if transport in ("ws", "wss"):
+        return WSS_PORT if transport == "wss" else WS_PORT
     return TLS_PORT if scheme == "turns" else DEFAULT_PORT
 
 
@@ -75,7 +110,7 @@ def parse_stun(text: str) -> ServerUri:
         raise DecodeError(f"{scheme}: is not a STUN server of the kind we can ask", hint="write it as stun:host:port")
     if "@" in rest or "?" in rest:
         raise DecodeError("a STUN server has no user name and no transport", hint="write it as stun:host:port")
-    host, port = _host_port(rest, scheme)
+    host, port = _host_port(rest, DEFAULT_PORT)
     return ServerUri("stun", host, port)
 
 
@@ -86,8 +121,9 @@ def parse_turn(text: str, *, username: str | None = None, password: str | None =
         raise DecodeError(f"{scheme}: is not a TURN server", hint=_HINT)
     credentials, at, rest = rest.rpartition("@")
     place, _, query = rest.partition("?")
-    host, port = _host_port(place, scheme)
-    uri = ServerUri(cast("Literal['turn', 'turns']", scheme), host, port, _transport(scheme, query))
+    transport, path = _query(scheme, query)
+    host, port = _host_port(place, default_port(scheme, transport))
+    uri = ServerUri(cast("Literal['turn', 'turns']", scheme), host, port, transport, path)
     if at:
         username, password = _credentials(credentials)
     return TurnServer(uri, username, password)
@@ -109,20 +145,43 @@ def _credentials(text: str) -> tuple[str, str]:
     return unquote(user), unquote(password)
 
 
-def _transport(scheme: str, query: str) -> Transport | None:
-    if not query:
-        return "tls" if scheme == "turns" else None
-    name, _, value = query.partition("=")
-    if name != "transport" or value.lower() not in ("udp", "tcp"):
-        raise DecodeError("a TURN server's transport is udp or tcp", hint=_HINT)
-    if scheme == "turns":
-        if value.lower() == "udp":
-            raise DecodeError("turns: over UDP (DTLS) is not supported", hint="use turns:host?transport=tcp")
-        return "tls"
-    return cast("Transport", value.lower())
+def _query(scheme: str, query: str) -> tuple[Transport | None, str]:
+    """The transport and the path that a URI asks for."""
+    told: dict[str, str] = {}
+    for item in query.split("&") if query else []:
+        name, _, value = item.partition("=")
+        if name not in ("transport", "path") or name in told:
+            raise DecodeError("a TURN server's URI may have a transport and a path after the ?", hint=_HINT)
+        told[name] = value
+    transport = _transport(scheme, told["transport"]) if "transport" in told else None
+    path = told.get("path")
+    if transport not in ("ws", "wss"):
+        if path is not None:
+            raise DecodeError("only TURN over WebSocket has a path", hint=_WS_HINT)
+        return transport or ("tls" if scheme == "turns" else None), ""
+    return transport, DEFAULT_PATH if path is None else _path(path)
 
 
-def _host_port(text: str, scheme: str) -> tuple[str, int]:
+def _transport(scheme: str, name: str) -> Transport:
+    transport = _TRANSPORTS.get((scheme, name.lower()))
+    if transport is None and name.lower() == "udp":
+        raise DecodeError("turns: over UDP (DTLS) is not supported", hint="use turns:host?transport=tcp")
+    if transport is None:
+        raise DecodeError("a TURN server's transport is udp, tcp or ws", hint=_HINT)
+    return transport
+
+
+def _path(text: str) -> str:
+    try:
+        path = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise DecodeError("a path's percent-encoding is not UTF-8", hint=_WS_HINT) from None
+    if not path.startswith("/") or len(path) > MAX_PATH or not path.isprintable():
+        raise DecodeError(f"a WebSocket's path begins with / and has at most {MAX_PATH} characters", hint=_WS_HINT)
+    return path
+
+
+def _host_port(text: str, default: int) -> tuple[str, int]:
     if text.startswith("["):
         host, bracket, tail = text[1:].partition("]")
         if not bracket or (tail and not tail.startswith(":")) or not _is_address(host, 6):
@@ -134,7 +193,7 @@ def _host_port(text: str, scheme: str) -> tuple[str, int]:
         host, colon, port = text.partition(":")
         tail = colon
         _check_host(host)
-    return host, _port(port, scheme) if tail else default_port(scheme)
+    return host, _port(port, default) if tail else default
 
 
 def _check_host(host: str) -> None:
@@ -153,8 +212,8 @@ def _is_address(text: str, version: int) -> bool:
         return False
 
 
-def _port(text: str, scheme: str) -> int:
+def _port(text: str, default: int) -> int:
     port = int(text) if _PORT.fullmatch(text) else 0
     if not 0 < port < 65536:
-        raise DecodeError(f"not a port: {text[:20]!r}", hint=f"1 to 65535; without one it is {default_port(scheme)}")
+        raise DecodeError(f"not a port: {text[:20]!r}", hint=f"1 to 65535; without one it is {default}")
     return port

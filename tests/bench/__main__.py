@@ -10,11 +10,17 @@ import sys
 import time
 from typing import Any
 
-from tests.bench import commands, data, idle, process, relay, setup
+from tests.bench import commands, data, idle, process, relay, setup, signaling
 from tests.bench.plan import FULL, QUICK, Plan
 from tests.bench.samples import Samples, table
 
-PARTS = {"data": data.measure, "setup": setup.measure, "idle": idle.measure, "relay": relay.measure}
+PARTS = {
+    "data": data.measure,
+    "setup": setup.measure,
+    "idle": idle.measure,
+    "relay": relay.measure,
+    "signaling": signaling.measure,
+}
 COMMANDS = "commands"
 
 

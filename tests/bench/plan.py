@@ -22,6 +22,10 @@ class Plan:
     relay_rounds: int
     relay_seconds: float
     relay_allocations: int
+    signaling_nodes: int
+    signaling_messages: int
+    signaling_rate: float
+    cluster_rate: float
 
 
 FULL = Plan(
@@ -38,6 +42,10 @@ FULL = Plan(
     relay_rounds=5,
     relay_seconds=2.0,
     relay_allocations=500,
+    signaling_nodes=10_000,
+    signaling_messages=100_000,
+    signaling_rate=1_500.0,
+    cluster_rate=1_200.0,
 )
 QUICK = Plan(
     rounds=3,
@@ -53,4 +61,8 @@ QUICK = Plan(
     relay_rounds=1,
     relay_seconds=0.7,
     relay_allocations=200,
+    signaling_nodes=500,
+    signaling_messages=5_000,
+    signaling_rate=1_500.0,
+    cluster_rate=1_000.0,
 )

@@ -49,10 +49,23 @@ RELAY_MEMORY = Measurement("relay_memory", "memory per idle allocation", "KB", 1
 RELAY_ALLOCATE = Measurement(
     "relay_allocate", "processor per allocation, challenge included", "µs", 0, control=RELAY_CONTROL
 )
+NODE_MEMORY = Measurement("signaling_memory", "signaling server, memory per connected node", "KB", 1)
+SERVER_CPU = Measurement("signaling_cpu", "... processor a message", "µs", 0)
+SERVER_P50 = Measurement("signaling_p50", "... message to a node chosen at random, p50", "ms", 1)
+SERVER_P99 = Measurement("signaling_p99", "... p99", "ms", 1)
+SERVER_MISSED = Measurement("signaling_missed", "... messages missed", "", 0)
+SERVER_TWICE = Measurement("signaling_twice", "... messages that came twice", "", 0)
+CLUSTER_P50 = Measurement("cluster_p50", "three instances, one killed half-way, p50", "ms", 1)
+CLUSTER_P99 = Measurement("cluster_p99", "... p99", "ms", 1)
+CLUSTER_MISSED = Measurement("cluster_missed", "... acknowledged messages missed", "", 0)
+CLUSTER_MOVE_P50 = Measurement("cluster_move_p50", "... its nodes are elsewhere after, p50", "s", 2)
+CLUSTER_MOVE = Measurement("cluster_move", "... the last of them", "s", 2)
 ALL = (
     *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
     *(SETUP, RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU, HELP, PYTHON, JOIN),
     *(RELAY_OUT, RELAY_IN, RELAY_BOTH, RELAY_SMALL, RELAY_MEMORY, RELAY_ALLOCATE),
+    *(NODE_MEMORY, SERVER_CPU, SERVER_P50, SERVER_P99, SERVER_MISSED, SERVER_TWICE),
+    *(CLUSTER_P50, CLUSTER_P99, CLUSTER_MISSED, CLUSTER_MOVE_P50, CLUSTER_MOVE),
 )
 BESIDE = {STREAM: CHANNEL, STREAM_CPU: CHANNEL_CPU, STREAM_ECHO_P50: ECHO_P50, STREAM_ECHO_P99: ECHO_P99}
 """Of what aiortc has not: what of aiortc's it is compared with."""

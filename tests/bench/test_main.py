@@ -25,6 +25,10 @@ SMALLEST = Plan(
     relay_rounds=1,
     relay_seconds=0.1,
     relay_allocations=5,
+    signaling_nodes=30,
+    signaling_messages=60,
+    signaling_rate=500.0,
+    cluster_rate=500.0,
 )
 
 

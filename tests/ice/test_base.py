@@ -30,13 +30,13 @@ def relay(number: int, transport: Transport) -> Allocation:
     return allocation
 
 
-async def test_relays_over_udp_come_before_tcp_before_tls_before_younger() -> None:
-    transports: tuple[Transport, ...] = ("udp", "udp", "tcp", "tls")
+async def test_relays_over_udp_come_before_tcp_before_tls_before_websocket_before_younger() -> None:
+    transports: tuple[Transport, ...] = ("udp", "udp", "tcp", "tls", "ws", "wss")
     bases = [relay_base(number, relay(number, transport)) for number, transport in enumerate(transports, 1)]
     priorities = [base.candidate.priority for base in bases]
     assert priorities == sorted(set(priorities), reverse=True)
     assert all(base.is_relay and base.candidate.is_usable for base in bases)
-    assert bases[3].candidate.relay_protocol == "tls"
+    assert [base.candidate.relay_protocol for base in bases[3:]] == ["tls", "ws", "ws"]
     assert bases[0].candidate.related_address == "203.0.113.1"
 
 

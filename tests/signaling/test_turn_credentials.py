@@ -26,13 +26,27 @@ def test_no_secret_is_in_a_repr() -> None:
     assert minted.password not in repr(minted)
 
 
-@pytest.mark.parametrize("uri", ["turn:a", "turns:a:443?transport=tcp", "turn:[2001:db8::1]:3478"])
+@pytest.mark.parametrize(
+    "uri", ["turn:a", "turns:a:443?transport=tcp", "turn:[2001:db8::1]:3478", "turns:a?transport=ws&path=/t"]
+)
 def test_turn_uris(uri: str) -> None:
     assert is_turn_uri(uri)
 
 
 @pytest.mark.parametrize(
-    "uri", ["", "stun:a", "turn:", "turn:a b", "turn://a", "turn:u@a", "turn:a\n", "turn:" + "a" * 300]
+    "uri",
+    [
+        "",
+        "stun:a",
+        "turn:",
+        "turn:a b",
+        "turn://a",
+        "turn:u@a",
+        "turn:a?x@y",
+        "turn:?transport=ws",
+        "turn:a\n",
+        "turn:" + "a" * 300,
+    ],
 )
 def test_no_turn_uris(uri: str) -> None:
     assert not is_turn_uri(uri)

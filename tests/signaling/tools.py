@@ -114,3 +114,23 @@ async def http(server: SignalingServer, request: str) -> tuple[int, dict[str, st
 async def get(server: SignalingServer, path: str, *more: str) -> tuple[int, dict[str, str], str]:
     lines = "".join(f"{line}\r\n" for line in (f"Host: 127.0.0.1:{server.port}", *more))
     return await http(server, f"GET {path} HTTP/1.1\r\n{lines}\r\n")
+
+
+async def get_json(port: int) -> dict[str, float]:
+    """The numbers of /stats of a server on this port of loopback."""
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET /stats HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        body = (await reader.read()).partition(b"\r\n\r\n")[2]
+        writer.close()
+        await writer.wait_closed()
+    numbers: dict[str, float] = json.loads(body)
+    return numbers
+
+
+async def until_json(port: int, condition: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+    """The numbers of /stats once the condition holds for them."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition(numbers := await get_json(port)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return numbers

@@ -63,7 +63,8 @@ ALL = {
 
 def padding(data: bytes) -> list[int]:
     """Where the bytes are that only fill an attribute up."""
-    found, position = [], 20
+    found: list[int] = []
+    position = 20
     while position < len(data):
         end = position + 4 + int.from_bytes(data[position + 2 : position + 4])
         position = end + -end % 4

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.errors import DecodeError
 from atmosphere.stun.message import binding_request, encode
-from atmosphere.turn.stream import MAX_MESSAGE, Deframer, pad
+from atmosphere.turn.stream import MAX_MESSAGE, Deframer, pad, split
 
 
 def channel_data(payload: bytes) -> bytes:
@@ -43,3 +45,20 @@ def test_what_is_not_turn_ends_the_stream(junk: bytes) -> None:
 
 def test_padding() -> None:
     assert [len(pad(bytes(size))) for size in range(6)] == [0, 4, 4, 4, 4, 8]
+
+
+@given(st.lists(st.binary(max_size=50).map(channel_data) | st.builds(lambda: encode(binding_request())), max_size=5))
+def test_a_frame_holds_whole_messages(messages: list[bytes]) -> None:
+    frame = b"".join(messages)
+    assert split(frame) == messages
+    for end in range(len(frame)):
+        try:
+            assert b"".join(split(frame[:end])) == frame[:end]
+        except DecodeError:
+            continue
+
+
+@given(st.binary(max_size=300))
+def test_any_frame_gives_messages_or_a_decode_error(frame: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        assert b"".join(split(frame)) == frame

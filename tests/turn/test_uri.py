@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,9 @@ def test_stun(text: str, expected: ServerUri) -> None:
         ("turn:relay.example:80?transport=TCP", ServerUri("turn", "relay.example", 80, "tcp")),
         ("turns:relay.example", ServerUri("turns", "relay.example", 5349, "tls")),
         ("turns:[::1]:443?transport=tcp", ServerUri("turns", "::1", 443, "tls")),
+        ("turn:relay.example?transport=ws", ServerUri("turn", "relay.example", 80, "ws", "/turn")),
+        ("turns:relay.example?transport=WS", ServerUri("turns", "relay.example", 443, "wss", "/turn")),
+        ("turns:[::1]:8443?path=/a%20b/t&transport=ws", ServerUri("turns", "::1", 8443, "wss", "/a b/t")),
     ],
 )
 def test_turn(text: str, expected: ServerUri) -> None:
@@ -82,6 +87,15 @@ def test_rest_credentials_say_when_they_end(username: str | None, expected: floa
         "turn:host:port",
         "turn:host?transport=sctp",
         "turn:host?x=1",
+        "turn:host?path=/turn",
+        "turn:host?transport=tcp&path=/turn",
+        "turns:host?path=/turn",
+        "turn:host?transport=ws&transport=ws",
+        "turn:host?transport=ws&path=turn",
+        "turn:host?transport=ws&path=",
+        "turn:host?transport=ws&path=/%0A",
+        "turn:host?transport=ws&path=/%ff",
+        "turn:host?transport=ws&path=/" + "x" * 200,
         "turns:host?transport=udp",
         "turn:2001:db8::1",
         "turn:[2001:db8::1",
@@ -109,6 +123,31 @@ def test_a_wrong_stun_server_is_one_line_with_a_hint(text: str) -> None:
     with pytest.raises(DecodeError) as caught:
         parse_stun(text)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("turn:relay.example?transport=ws", "ws://relay.example/turn"),
+        ("turn:relay.example:443?transport=ws", "ws://relay.example:443/turn"),
+        ("turns:[2001:db8::1]?transport=ws", "wss://[2001:db8::1]/turn"),
+        ("turns:a:b@relay.example?transport=ws&path=/%3Fx%23y%40", "wss://relay.example/%3Fx%23y%40"),
+    ],
+)
+def test_the_address_of_a_websocket(text: str, url: str) -> None:
+    uri = parse_turn(text).uri
+    assert uri.is_websocket
+    assert uri.url == url
+
+
+_NAMES = st.sampled_from(["relay.example", "192.0.2.1", "2001:db8::1", "localhost"])
+_PATHS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=199).map(lambda s: "/" + s)
+
+
+@given(_NAMES, st.integers(1, 65535), st.sampled_from(["ws", "wss"]), _PATHS)
+def test_a_websocket_uri_says_everything(host: str, port: int, transport: Literal["ws", "wss"], path: str) -> None:
+    uri = ServerUri("turns" if transport == "wss" else "turn", host, port, transport, path)
+    assert parse_turn(str(uri)).uri == uri
 
 
 def test_no_error_shows_credentials() -> None:

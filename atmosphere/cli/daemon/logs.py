@@ -39,9 +39,14 @@ def keep(home: Path, error: BaseException) -> None:
         logger.debug("the log cannot be written: %s", failure)
 
 
-def to_stderr(level: str) -> None:
-    """Log `level` and above to stderr; --debug, which has set the root already, wins."""
-    if not logging.getLogger().handlers:
+def to_stderr(level: str, *, as_json: bool = False) -> None:
+    """Log `level` and above to stderr; the level of --debug, which has set the root already, wins."""
+    root = logging.getLogger()
+    if as_json:
+        from signaling.logs import configure
+
+        configure("debug" if root.handlers and root.level == logging.DEBUG else level, as_json=True)
+    elif not root.handlers:
         logging.basicConfig(level=level.upper(), format=FORMAT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import stat
 from collections.abc import Iterator
@@ -47,6 +48,18 @@ def test_stderr(capsys: pytest.CaptureFixture[str]) -> None:
         logging.getLogger("x").warning("careful")
         logging.getLogger("x").info("hidden")
     assert capsys.readouterr().err.endswith("WARNING x: careful\n")
+
+
+@pytest.mark.parametrize(("debugging", "lines"), [(False, 1), (True, 2)])
+def test_json(capsys: pytest.CaptureFixture[str], debugging: bool, lines: int) -> None:
+    with fresh_root():
+        if debugging:
+            logging.basicConfig(level=logging.DEBUG)
+        logs.to_stderr("warning", as_json=True)
+        logging.getLogger("x").warning("careful")
+        logging.getLogger("x").debug("hidden")
+    written = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["message"] for line in written] == ["careful", "hidden"][:lines]
 
 
 def test_keep(home: Path) -> None:

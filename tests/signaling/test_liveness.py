@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from websockets.asyncio.client import connect
+
+from signaling import KeySigner, NotConnected, SignalingClient, client, connection, liveness
+from signaling.liveness import watch
+from tests.signaling.tools import PATIENCE, serving, until, url_of
+
+
+async def test_pings_go_on_while_they_are_answered_and_end_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "SHORTEST", 0.02)
+    async with serving() as server, connect(url_of(server), proxy=None, ping_interval=None) as websocket:
+        watcher = asyncio.create_task(watch(websocket, 0.0, asyncio.Event()))
+        await until(lambda: websocket.latency > 0)
+        await websocket.close()
+        await watcher
+
+
+async def test_no_answer_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "PONG_TIMEOUT", 0.1)
+    monkeypatch.setattr(connection, "CLOSE_TIMEOUT", 0.05)
+    doubt = asyncio.Event()
+    async with serving() as server, connect(url_of(server), proxy=None, ping_interval=None) as websocket:
+        watcher = asyncio.create_task(watch(websocket, 60.0, doubt))
+        await websocket.recv()
+        [held] = server._reception.door.inside
+        held.transport.pause_reading()  # as good as frozen
+        doubt.set()
+        await watcher
+        async with asyncio.timeout(PATIENCE):
+            await websocket.wait_closed()
+
+
+async def test_a_request_without_an_answer_makes_a_client_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "PONG_TIMEOUT", 0.1)
+    monkeypatch.setattr(client, "DOUBT", 0.1)
+    async with serving() as server, SignalingClient(url_of(server), KeySigner()) as ann:
+        await ann.wait_connected(PATIENCE)
+        [held] = server._reception.door.inside
+        held.transport.pause_reading()
+        states: list[str] = []
+        ann.on_state = states.append
+        with pytest.raises(NotConnected):
+            await ann.subscribe("t", timeout=0.3)
+        await until(lambda: "connected" in states)  # in a connection that works
+        await ann.subscribe("t")

@@ -1,0 +1,114 @@
+"""The races between a connection's first byte, its deadline and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from atmosphere.tasks import Tasks
+from atmosphere.tcp.certificates import Certificates
+from atmosphere.tcp.undecided import Maker, Undecided
+from signaling.proxies import TrustedProxies
+from tests.certificates import self_signed
+from tests.until import until
+
+
+class OnePort:
+    """A port for one connection, on a socket pair."""
+
+    def __init__(self, certificates: Certificates | None = None) -> None:
+        self.certificates = certificates
+        self.deadline = 10.0
+        self.tasks = Tasks("test")
+        self.told: list[bool] = []
+        self.proxies = TrustedProxies(())
+
+    def maker(self, first: int) -> Maker | None:
+        return lambda accepted: asyncio.Protocol()
+
+    def settled(self, one: Undecided, *, silent: bool) -> None:
+        self.told.append(silent)
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    far.setblocking(False)
+    return near, far
+
+
+async def test_it_settles_once() -> None:
+    port = OnePort()
+    near, far = connected()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    one.cut(silent=True)
+    one.cut()
+    assert port.told == [True]
+    assert far.fileno() == -1
+    near.close()
+
+
+@pytest.mark.parametrize("first", [b"GET", b"\x16\x03\x01"])
+async def test_the_port_ends_while_a_connection_is_handed_over(first: bytes, tmp_path: Path) -> None:
+    port = OnePort(Certificates(*self_signed(tmp_path)))
+    near, far = connected()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    near.send(first)
+    one._look()
+    await port.tasks.close()
+    one.cut()
+    assert far.fileno() == -1
+    assert port.told == [False]
+    near.close()
+
+
+async def test_a_port_that_has_ended_starts_nothing() -> None:
+    port = OnePort()
+    await port.tasks.close()
+    near, far = connected()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    near.send(b"GET")
+    one._look()
+    assert far.fileno() == -1
+    near.close()
+
+
+async def test_a_handshake_that_ends_too_late() -> None:
+    near, far = connected()
+    one = Undecided(OnePort(), far, ("127.0.0.1", 1), "key")
+    one.cut()
+    transport = mock.Mock()
+    one.secured(transport)
+    transport.abort.assert_called_once_with()
+    one.first_data(transport, b"GET")
+    transport.set_protocol.assert_not_called()
+    near.close()
+
+
+async def test_a_client_that_went_before_it_was_served() -> None:
+    near, far = connected()
+    port = OnePort()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    near.send(b"GET")
+    one._look()
+    far.close()
+    await until(lambda: not len(port.tasks))
+    near.close()
+
+
+async def test_a_connection_that_broke_before_it_said_anything() -> None:
+    near, far = connected()
+    port = OnePort()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    one._look()  # nothing is there yet, as after a false alarm
+    assert port.told == []
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    near.close()  # with a reset
+    await until(lambda: port.told)
+    assert far.fileno() == -1
