@@ -119,12 +119,15 @@ class Relay:
         await self._sleep(pause if self._current is None else max(pause, PAUSE_REFUSED))
 
     async def _until_needed(self, allocation: Allocation, made_with: TurnServer) -> None:
-        """Wait until the allocation is lost, or its credentials end and newer ones are there."""
+        """Wait until the allocation is lost, or its credentials end and newer ones are there, or they became another
+        user's: a joiner that is a member now is to have what it has as one."""
         allocation.on_lost = lambda reason: self._lost(allocation, reason)
         while allocation.is_open:
             self._wake.clear()
             expires_at = made_with.expires_at
             if expires_at is None:
+                if self.server.username != made_with.username:
+                    return
                 await self._sleep(None)
                 continue
             left = expires_at - RENEW_BEFORE - time.time()

@@ -19,10 +19,11 @@ from atmosphere.mesh.feed import Feed
 from atmosphere.mesh.gossip import Gossip
 from atmosphere.mesh.handlers import Handlers
 from atmosphere.mesh.hosting import Hosting
-from atmosphere.mesh.joining import Joining
+from atmosphere.mesh.joining import Joining, relays_of, stun_of
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.mesh.meeting import Meeting
-from atmosphere.mesh.offering import Offering
+from atmosphere.mesh.member_turn import MemberTurn
+from atmosphere.mesh.offering import Offering, refusal
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.peers import Peers
@@ -54,7 +55,10 @@ class Assembly:
         self.feed = feed
         self.handlers = handlers
         self.roster = Roster(home)
-        self.listeners = Listeners(settings, lambda node_id: self.roster.member(node_id) is not None)
+        self._users = RelayUsers(home.identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key)
+        self._no_relay = refusal(settings)
+        self._turn = None if self._no_relay else MemberTurn(settings, self._users)
+        self.listeners = Listeners(settings, lambda node_id: self.roster.member(node_id) is not None, self._turn)
         self.started_at = 0.0
         self._boot = os.urandom(8)
         self._removed = False
@@ -95,15 +99,17 @@ class Assembly:
             self.home, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
         )
         self.joining = Joining(identity, self.dialer, self.signaler, self.meeting, adopt=self._adopt)
-        users = RelayUsers(identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key)
-        self.offering = Offering(self.settings, users, endpoint)
-        self.relaying = Relaying(self.roster, users, endpoint, self.servers)
+        self.offering = Offering(self._turn, self._no_relay, endpoint)
+        self.relaying = Relaying(self.roster, self._users, endpoint, self.servers, self.meeting)
         self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip, self.offering.uris)
         self._wire_up()
 
     def _wire_up(self) -> None:
         self.roster.on_facts = self._facts_arrived
         self.roster.on_contacts = self.relaying.update
+        self._users.invite_secret = self.hosting.usable_secret
+        self.hosting.on_revoked = self.offering.revoke
+        self.joining.on_code = lambda code: self.servers.join(stun_of(code), relays_of(code))
         self.meeting.on_payload = self.signaler.envelope_received
         self.meeting.on_news = self._met
         self.gossip.on_signal = self.signaler.envelope_received

@@ -59,6 +59,7 @@ class Hosting:
         """Those whose membership is issued and whose link is about to be greeted: nobody needs to dial them."""
         self._joined: dict[str, str] = {}
         """Who came through a dial of that name: a reply code may arrive after its joiner did."""
+        self.on_revoked: Callable[[str], None] = lambda invite_id: None
         self.sweep()
 
     # --- making and taking back -----------------------------------------------------------------------------------
@@ -99,14 +100,17 @@ class Hosting:
     def revoke(self, invite_id: str) -> None:
         """Take a code back, by its id or the beginning of it; raises CodeError when there is none."""
         matching = [invite.id for invite in self._home.invites.all() if invite.id.startswith(invite_id)]
-        self._home.invites.revoke(matching[0] if len(matching) == 1 else invite_id)
+        self._revoke(matching[0] if len(matching) == 1 else invite_id)
         self._home.save_invites()
 
     def revoke_used_by(self, node_id: str) -> None:
         """Take back every code that `node_id` redeemed, since it still knows their secrets."""
         for invite in self._home.invites.used_by(node_id):
-            self._home.invites.revoke(invite.id)
+            self._revoke(invite.id)
         self._home.save_invites()
+
+    def _revoke(self, invite_id: str) -> None:
+        self.on_revoked(self._home.invites.revoke(invite_id).id)
 
     def sweep(self) -> None:
         """Forget codes that were over long ago, and listen for the others: a late joiner shall hear what is wrong."""
@@ -124,6 +128,11 @@ class Hosting:
         """The secret of one of our invites."""
         invite = self._home.invites.get(invite_id)
         return invite.dial_secret if invite else None
+
+    def usable_secret(self, invite_id: str) -> DialSecret | None:
+        """The secret of one of our invites that somebody may still redeem."""
+        invite = self._home.invites.get(invite_id)
+        return invite.dial_secret if invite and invite.is_usable(time.time()) else None
 
     def signal_received(self, invite_id: str, joiner_id: str, message: signals.Message) -> None:
         """Somebody with one of our codes tells us that it dials us."""

@@ -13,6 +13,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import cast
+from urllib.parse import urlsplit
 
 from atmosphere.credentials import DialSecret
 from atmosphere.errors import LinkError, Refused, Unreachable
@@ -23,11 +24,14 @@ from atmosphere.mesh import greeting, invites, signals, wire
 from atmosphere.mesh.dialer import Dialer, new_ufrag
 from atmosphere.mesh.exchange import Exchange
 from atmosphere.mesh.meeting import Meeting
+from atmosphere.mesh.member_relays import offer_of
 from atmosphere.mesh.peer import Peer, describe_path, path_info
 from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.reachability import relay_uri
 from atmosphere.mesh.signaler import Signaler
 from atmosphere.replycode import ReplyCode
 from atmosphere.tasks import Tasks
+from atmosphere.turn.uri import ServerUri, TurnServer
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,9 @@ MANUAL_TIMEOUT = 600.0
 
 ALONE_TIMEOUT = 10.0
 """Seconds for a second attempt, by the code's own addresses alone."""
+
+MAX_RELAYS = 2
+"""Addresses of the host at which a joiner asks for a relayed one, and of others that tell it where it is seen."""
 
 Progress = Callable[[str], None]
 Adopt = Callable[[PeerLink, wire.Granted, JoinCode, str], Awaitable[Peer]]
@@ -74,6 +81,7 @@ class Joining:
         self._adopt = adopt
         self._codes: dict[str, JoinCode] = {}
         self._tasks = Tasks("joining")
+        self.on_code: Callable[[JoinCode], None] = lambda code: None
 
     def secret_of(self, invite_id: str) -> DialSecret | None:
         """The secret of a code that is being redeemed."""
@@ -92,6 +100,7 @@ class Joining:
             await self._signaler.to_host(code.host_id, code.dial_secret, message)
 
         progress("checking the host's addresses")
+        self.on_code(code)
         self._codes[code.invite_id] = code
         try:
             async with self._meeting.also_at(meeting_places(code)):
@@ -118,6 +127,7 @@ class Joining:
 
     async def join_manual(self, code: JoinCode, name: str) -> ManualJoin:
         """Begin to redeem `code` with a dial that a person carries."""
+        self.on_code(code)
         known, ufrag = await code_candidates(code), new_ufrag(0)
         dial = signals.Dial(ufrag, signals.candidate_lines(self._dialer.candidates()))
         reply = ReplyCode(code.invite_id, self._signaler.seal_by_hand(code.dial_secret, dial))
@@ -211,6 +221,26 @@ def meeting_places(code: JoinCode) -> list[str]:
             address = f"[{entry.address}]" if ":" in entry.address else entry.address
             own.append(f"ws://{address}:{entry.port}")
     return list(dict.fromkeys((*code.signaling, *own)))
+
+
+def relays_of(code: JoinCode) -> list[TurnServer]:
+    """Where the host may relay for whoever holds its code, to itself above all: over TCP, where UDP is blocked."""
+    found = []
+    for entry in code.candidates:
+        address = (entry.address, entry.port)
+        offer = offer_of(code.host_id, [relay_uri(address)]) if entry.type in ("host", "srflx") else None
+        found += offer.uris if offer else ()
+    return [TurnServer(uri, code.invite_id, code.dial_secret.turn_password) for uri in found[:MAX_RELAYS]]
+
+
+def stun_of(code: JoinCode) -> list[ServerUri]:
+    """Who can tell a joiner where it is seen: nodes and `atmosphere relay` answer STUN at the port of their WebSocket.
+
+    A host that is reached through a relay only must know this, for its relay lets nobody through whom it did not name.
+    """
+    places = [urlsplit(url) for url in code.signaling if url.startswith("ws://")]
+    found = [ServerUri("stun", place.hostname, place.port) for place in places if place.hostname and place.port]
+    return found[:MAX_RELAYS]
 
 
 def why(exchange: Exchange, error: BaseException) -> str:

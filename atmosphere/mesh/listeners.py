@@ -1,19 +1,23 @@
-"""The node's one port: ICE and STUN on UDP, signaling and health on TCP."""
+"""The node's one port: ICE, STUN and TURN on UDP; signaling, health and TURN on TCP."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 from atmosphere.errors import AtmosphereError, StateError
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.settings import IceSettings
 from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
+from atmosphere.tcp.port import TcpPort
+from atmosphere.tcp.undecided import Accepted
 from atmosphere.turn.uri import ServerUri, TurnServer, parse_stun, parse_turn
 from signaling import Settings, SignalingServer
+from signaling.routes import Route
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +67,24 @@ class NodeSettings:
         return tuple(parse_turn(text) for text in self.turn)
 
 
-class Listeners:
-    """The endpoint and the embedded signaling server, both on `port`."""
+class TurnDoor(Protocol):
+    """Who serves TURN over connections; see member_turn.py."""
 
-    def __init__(self, settings: NodeSettings, is_member: Callable[[str], bool]) -> None:
+    def stream(self, accepted: Accepted) -> asyncio.Protocol:
+        """The protocol for one connection."""
+
+    def route(self) -> Route:
+        """Its WebSockets."""
+
+
+class Listeners:
+    """The endpoint on UDP, and on TCP the embedded signaling server and (where there is one) the TURN server."""
+
+    def __init__(self, settings: NodeSettings, is_member: Callable[[str], bool], turn: TurnDoor | None = None) -> None:
         self._settings = settings
         self._is_member = is_member
+        self._turn = turn
+        self._tcp: TcpPort | None = None
         self.endpoint = self._make_endpoint(settings.port)
         self.server: SignalingServer | None = None
 
@@ -105,22 +121,48 @@ class Listeners:
 
     async def _start_once(self) -> None:
         await self.endpoint.start()
-        # Strangers may leave word for members (joiners do), and get nothing else of us.
-        server = SignalingServer(Settings(), is_member=self._is_member)
+        tcp = TcpPort(self)
         try:
-            await server.start(list(self._settings.host) or None, self.port)
+            await tcp.start(list(self._settings.host) or None, self.port)
         except OSError as error:
             await self.endpoint.close()
             raise StateError(
                 f"TCP port {self.port} is taken: {error.strerror or error}", hint="choose another one with --port"
             ) from error
-        self.server = server
+        self._tcp = tcp
+        # Strangers may leave word for members (joiners do), and get nothing else of us.
+        routes = [] if self._turn is None else [self._turn.route()]
+        self.server = SignalingServer(Settings(), is_member=self._is_member, routes=routes)
+        self.server.port, self.server.addresses = tcp.port, tcp.addresses
+        self.server.open()
+
+    # what comes to the TCP port
+
+    def turn(self, accepted: Accepted) -> asyncio.Protocol:
+        """A stream of STUN and TURN messages."""
+        return self._turn.stream(accepted) if self._turn is not None else HangUp()
+
+    def http(self, accepted: Accepted) -> asyncio.Protocol:
+        """HTTP, and the WebSockets that begin with it."""
+        if self.server is None:
+            return HangUp()
+        return self.server.connection()
 
     async def close(self) -> None:
         """Stop listening; allocations are deleted."""
+        if self._tcp is not None:
+            await self._tcp.stop()
         if self.server is not None:
             try:
                 await self.server.stop(drain=0.0)
             except (AtmosphereError, OSError) as error:
                 logger.debug("stopping the signaling server: %s", error)
         await self.endpoint.close()
+
+
+class HangUp(asyncio.Protocol):
+    """For a connection that nobody serves."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """End it (asyncio.Protocol)."""
+        cast("asyncio.Transport", transport).close()

@@ -35,6 +35,7 @@ class Meeting:
         self._pool.on_state = self._state_changed
         self._configured: list[str] = []
         self._learned: list[str] = []
+        self._visited: list[str] = []
         self._own = ""
         self.on_payload: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_news: Callable[[], None] = lambda: None
@@ -69,6 +70,19 @@ class Meeting:
         """The servers that others may use to reach us."""
         return [*self._configured, *self._learned]
 
+    def visit(self, urls: Iterable[str]) -> None:
+        """Wait at these members' own servers too, and no more at those visited before."""
+        kept = (*self._configured, *self._learned, self._own)
+        wanted = [url for url in _usable_urls(urls) if url not in kept]
+        for url in self._visited:
+            if url not in wanted and url not in kept:
+                self._pool.leave(url)
+        self._visited = [self._pool.add(url) for url in wanted]
+
+    def code_servers(self) -> list[str]:
+        """The servers for a join code: if there are none but members' own, those where we are now."""
+        return self.public_servers() or [url for url in self._pool.connected if url in self._visited]
+
     @asynccontextmanager
     async def also_at(self, urls: Iterable[str]) -> AsyncIterator[None]:
         """Use these servers too for as long as the context lasts."""
@@ -78,7 +92,7 @@ class Meeting:
             yield
         finally:
             for url in added:
-                if url not in self._learned:
+                if url not in (*self._learned, *self._visited):
                     self._pool.leave(url)
 
     async def send(self, to: str, payload: bytes, ttl: float) -> bool:
@@ -86,11 +100,11 @@ class Meeting:
         return await self._pool.send(to, payload, ttl=ttl, timeout=SEND_TIMEOUT)
 
     def servers(self) -> list[ServerInfo]:
-        """How each server does, our own left out."""
+        """How each server does, our own left out and those of members that we do not get to: nobody asked for these."""
         return [
             ServerInfo(health.uri, health.ok, health.rtt_ms, health.error)
             for health in self._pool.health
-            if health.uri != self._own
+            if health.uri != self._own and (health.ok or health.uri not in self._visited)
         ]
 
     def _message(self, message: Message) -> None:

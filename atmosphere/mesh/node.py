@@ -179,7 +179,7 @@ class Node:
         """A new join code for `uses` joiners within `expires` seconds; raises Refused when this node may not invite."""
         await self._parts.listeners.endpoint.gathered(GATHERING)
         return self._parts.hosting.invite(
-            uses, expires, self._parts.dialer.candidates(), self._parts.meeting.public_servers()
+            uses, expires, self._parts.dialer.candidates(), self._parts.meeting.code_servers()
         )
 
     def invites(self) -> list[InviteInfo]:

@@ -13,65 +13,42 @@ from atmosphere.ice.base import Base
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.mesh.info import RelayInfo
 from atmosphere.mesh.listeners import NodeSettings
+from atmosphere.mesh.member_turn import MemberTurn
 from atmosphere.mesh.reachability import Place, Reachability
-from atmosphere.mesh.relay_users import RelayUsers
-from atmosphere.turn.server.service import TurnService
-from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.udp.socket import UdpSocket
 
-__all__ = ["Offering", "turn_settings"]
+__all__ = ["Offering", "refusal"]
 
 logger = logging.getLogger(__name__)
 
-REALM = "atmosphere"
-
-
-def turn_settings(settings: NodeSettings) -> TurnSettings:
-    """What the node's TURN server may do; its addresses come later, when they are known."""
-    quota = settings.relay_quota
-    return TurnSettings(
-        realm=REALM,
-        software=REALM,
-        allocations=quota.allocations,
-        allocations_per_user=quota.allocations_of_one,
-        # Members may share one router, and each has a quota of its own.
-        allocations_per_address=quota.allocations,
-        bytes_per_second=quota.bytes_per_second,
-    )
-
 
 class Offering:
-    """Our relay; `on_change` hears when it is to be had at other places than before."""
+    """Our relay; `turn` is None where `why_not` says why there is none. `on_change` hears when its places change."""
 
-    def __init__(self, settings: NodeSettings, users: RelayUsers, endpoint: IceEndpoint) -> None:
+    def __init__(self, turn: MemberTurn | None, why_not: str | None, endpoint: IceEndpoint) -> None:
+        self._turn = turn
+        self._why_not = why_not
         self._endpoint = endpoint
         self._reachable = Reachability()
         self._places: list[Place] = []
         self._members: set[str] = set()
         self._sockets: set[UdpSocket] = set()
-        self._refusal = _refusal(settings)
-        self._service = None if self._refusal else TurnService(turn_settings(settings), users)
         self.on_change: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Begin; what was gathered so far counts already."""
-        if self._service is not None:
-            await self._service.start()
+        if self._turn is not None:
+            await self._turn.start()
             self._endpoint.mux.on_reached = self._reached
             self.update()
 
     async def close(self) -> None:
         """End every allocation."""
         self._endpoint.mux.on_turn = None
-        if self._service is not None:
-            await self._service.stop()
+        if self._turn is not None:
+            await self._turn.stop()
 
     # where
-
-    @property
-    def service(self) -> TurnService | None:
-        """The TURN server, also for those who come over TCP; None while nobody may use it."""
-        return self._service if self._places else None
 
     def uris(self) -> list[str]:
         """The TURN URIs of our relay, to be told to the other members; none while it is not offered."""
@@ -79,9 +56,9 @@ class Offering:
 
     def update(self) -> None:
         """Addresses came or went, or a stranger got in."""
-        service = self._service
-        if service is None:
+        if self._turn is None:
             return
+        service = self._turn.service
         for sock in self._sockets - set(self._endpoint.sockets):
             service.forget(sock)
         self._sockets = set(self._endpoint.sockets)
@@ -107,24 +84,28 @@ class Offering:
     def follow(self, members: Iterable[str]) -> None:
         """Those who are members no longer lose their allocations."""
         now = set(members)
-        if self._service is not None:
-            for node_id in self._members - now:
-                self._service.revoke(node_id)
+        for node_id in self._members - now:
+            self.revoke(node_id)
         self._members = now
+
+    def revoke(self, username: str) -> None:
+        """That member, or whoever holds that invite, loses what it has here."""
+        if self._turn is not None:
+            self._turn.service.revoke(username)
 
     def info(self) -> RelayInfo:
         """What `status` shows of it."""
-        stats = self._service.stats() if self._service is not None else {}
+        stats = self._turn.service.stats() if self._turn is not None else {}
         return RelayInfo(
             offered=bool(self._places),
             uris=self.uris(),
             allocations=int(stats.get("turn_allocations", 0)),
             bytes=int(stats.get("turn_bytes_relayed_total", 0)),
-            reason=None if self._places else self._refusal or "this node is not known to be reachable from outside",
+            reason=None if self._places else self._why_not or "this node is not known to be reachable from outside",
         )
 
 
-def _refusal(settings: NodeSettings) -> str | None:
+def refusal(settings: NodeSettings) -> str | None:
     """Why this node relays for nobody, whatever can reach it."""
     if not settings.relay:
         return "--no-relay"

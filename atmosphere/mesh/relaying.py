@@ -5,24 +5,32 @@ from __future__ import annotations
 import time
 
 from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.member_relays import Choice, Offer, offer_of
 from atmosphere.mesh.reachability import is_everywhere
 from atmosphere.mesh.relay_users import RelayUsers
 from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.servers import Servers
-from atmosphere.turn.uri import TurnServer
+from atmosphere.turn.uri import ServerUri, TurnServer
 
 __all__ = ["Relaying"]
 
 
 class Relaying:
-    """What members offer, as TURN servers of the endpoint; call `update` now and then, and when something changed."""
+    """What members offer, as TURN servers of the endpoint; call `update` now and then, and when something changed.
 
-    def __init__(self, roster: Roster, users: RelayUsers, endpoint: IceEndpoint, servers: Servers) -> None:
+    A member that can be reached is a meeting place too, for its port answers WebSockets. Whoever may invite waits
+    there, so that a joiner who cannot reach the inviter can leave word.
+    """
+
+    def __init__(
+        self, roster: Roster, users: RelayUsers, endpoint: IceEndpoint, servers: Servers, meeting: Meeting
+    ) -> None:
         self._roster = roster
         self._users = users
         self._endpoint = endpoint
         self._servers = servers
+        self._meeting = meeting
         self._choice = Choice()
 
     def update(self) -> None:
@@ -34,6 +42,7 @@ class Relaying:
         passwords = [(uri, self._users.own_password(node_id)) for node_id, uri in chosen]
         own_id = self._roster.own_id
         self._servers.offer(TurnServer(uri, own_id, password) for uri, password in passwords if password is not None)
+        self._meeting.visit(_place(uri) for _, uri in chosen if self._roster.may_invite())
 
     def _offers(self) -> list[Offer]:
         if not self._roster.is_member:
@@ -57,6 +66,10 @@ class Relaying:
         if not relays:
             return ["no relay to fall back on: no TURN server is configured or lent, and no member offers its own"]
         return [f"relay {relay.uri}: {_how(relay.ok, relay.error)}" for relay in relays]
+
+
+def _place(uri: ServerUri) -> str:
+    return f"ws://[{uri.host}]:{uri.port}" if ":" in uri.host else f"ws://{uri.host}:{uri.port}"
 
 
 def _how(ok: bool | None, error: str | None) -> str:

@@ -1,4 +1,5 @@
-"""The STUN and TURN servers of this node: those configured, those that signaling servers lend, those that members are.
+"""The STUN and TURN servers of this node: those configured, those that signaling servers lend, those that members are,
+and while it joins those that its host is.
 
 Whoever lends or offers one may be hostile, and each costs sockets and questions to an address of its choice. So there
 are a few of each kind, and they change only every few seconds.
@@ -22,9 +23,12 @@ logger = logging.getLogger(__name__)
 
 MAX_LENT = 8
 MAX_MEMBERS = 4
+JOINING = 120.0
+"""Seconds that the host of a join code is used as a relay; by then a joiner is a member, and has members' relays."""
 PAUSE = 5.0
 """Seconds from one change until the next is made."""
 
+Wanted = tuple[tuple[ServerUri, ...], tuple[TurnServer, ...]]
 SetServers = Callable[[tuple[ServerUri, ...], tuple[TurnServer, ...]], None]
 
 
@@ -36,6 +40,9 @@ class Servers:
         self._set_servers = set_servers
         self._lent: list[TurnServer] = []
         self._members: list[TurnServer] = []
+        self._joining: list[TurnServer] = []
+        self._telling: list[ServerUri] = []
+        self._joined: asyncio.TimerHandle | None = None
         self._using = self._wanted()
         self._pausing: asyncio.TimerHandle | None = None
 
@@ -49,9 +56,22 @@ class Servers:
         self._members = list(servers)[:MAX_MEMBERS]
         self._changed()
 
-    def _wanted(self) -> tuple[TurnServer, ...]:
-        every = (*self._settings.turn_servers, *self._lent, *self._members)
-        return tuple({server.uri: server for server in reversed(every)}.values())[::-1]
+    def join(self, stun: Iterable[ServerUri], turn: Iterable[TurnServer]) -> None:
+        """Servers that a join code names serve us for a while."""
+        self._telling, self._joining = list(stun), list(turn)
+        if self._joined is not None:
+            self._joined.cancel()
+        self._joined = asyncio.get_running_loop().call_later(JOINING, self._join_no_more)
+        self._changed()
+
+    def _join_no_more(self) -> None:
+        self._telling, self._joining = [], []
+        self._changed()
+
+    def _wanted(self) -> Wanted:
+        every = (*self._settings.turn_servers, *self._lent, *self._members, *self._joining)
+        turn = tuple({server.uri: server for server in reversed(every)}.values())[::-1]
+        return (*self._settings.stun_uris, *self._telling), turn
 
     def _changed(self) -> None:
         if self._pausing is None:
@@ -63,13 +83,14 @@ class Servers:
         wanted = self._wanted()
         if wanted != self._using:
             self._using = wanted
-            self._set_servers(self._settings.stun_uris, wanted)
+            self._set_servers(*wanted)
             self._pausing = asyncio.get_running_loop().call_later(PAUSE, self._use)
 
     def close(self) -> None:
         """Change nothing any more."""
-        if self._pausing is not None:
-            self._pausing.cancel()
+        for timer in (self._pausing, self._joined):
+            if timer is not None:
+                timer.cancel()
 
 
 def usable(servers: Iterable[LentServer]) -> list[TurnServer]:

@@ -88,3 +88,57 @@ def explained(member: Member, peer: str) -> str:
     done = member.atmosphere("explain", peer)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_where_udp_is_blocked_the_member_is_reached_over_tcp(lab: Lab) -> None:
+    """anna may open TCP connections and nothing else: to carl, and to mia herself, she goes through mia's relay."""
+    mia = Member(lab.public("mia"), *ALONE)
+    carl = Member(lab.machine("carl", "symmetric"), *ALONE)
+    anna_home = lab.home("anna-home", "symmetric")
+    anna = Member(anna_home.machine("anna"), *ALONE)
+    mia.found()
+    joined(carl, mia.code())
+    joined(anna, mia.code())
+    all_connected([mia, anna, carl], seconds=30)
+    until("anna has a relayed address", lambda: any("relay" in one for one in anna.json("status")["candidates"]))
+    anna_home.block_udp()
+    until("anna's relay is reached over TCP", lambda: protocols(anna) == {("relay", "tcp")}, 60)
+    pong(anna, carl)
+    pong(anna, mia)
+    file_arrives(anna, carl)
+
+
+def protocols(member: Member) -> set[tuple[str, str]]:
+    """The kinds and protocols of its paths to everybody; of who is not connected ("", "")."""
+    paths = [peer["path"] or {"kind": "", "protocol": ""} for peer in member.peers().values()]
+    return {(path["kind"], path["protocol"]) for path in paths}
+
+
+def test_a_code_of_somebody_nobody_can_reach(lab: Lab) -> None:
+    """carl joins by a code of anna's, who is behind a symmetric router as he is: word is left at mia's."""
+    mia = Member(lab.public("mia"), *ALONE)
+    anna = Member(lab.machine("anna", "symmetric"), *ALONE)
+    carl = Member(lab.machine("carl", "symmetric"), *ALONE)
+    mia.found()
+    joined(anna, mia.code())
+    promoted = mia.atmosphere("promote", "anna")
+    assert promoted.returncode == 0, promoted.stderr
+    until("anna waits at mia's", lambda: "ws" in {server["uri"][:2] for server in anna.json("status")["servers"]}, 30)
+    until("anna has a relayed address", lambda: any("relay" in one for one in anna.json("status")["candidates"]))
+    joined(carl, anna.code())
+    all_connected([anna, carl], "relay", seconds=30)
+    all_connected([mia, anna, carl], seconds=30)
+
+
+def test_who_has_nothing_but_tcp_joins(lab: Lab) -> None:
+    """ben's network lets no UDP through: he gets a relayed address of his host by the code itself, over TCP."""
+    mia = Member(lab.public("mia"), *ALONE)
+    ben = Member(lab.machine("ben", "udp-blocked"), *ALONE)
+    carl = Member(lab.machine("carl", "symmetric"), *ALONE)
+    mia.found()
+    joined(carl, mia.code())
+    joined(ben, mia.code())
+    all_connected([mia, ben, carl], seconds=30)
+    assert protocols(ben) == {("relay", "tcp")}
+    pong(ben, mia)
+    file_arrives(ben, carl)

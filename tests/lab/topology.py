@@ -137,6 +137,10 @@ class Home:
         """What a restarted router does: every mapping is gone."""
         run_in(self.namespace, "conntrack", "-F")
 
+    def block_udp(self) -> None:
+        """From now on no UDP passes, in either direction, whatever passed before."""
+        run_in(self.namespace, "nft", "insert", "rule", "ip", "home", "through", "ip", "protocol", "udp", "drop")
+
     def flows(self) -> str:
         """The router's connection table, for a person to read."""
         command = command_in(self.namespace, ["conntrack", "-L"])

@@ -21,7 +21,7 @@ from atmosphere.mesh import joining as module
 from atmosphere.mesh import signals, wire
 from atmosphere.mesh.dialer import Dialer
 from atmosphere.mesh.exchange import Exchange
-from atmosphere.mesh.joining import Joining, code_candidates, meeting_places, why
+from atmosphere.mesh.joining import Joining, code_candidates, meeting_places, relays_of, stun_of, why
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
@@ -269,3 +269,34 @@ def test_why_nothing_came_of_it() -> None:
     assert why(exchange, Unreachable("it took too long")).endswith(
         "the host answered through signaling; it took too long"
     )
+
+
+def test_where_a_host_may_relay_for_its_joiner(setting: Setting) -> None:
+    candidates = (
+        CodeCandidate("host", "192.168.1.5", 7777),
+        CodeCandidate("relay", "203.0.113.1", 50000),
+        CodeCandidate("host", "198.51.100.1", 7777),
+        CodeCandidate("host", "alpha.example.org", 7777),
+        CodeCandidate("srflx", "2001:db8::1", 4242),
+        CodeCandidate("host", "198.51.100.2", 7777),
+    )
+    code = code_of(setting.host, candidates=candidates)
+    relays = relays_of(code)
+    assert [str(relay) for relay in relays] == ["turn:198.51.100.1:7777", "turn:[2001:db8::1]:4242"]
+    assert {relay.username for relay in relays} == {code.invite_id}
+    assert {relay.password for relay in relays} == {code.dial_secret.turn_password}
+
+
+def test_who_may_tell_a_joiner_where_it_is_seen(setting: Setting) -> None:
+    urls = ("wss://meet.example", "ws://198.51.100.1:7777/", "ws://relay.example:3478/signal", "ws://192.0.2.1:1")
+    found = stun_of(code_of(setting.host, signaling=urls))
+    assert [str(uri) for uri in found] == ["stun:198.51.100.1:7777", "stun:relay.example"]
+    assert stun_of(code_of(setting.host, signaling=("ws://relay.example",))) == []
+
+
+async def test_each_code_is_told(setting: Setting) -> None:
+    codes: list[JoinCode] = []
+    setting.joining.on_code = codes.append
+    setting.dialer.link = FakeLink(setting.home.identity, granted(setting.host, CAROL))
+    await setting.join()
+    assert codes == [setting.code]

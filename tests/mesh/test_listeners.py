@@ -10,6 +10,7 @@ from atmosphere.errors import AtmosphereError, DecodeError, StateError
 from atmosphere.mesh import listeners as module
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
+from atmosphere.tcp.port import TcpPort
 from signaling import SignalingServer
 from tests.signaling.tools import get
 
@@ -69,15 +70,15 @@ async def test_a_taken_port_is_named() -> None:
 
 
 async def test_with_any_port_another_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    start, ports = SignalingServer.start, list[int]()
+    start, ports = TcpPort.start, list[int]()
 
-    async def fails_twice(self: SignalingServer, host: list[str], port: int) -> None:
+    async def fails_twice(self: TcpPort, host: list[str], port: int) -> None:
         ports.append(port)
         if len(ports) <= 2:
             raise OSError(98, "Address already in use")
         await start(self, host, port)
 
-    monkeypatch.setattr(SignalingServer, "start", fails_twice)
+    monkeypatch.setattr(TcpPort, "start", fails_twice)
     listeners = Listeners(LOOPBACK, nobody)
     await listeners.start()
     assert listeners.port == ports[-1]
@@ -88,10 +89,10 @@ async def test_with_any_port_another_is_tried(monkeypatch: pytest.MonkeyPatch) -
 async def test_when_none_is_free_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TRIES", 3)
 
-    async def fails(self: SignalingServer, host: list[str], port: int) -> None:
+    async def fails(self: TcpPort, host: list[str], port: int) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr(SignalingServer, "start", fails)
+    monkeypatch.setattr(TcpPort, "start", fails)
     with pytest.raises(StateError, match="is taken: no"):
         await Listeners(LOOPBACK, nobody).start()
 

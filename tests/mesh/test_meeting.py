@@ -102,3 +102,24 @@ async def test_what_servers_lend_is_handed_on() -> None:
         async with meeting(own, signaling=(url_of(lending),)) as (_, lent):
             await until(lambda: lent and lent[-1])
             assert [server.uris for server in lent[-1]] == [["turn:192.0.2.5"]]
+
+
+async def test_members_own_servers_are_visited_for_a_while() -> None:
+    async with serving() as own, serving() as one, serving() as other, meeting(own) as (alice, _):
+        alice.visit([url_of(one), "no url", f"ws://127.0.0.1:{own.port}"])
+        await until(lambda: one.stats()["nodes"] == 1)
+        await until(lambda: alice.code_servers() == [url_of(one)])
+        # Only codes name them: the mesh hears of them by the members themselves.
+        assert alice.public_servers() == []
+        assert [server.uri for server in alice.servers()] == [url_of(one)]
+        alice.visit([url_of(other), "ws://127.0.0.1:9/"])
+        await until(lambda: other.stats()["nodes"] == 1 and one.stats()["nodes"] == 0)
+        await until(lambda: alice.code_servers() == [url_of(other)])
+        assert [server.uri for server in alice.servers()] == [url_of(other)]
+        async with alice.also_at([url_of(one)]):
+            alice.visit([url_of(one)])
+        alice.learn([url_of(other)])
+        await until(lambda: one.stats()["nodes"] == 1)
+        alice.visit([])
+        await until(lambda: one.stats()["nodes"] == 0)
+        assert (other.stats()["nodes"], alice.code_servers()) == (1, [url_of(other)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from atmosphere.turn.server.users import Users
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atmosphere.credentials import DialSecret
 from atmosphere.identity import Identity
 from atmosphere.mesh.relay_users import RelayUsers
+from atmosphere.turn.server.users import Users
 from tests.mesh.people import ALICE, BOB, CAROL, EVE
 
 MESH = bytes(range(20))
@@ -55,6 +56,16 @@ def test_strangers_and_we_ourselves_have_none() -> None:
     users = Mesh(ALICE, BOB).users(ALICE)
     assert users.password(EVE.node_id, 0.0) is None
     assert users.password(ALICE.node_id, 0.0) is None
+
+
+def test_whoever_holds_an_invite_has_one_as_long_as_it_can_be_used() -> None:
+    users, invite = Mesh(ALICE, BOB).users(ALICE), DialSecret(bytes(16))
+    secrets = {invite.id: invite}
+    users.invite_secret = secrets.get
+    assert users.password(invite.id, 0.0) == invite.turn_password
+    assert users.password("0" * 16, 0.0) is None
+    del secrets[invite.id]
+    assert users.password(invite.id, 0.0) is None
 
 
 def test_a_member_whose_key_is_none_has_none() -> None:

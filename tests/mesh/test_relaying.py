@@ -12,6 +12,7 @@ import pytest
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.health import ServerHealth
 from atmosphere.mesh import contacts
+from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.relay_users import RelayUsers
 from atmosphere.mesh.relaying import Relaying
 from atmosphere.mesh.roster import Roster
@@ -30,16 +31,21 @@ class Node:
         self.health: list[ServerHealth] = []
         self.addresses = ["192.168.1.5"]
         self.using: list[TurnServer] = []
+        self.places: list[str] = []
         endpoint = SimpleNamespace(servers=lambda: self.health, addresses=self.addresses)
         self.relaying = Relaying(
             self.roster,
             RelayUsers(self.home.identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key),
             cast("IceEndpoint", endpoint),
             cast("Servers", SimpleNamespace(offer=self._offered)),
+            cast("Meeting", SimpleNamespace(visit=self._visits)),
         )
 
     def _offered(self, servers: Any) -> None:
         self.using = list(servers)
+
+    def _visits(self, urls: Any) -> None:
+        self.places = list(urls)
 
     def tells(self, home: Home, *relays: str) -> None:
         """That node says where it relays."""
@@ -69,6 +75,18 @@ def test_a_member_that_offers_is_used_with_the_secret_of_the_two(node: Node) -> 
     assert server.username == node.roster.own_id
     assert server.password == users_of(home, roster).password(node.roster.own_id, 0.0)
     assert server.expires_at is None
+
+
+def test_whoever_may_invite_waits_where_it_relays(node: Node) -> None:
+    for number, name in ((1, "beta"), (2, "gamma")):
+        node.addresses.append("2001:db8::5")
+        uri = f"turn:198.51.100.{number}:7777" if number == 1 else f"turn:[2001:db8::{number}]:7777"
+        node.tells(member(node.folder, name, node.roster)[0], uri)
+    node.update()
+    assert node.places == ["ws://198.51.100.1:7777", "ws://[2001:db8::2]:7777"]
+    other = Node(node.folder / "elsewhere")
+    assert other.update() == []
+    assert other.places == []
 
 
 def test_a_removed_member_is_used_no_more(node: Node) -> None:

@@ -11,7 +11,7 @@ import pytest
 from atmosphere.mesh import servers as module
 from atmosphere.mesh.listeners import NodeSettings
 from atmosphere.mesh.servers import MAX_LENT, MAX_MEMBERS, Servers, usable
-from atmosphere.turn.uri import TurnServer, parse_turn
+from atmosphere.turn.uri import TurnServer, parse_stun, parse_turn
 from signaling.turn_credentials import TurnServer as Lent
 from tests.until import until
 
@@ -104,3 +104,31 @@ async def test_nobody_who_lends_crowds_out_the_others() -> None:
     found = [str(server) for server in usable([greedy, greedy, other])]
     assert len(found) == MAX_LENT
     assert any("198.51.100.1" in server for server in found)
+
+
+async def test_the_host_of_a_code_is_asked_for_a_while(
+    servers: Servers, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(module, "JOINING", 0.1)
+    servers.join([], [parse_turn("turn:192.0.2.9:7777", username="invite", password="p")])
+    assert [server.username for server in given[-1]] == ["u", "invite"]
+    # The joiner became a member, and its host relays for members.
+    servers.offer(offered("192.0.2.9"))
+    await until(lambda: len(given) == 2)
+    assert [server.username for server in given[-1]] == ["u", "member"]
+    servers.join([], [parse_turn("turn:192.0.2.10:7777", username="invite", password="p")])
+    await until(lambda: len(given) == 4)
+    assert given.hosts[2:] == [["192.0.2.4", "192.0.2.9", "192.0.2.10"], ["192.0.2.4", "192.0.2.9"]]
+
+
+async def test_who_tells_a_joiner_where_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(module, "JOINING", 0.05)
+    asked: list[list[str]] = []
+    own, other = parse_stun("192.0.2.1"), parse_stun("192.0.2.2:7777")
+    made = Servers(NodeSettings(stun=(str(own),)), lambda stun, turn: asked.append([str(uri) for uri in stun]))
+    made.join([other], [])
+    await until(lambda: len(asked) == 2)
+    assert asked == [[str(own), str(other)], [str(own)]]
+    made.close()
