@@ -167,8 +167,9 @@ class Cluster:
         try:
             frame = decode_frame(data)
         except DecodeError as error:
+            level = logging.DEBUG if self._metrics["cluster_frames_malformed_total"] else logging.WARNING
+            logger.log(level, "an unreadable frame in the cluster: %s", str(error)[:200])
             self._metrics.count("cluster_frames_malformed_total")
-            logger.warning("an unreadable frame in the cluster: %s", str(error)[:200])
             return
         self._deliver(self.hub.hear(frame, now))
 
@@ -188,7 +189,10 @@ class Cluster:
         joined = self._link.is_connected and silent < self.settings.dead_after
         if joined != self.joined:
             self.joined = joined
-            logger.log(logging.INFO if joined else logging.WARNING, "%s", "joined the cluster" if joined else "alone")
+            if joined:
+                logger.info("joined the cluster")
+            else:
+                logger.warning("alone: the cluster cannot be heard")
         self._deliver(self.hub.tick(now))
         if now - self._used_at >= USED_PAUSE:
             self._used_at = now

@@ -86,10 +86,9 @@ class NatsLink:
         made = require_nats()
         if self._credentials is not None:
             _check_credentials(self._credentials)
-        self._client = made()
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._connect(self._client), name="signaling: nats"),
+            loop.create_task(self._keep_connected(made), name="signaling: nats"),
             loop.create_task(self._write(), name="signaling: nats writer"),
         ]
 
@@ -104,8 +103,6 @@ class NatsLink:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._client is not None:
-            await self._client.close()
 
     @property
     def is_connected(self) -> bool:
@@ -135,20 +132,27 @@ class NatsLink:
             finally:
                 self._outgoing.task_done()
 
-    async def _connect(self, client: Client) -> None:
-        """Connect for the first time; from then on the library reconnects by itself."""
-        while not client.is_connected:
+    async def _keep_connected(self, make: type[Client]) -> None:
+        """The library reconnects by itself, until it takes an error for final, as it does a password; we never do."""
+        while True:
+            client, closed = make(), asyncio.Event()
+            self._client = client
             try:
-                await client.connect(**self._options())
+                await client.connect(**self._options(closed))
+                for subject in self._subjects:
+                    await client.subscribe(subject, cb=self._take)
+                await self._on_connected()
+                await closed.wait()
             except Exception as error:  # noqa: BLE001 (the library has many, and all mean the same)
                 await self._on_error(error)
-                await asyncio.sleep(RETRY)
-        for subject in self._subjects:
-            await client.subscribe(subject, cb=self._take)
-        self._told = False
-        logger.info("connected to NATS")
+            finally:
+                await client.close()
+            await asyncio.sleep(RETRY)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, closed: asyncio.Event) -> dict[str, Any]:
+        async def on_closed() -> None:
+            closed.set()
+
         options: dict[str, Any] = {
             "servers": self._servers,
             "name": "atmosphere-signaling",
@@ -157,7 +161,8 @@ class NatsLink:
             "max_reconnect_attempts": -1,
             "ping_interval": PING_INTERVAL,
             "error_cb": self._on_error,
-            "reconnected_cb": self._on_reconnected,
+            "reconnected_cb": self._on_connected,
+            "closed_cb": on_closed,
         }
         if self._credentials is not None:
             options["user_credentials"] = str(self._credentials)
@@ -175,9 +180,9 @@ class NatsLink:
             logger.warning("NATS cannot be used (%s); serving alone until it can", type(error).__name__)
         self._told = True
 
-    async def _on_reconnected(self) -> None:
+    async def _on_connected(self) -> None:
         self._told = False
-        logger.info("connected to NATS again")
+        logger.info("connected to NATS")
 
 
 def _check_credentials(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from signaling import nats_link
 from signaling.nats_link import ClusterError, NatsLink, require_nats, servers_of
-from tests.signaling.nats import nats_server
+from tests.signaling.nats import NatsServer, nats_server
 from tests.signaling.tools import until
 
 
@@ -80,6 +80,27 @@ async def test_it_reconnects_and_a_receiver_s_mistake_ends_nothing(caplog: pytes
         await until(lambda: link.is_connected)
         link.publish("a", b"again")
         await until(lambda: heard == [b"good", b"again"])
+        await link.stop()
+
+
+@pytest.mark.needs("nats-server")
+async def test_a_password_that_is_refused_for_a_while_is_no_end() -> None:
+    heard: list[bytes] = []
+    async with nats_server("--user", "u", "--pass", "north", login="u:north@") as nats:
+        link = NatsLink([nats.url], ["a"], heard.append)
+        link.start()
+        await until(lambda: link.is_connected)
+        await nats.stop()
+        stranger = NatsServer("--user", "u", "--pass", "south")
+        stranger.port = nats.port
+        await stranger.start()
+        await until(lambda: link._told)
+        await stranger.stop()
+        await nats.start()
+        await until(lambda: link.is_connected)
+        await until(lambda: link._client is not None and len(link._client._subs) == 1)
+        link.publish("a", b"again")
+        await until(lambda: heard == [b"again"])
         await link.stop()
 
 
