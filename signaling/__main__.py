@@ -20,6 +20,7 @@ from typing import NoReturn
 from signaling import logs
 from signaling.cluster import ClusterSettings
 from signaling.nats_link import ClusterError, servers_of
+from signaling.proxies import TrustedProxies
 from signaling.server import SignalingServer
 from signaling.settings import Settings
 from signaling.turn_credentials import TurnCredentialSource, is_turn_uri
@@ -46,6 +47,9 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
     add("--host", action="append", metavar="ADDR", help="address to listen on (repeatable; default: all)")
     add("--port", type=_port, default=default("PORT", "8080"), help="TCP port; 0 chooses one (default: 8080)")
     add("--public-host", action="append", metavar="NAME", help="name it is dialed by; others are refused (repeatable)")
+    add("--path-prefix", default=default("PATH_PREFIX", ""), metavar="/PATH", help="the path a reverse proxy has it at")
+    add("--trust-proxy", action="append", metavar="CIDR", help="believe this proxy's X-Forwarded-For (repeatable)")
+    add("--allow-origin", action="append", metavar="ORIGIN", help="let this website's pages connect (repeatable)")
     add("--turn-secret", default=default("TURN_SECRET"), help="coturn's static-auth-secret: value, @FILE or - (stdin)")
     add("--turn-uri", action="append", metavar="URI", help="turn: or turns: URI to hand out (repeatable)")
     add("--turn-ttl", type=_seconds, default=default("TURN_TTL", "3600"), help="seconds that credentials last")
@@ -64,7 +68,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
     add("--log-level", default=default("LOG_LEVEL", "info"), choices=["debug", "info", "warning", "error"])
     add("--log-json", action="store_true", default=bool(default("LOG_JSON")), help="log as JSON, one object a line")
     options = parser.parse_args(arguments)
-    for name in ("host", "public_host", "turn_uri", "limit"):
+    for name in ("host", "public_host", "trust_proxy", "allow_origin", "turn_uri", "limit"):
         if getattr(options, name) is None:
             setattr(options, name, (default(name.upper()) or "").split())
     return options
@@ -130,7 +134,13 @@ def cluster_of(options: argparse.Namespace) -> ClusterSettings | None:
 def settings_of(options: argparse.Namespace) -> Settings:
     """The server's settings."""
     try:
-        return Settings(hosts=tuple(options.public_host)).override(options.limit)
+        TrustedProxies(options.trust_proxy)
+        return Settings(
+            hosts=tuple(options.public_host),
+            path_prefix=options.path_prefix,
+            allow_origins=tuple(options.allow_origin),
+            trusted_proxies=tuple(options.trust_proxy),
+        ).override(options.limit)
     except ValueError as error:
         raise UsageError(str(error)) from None
 

@@ -83,9 +83,10 @@ class NatsLink:
 
     def start(self) -> None:
         """Begin to connect; raises ClusterError without nats-py or the credentials."""
-        self._client = require_nats()()
+        made = require_nats()
         if self._credentials is not None:
             _check_credentials(self._credentials)
+        self._client = made()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._connect(self._client), name="signaling: nats"),

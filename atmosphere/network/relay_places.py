@@ -64,7 +64,8 @@ class Places:
             known.append(public_place(self.settings.public_url).host)
         if not known:
             return ()
-        return tuple(dict.fromkeys(f"[{name}]" if ":" in name else name for name in [*known, *self.addresses]))
+        known += [*self.addresses, "localhost"]
+        return tuple(dict.fromkeys(f"[{name}]" if ":" in name else name for name in known))
 
     @property
     def relayed(self) -> dict[str, str]:

@@ -67,7 +67,7 @@ class RelayServer:
         """Listen.
 
         Raises OSError where the port is taken, AtmosphereError for a certificate that cannot be used, ValueError for
-        a `discovery` that was wanted without two addresses for it.
+        a `discovery` that was wanted without two addresses for it, ClusterError for a cluster that can never be.
         """
         for remaining in reversed(range(1 if self.port else TRIES)):
             running = _Running(self.settings, self._secret)
@@ -103,7 +103,8 @@ class _Running:
         self._settings = settings
         self._secret = secret
         certificates = Certificates(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
-        self.tcp = TcpPort(self, settings.tcp, certificates)
+        trusted = settings.tcp.trusted_proxies or settings.signaling.trusted_proxies
+        self.tcp = TcpPort(self, dataclasses.replace(settings.tcp, trusted_proxies=trusted), certificates)
         self.places = Places(settings, (), 0)
         self.signaling = SignalingServer()
         self._sockets: list[UdpSocket] = []
@@ -147,6 +148,7 @@ class _Running:
                 path_prefix=own.path_prefix or (public_place(settings.public_url).path if settings.public_url else ""),
             ),
             turn=TurnCredentialSource(uris, self._secret, settings.credentials_ttl) if uris else None,
+            cluster=settings.cluster,
             routes=[sessions.route(), *([turn.route()] if turn else [])],
             sources=[Numbers(turn, sessions, self.tcp)],
         )
@@ -171,6 +173,5 @@ class _Running:
 
     def http(self, accepted: Accepted) -> asyncio.Protocol:
         """HTTP; WebSockets over TLS only, where there is TLS."""
-        return self.signaling.connection(
-            websockets=accepted.secure or self.tcp.certificates is None or self._settings.plain
-        )
+        websockets = accepted.secure or self.tcp.certificates is None or self._settings.plain
+        return self.signaling.connection(websockets=websockets, client=accepted.client)

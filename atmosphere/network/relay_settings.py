@@ -12,6 +12,7 @@ from atmosphere.network.relay_sessions import SessionLimits
 from atmosphere.tcp.port import TcpSettings
 from atmosphere.turn.server.clients import StreamLimits
 from atmosphere.turn.server.settings import TurnSettings
+from signaling.cluster import ClusterSettings
 from signaling.errors import InvalidURL
 from signaling.proxies import TrustedProxies
 from signaling.settings import Settings
@@ -28,6 +29,7 @@ class RelaySettings:
     `public_url` is where a reverse proxy has the WebSockets (`https://example.org/atmosphere`).
     `secret` is shared with other relays and with coturn (`use-auth-secret`); without one it is random. `users` have
     passwords of their own. `turn_uris` are further TURN servers under the same secret, handed to nodes with ours.
+    `cluster` joins the signaling of several servers by NATS; each relays by itself.
     `discovery` says whether clients are told what their NAT does (RFC 5780), as for `StunService`; out of
     `discovery_port`, by default the next one. With `plain` WebSockets are served without TLS although there is TLS.
     """
@@ -42,6 +44,7 @@ class RelaySettings:
     tls_cert: str | Path | None = None
     tls_key: str | Path | None = None
     plain: bool = False
+    cluster: ClusterSettings | None = None
     discovery: bool | None = None
     discovery_port: int | None = None
 

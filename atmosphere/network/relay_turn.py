@@ -45,13 +45,9 @@ class RelayTurn:
         """Begin. Raises OSError where nothing can be relayed on an address."""
         await self.service.start()
         for sock in sockets:
-            self.service.listen(sock)
-            sock.on_burst = partial(self._burst, sock, stun)
+            # ChannelData goes to the service straight from the socket; of STUN the answers of RFC 5780 come first.
+            self.service.listen(sock, partial(stun.receive_burst, sock))
         self.clients.start()
-
-    def _burst(self, sock: UdpSocket, stun: RelayStun, data: bytes, segment: int, source: Address) -> None:
-        if not stun.receive_burst(sock, data, segment, source):
-            self.service.datagrams(sock, data, segment, source)
 
     async def stop(self) -> None:
         """End all allocations and connections."""

@@ -46,6 +46,7 @@ def test_names_are_ours_and_our_addresses() -> None:
         "[2001:db8::1]",
         "127.0.0.1",
         "[::1]",
+        "localhost",
     )
 
 

@@ -19,8 +19,10 @@ from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.uri import Transport
 from atmosphere.udp.socket import UdpSocket
 from signaling import KeySigner, TurnServer
+from signaling.cluster import ClusterSettings
 from tests.certificates import LOOPBACK, self_signed, trusting
 from tests.network.relays import allocated, endpoint, relaying, talk
+from tests.signaling.nats import nats_server
 from tests.signaling.tools import RawNode
 from tests.until import until
 
@@ -229,3 +231,20 @@ def test_what_is_asked_before_the_start() -> None:
     assert server.addresses == []
     with pytest.raises(RuntimeError, match="not running"):
         server.stats()
+
+
+@pytest.mark.needs("nats-server")
+async def test_two_relays_joined_by_nats_are_one_meeting_place() -> None:
+    async with nats_server() as nats:
+        cluster = ClusterSettings((nats.url,))
+        async with relaying(cluster=cluster) as here, relaying(cluster=cluster) as there:
+            await until(lambda: here.stats()["cluster_instances"] == there.stats()["cluster_instances"] == 2)
+            async with (
+                connect(here.places.signaling, proxy=None) as first,
+                connect(there.places.signaling, proxy=None) as second,
+            ):
+                anna, ben = RawNode(first, KeySigner()), RawNode(second, KeySigner())
+                lent = [(await node.hello())["turn"][0]["uris"][0] for node in (anna, ben)]
+                assert lent == [f"turn:127.0.0.1:{server.port}" for server in (here, there)]  # each its own relay
+                await anna.send(type="send", to=ben.id, payload="cGF5", id="m", ref=1, ttl=10)
+                assert (await ben.receive())["sender"] == anna.id

@@ -49,7 +49,10 @@ _OPTIONS = [
     option(
         "--allow-origin", multiple=True, metavar="ORIGIN", help="Let pages of this website connect; may be repeated."
     ),
-    option("--trust-proxy", multiple=True, metavar="CIDR", help="Believe the X-Forwarded-For of these proxies."),
+    option("--trust-proxy", multiple=True, metavar="CIDR", help="Believe what these proxies say of their clients."),
+    option("--cluster", type=SECRET, metavar="URL[,URL]", help="NATS that joins the signaling of several relays."),
+    option("--cluster-name", metavar="NAME", help="The same for all of a cluster [default: atmosphere]."),
+    option("--cluster-creds", type=_FILE, metavar="F", help="NATS credentials (.creds)."),
     option("--max-connections", type=_COUNT, metavar="N", help="Clients at once over TCP, TLS and WebSocket."),
     option("--max-connections-per-address", type=_COUNT, metavar="N", help="Of these, from one address."),
     option("--max-allocations", type=_COUNT, metavar="N", help="Relayed addresses at once."),
@@ -57,6 +60,7 @@ _OPTIONS = [
     option("--max-allocations-per-address", type=_COUNT, metavar="N", help="Of these, for one client address."),
     option("--max-bytes-per-second", type=_COUNT, metavar="N", help="Relayed for one user, both directions."),
     option("--max-sessions", type=_COUNT, metavar="N", help="Sessions of the WebSocket relay at once."),
+    option("--limit", multiple=True, metavar="NAME=VALUE", help="Change a limit of signaling (names: /stats)."),
     option("--drain", type=DURATION, default="5s", show_default=True, help="How long nodes get to leave at the end."),
     option("--log-level", type=_LEVELS, default="warning", show_default=True, help="What is logged to stderr."),
     option("--log-json", is_flag=True, help="Log as JSON, one object a line."),

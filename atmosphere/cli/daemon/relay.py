@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from atmosphere.cli import units
@@ -13,6 +14,8 @@ from atmosphere.network.relay_sessions import SessionLimits
 from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.server.clients import StreamLimits
 from atmosphere.turn.server.settings import TurnSettings
+from signaling.cluster import ClusterSettings
+from signaling.nats_link import ClusterError, servers_of
 from signaling.settings import Settings
 
 _SAME = ("public_host", "public_url", "secret", "tls_cert", "tls_key", "plain")
@@ -40,11 +43,12 @@ def settings_of(options: Mapping[str, Any]) -> RelaySettings:
         turn_uris=tuple(options["turn"]),
         users=users_of(options["user"]),
         relay=TurnSettings(allow_peers=tuple(options["allow_peer"]), **_given(options, _RELAY)),
+        cluster=cluster_of(options),
         signaling=Settings(
             allow_origins=tuple(options["allow_origin"]),
             trusted_proxies=tuple(options["trust_proxy"]),
             **_given(options, _SIGNALING),
-        ),
+        ).override(options["limit"]),
         streams=StreamLimits(**_given(options, _STREAMS)),
         sessions=SessionLimits(**_given(options, _SESSIONS)),
     )
@@ -52,6 +56,17 @@ def settings_of(options: Mapping[str, Any]) -> RelaySettings:
 
 def _given(options: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
     return {setting: options[option] for option, setting in table.items() if options[option] is not None}
+
+
+def cluster_of(options: Mapping[str, Any]) -> ClusterSettings | None:
+    """The cluster to join, if any; raises ValueError."""
+    if options["cluster"] is None:
+        return None
+    credentials = Path(options["cluster_creds"]) if options["cluster_creds"] else None
+    try:
+        return ClusterSettings(servers_of(options["cluster"]), options["cluster_name"] or "atmosphere", credentials)
+    except ClusterError as error:
+        raise ValueError(str(error)) from None
 
 
 def users_of(texts: Iterable[str]) -> dict[str, str]:
@@ -76,7 +91,7 @@ async def start(server: RelayServer) -> None:
             hint = "stop the other program, or choose another port with --port"
             raise AtmosphereError(f"port {server.port} is already in use", hint=hint) from error
         raise
-    except ValueError as error:
+    except (ValueError, ClusterError) as error:
         raise AtmosphereError(str(error)) from error
 
 

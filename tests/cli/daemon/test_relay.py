@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from atmosphere.cli.commands.relay import relay as command
 from atmosphere.cli.daemon.relay import describe, settings_of, start, users_of
 from atmosphere.errors import AtmosphereError
 from atmosphere.network import RelayServer, RelaySettings
+from signaling.cluster import ClusterSettings
 
 NOTHING: dict[str, Any] = {
     str(param.name): () if param.multiple else False if param.is_flag else None  # type: ignore[attr-defined]
@@ -45,6 +47,10 @@ def test_every_option_has_its_place() -> None:
         "max_allocations_per_address": 5,
         "max_bytes_per_second": 6,
         "max_sessions": 7,
+        "cluster": "nats://one:1,nats://two:2",
+        "cluster_name": "ours",
+        "cluster_creds": "nats.creds",
+        "limit": ("mailbox_messages=9",),
     }
     made = settings_of(NOTHING | said)
     assert (made.public_host, made.public_url, made.secret) == ("relay.example.org", said["public_url"], "hush")
@@ -58,6 +64,8 @@ def test_every_option_has_its_place() -> None:
     assert (made.relay.allocations, made.relay.allocations_per_user, made.relay.allocations_per_address) == (3, 4, 5)
     assert made.relay.bytes_per_second == made.sessions.bytes_per_second == 6
     assert made.sessions.sessions == 7
+    assert made.signaling.mailbox_messages == 9
+    assert made.cluster == ClusterSettings(("nats://one:1", "nats://two:2"), "ours", Path("nats.creds"))
     assert settings_of(NOTHING | {"no_turn": True}).turn is False
 
 
@@ -74,6 +82,9 @@ def test_every_option_has_its_place() -> None:
         {"min_port": 2, "max_port": 1},
         {"realm": ""},
         {"secret": ""},
+        {"cluster": "nonsense"},
+        {"cluster": "nats://one", "cluster_name": "a b"},
+        {"limit": ("nonsense=1",)},
         {"turn": ("turn:example.org",)},
     ],
 )
@@ -119,3 +130,9 @@ async def test_an_address_that_is_not_ours() -> None:
 async def test_discovery_without_two_addresses() -> None:
     with pytest.raises(AtmosphereError, match="two addresses"):
         await start(RelayServer("127.0.0.1", 0, settings=RelaySettings(discovery=True)))
+
+
+async def test_a_cluster_that_can_never_be(tmp_path: Path) -> None:
+    cluster = ClusterSettings(("nats://127.0.0.1:1",), credentials=tmp_path / "missing.creds")
+    with pytest.raises(AtmosphereError, match="credentials"):
+        await start(RelayServer("127.0.0.1", 0, settings=RelaySettings(cluster=cluster)))
