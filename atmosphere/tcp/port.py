@@ -16,9 +16,9 @@ from typing import Protocol
 
 from atmosphere.tasks import Tasks
 from atmosphere.tcp import tls_buffers
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.kinds import kind_of
 from atmosphere.tcp.undecided import Accepted, Address, Maker, Undecided
+from signaling.certificates import Certificates
 from signaling.limits import Seats, address_key
 from signaling.listen import BACKLOG, listening_sockets
 from signaling.proxies import TrustedProxies

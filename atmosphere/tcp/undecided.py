@@ -12,9 +12,9 @@ from typing import Any, Protocol, cast
 
 from atmosphere.errors import DecodeError
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.kinds import kind_of
 from atmosphere.tcp.proxy_header import MAX_HEADER, may_begin, proxy_header
+from signaling.certificates import Certificates
 from signaling.proxies import TrustedProxies
 
 logger = logging.getLogger(__name__)

@@ -73,7 +73,7 @@ async def test_static_users(tmp_path: Path, transport: str) -> None:
 
 async def test_users_that_signaling_lends(tmp_path: Path) -> None:
     async with relaying(relay=TurnSettings()) as relay, make_mesh(tmp_path) as mesh:
-        options = {"path_policy": "relay", "signaling": [relay.places.signaling]}
+        options: dict[str, Any] = {"path_policy": "relay", "signaling": [relay.places.signaling]}
         alpha = await mesh.found(**options)
         await until(lambda: turn_is_there(alpha))
         beta = await mesh.join(alpha, "beta", **options)
@@ -86,7 +86,7 @@ async def test_a_restarted_relay_has_its_members_back(tmp_path: Path) -> None:
     await first.start()
     try:
         async with make_mesh(tmp_path) as mesh:
-            options = {"path_policy": "relay", "signaling": [first.places.signaling]}
+            options: dict[str, Any] = {"path_policy": "relay", "signaling": [first.places.signaling]}
             alpha = await mesh.found(**options)
             await until(lambda: turn_is_there(alpha))
             beta = await mesh.join(alpha, "beta", **options)

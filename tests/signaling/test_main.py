@@ -171,5 +171,5 @@ def test_tls_files_are_loaded(tmp_path: Path) -> None:
     certificate_file, key_file = certificate(tmp_path)
     assert tls_of(parse(["--tls-cert", str(certificate_file), "--tls-key", str(key_file)], {}))
     (tmp_path / "empty").write_text("")
-    with pytest.raises(UsageError, match="certificate cannot be used"):
+    with pytest.raises(UsageError, match="and its key cannot be used"):
         tls_of(parse(["--tls-cert", str(tmp_path / "empty")], {}))

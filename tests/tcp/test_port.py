@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from atmosphere.tcp import port as port_module
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort, TcpSettings
 from atmosphere.tcp.undecided import Accepted
+from signaling.certificates import Certificates
 from tests.certificates import LOOPBACK, self_signed, trusting
 from tests.until import until
 
@@ -94,7 +94,7 @@ async def test_inside_tls(files: tuple[Path, Path]) -> None:
 
 
 async def test_a_renewed_certificate_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atmosphere.tcp.certificates.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("signaling.certificates.LOOK_EVERY", 0.0)
     old = trusting(self_signed(tmp_path, *LOOPBACK)[0])
     async with listening(certificates=Certificates(tmp_path / "cert.pem", tmp_path / "key.pem")) as port:
         assert (await ask(port, b"GET /", tls=old))[0]

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.undecided import Maker, Undecided
+from signaling.certificates import Certificates
 from signaling.proxies import TrustedProxies
 from tests.certificates import self_signed
 from tests.until import until
