@@ -181,7 +181,7 @@ async def test_a_removed_member_loses_what_it_has(three: tuple[Node, Node, Node]
 # --- the hostile ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [EVE.node_id, "", "somebody", "x" * 500])
+@pytest.mark.parametrize("name", [EVE.node_id, "", "somebody", "x" * 500], ids=["a node", "empty", "a word", "long"])
 async def test_a_stranger_gets_nothing(mesh: Mesh, name: str) -> None:
     alpha = await mesh.found()
     with pytest.raises(AtmosphereError):
