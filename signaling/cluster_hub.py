@@ -42,8 +42,9 @@ REPLACED = 4001
 BEAT = 0.5
 """Seconds between two signs of life."""
 
-ROSTER_PAUSE = 0.25
-ASK_PAUSE = 0.5
+ROSTER_PAUSE = 1.0
+ASK_PAUSE = 2.0
+"""Seconds between two rosters, and between two questions for one: a roster is long, and makes the busy busier."""
 
 
 class ClusterHub(ClusterNodes):
@@ -78,7 +79,8 @@ class ClusterHub(ClusterNodes):
         if instance == self.directory.own or instance in self._left:
             return []
         if self.directory.hear(instance, frame.seq):
-            self._roster_wanted = True
+            # One that has just begun knows nobody; one that was away for a moment asks for what it missed.
+            self._roster_wanted = self._roster_wanted or frame.seq == 1
             self.copies.look_at_all()
         deliveries: list[Delivery] = []
         for event in frame.events:

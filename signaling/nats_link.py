@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 RETRY = 1.0
 CONNECT_TIMEOUT = 2
 PING_INTERVAL = 4
-"""Seconds; the library gives a connection up after the third ping without an answer. That the cluster cannot be heard
-is noticed sooner, by our own beats; a busy moment must not cost the connection."""
+"""Seconds; after the third ping without an answer the library gives the connection up, which a busy moment must not
+cost. That the cluster cannot be heard is noticed sooner, by our own beats."""
+
 MAX_WAITING = 16 * 1024 * 1024
 """Bytes that may wait to be written to NATS."""
 

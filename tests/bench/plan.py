@@ -45,7 +45,7 @@ FULL = Plan(
     signaling_nodes=10_000,
     signaling_messages=100_000,
     signaling_rate=1_500.0,
-    cluster_rate=1_200.0,
+    cluster_rate=800.0,
 )
 QUICK = Plan(
     rounds=3,

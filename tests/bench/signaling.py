@@ -58,6 +58,7 @@ async def _three(plan: Plan, samples: Samples) -> None:
         killing = asyncio.create_task(_kill_half_way(crowd, instances[2], plan.signaling_messages))
         tally = await crowd.exchange(plan.signaling_messages, plan.cluster_rate, wait=WAIT)
         await killing
+        await crowd.settled(WAIT)
         samples.add(rows.CLUSTER_P50, OURS, tally.percentile(50))
         samples.add(rows.CLUSTER_P99, OURS, tally.percentile(99))
         samples.add(rows.CLUSTER_MISSED, OURS, tally.missing)

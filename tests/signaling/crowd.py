@@ -17,6 +17,7 @@ import msgspec
 
 from signaling import KeySigner, id_of
 from signaling.auth import prove
+from signaling.backoff import Backoff
 from signaling.messages import Got, Send, encode
 
 NODES_PER_ADDRESS = 200
@@ -24,7 +25,7 @@ AT_ONCE = 100
 """Handshakes under way."""
 
 PAYLOAD = "QUJD" * 32
-OPEN_TIMEOUT = 20.0
+OPEN_TIMEOUT = 8.0
 
 
 class Told(msgspec.Struct, omit_defaults=True):
@@ -214,6 +215,8 @@ class Crowd:
         self.moves: list[float] = []
         """Seconds that each move from a dead server to another took."""
 
+        self.moving = 0
+
         self._random = random.Random(seed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -249,6 +252,13 @@ class Crowd:
                     await asyncio.sleep(0.05)
         return self.tally
 
+    async def settled(self, wait: float = 60.0) -> None:
+        """Return when nobody is on the move any more, or after `wait` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while self.moving:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
     def close(self) -> None:
         """Break all connections."""
         self._closing = True
@@ -279,7 +289,10 @@ class Crowd:
 
     async def _move(self, node: Node) -> None:
         began = asyncio.get_running_loop().time()
-        await asyncio.sleep(self._random.uniform(0.25, 0.5))
+        backoff = Backoff(draw=self._random.random)
+        self.moving += 1
+        await asyncio.sleep(backoff.next())
         while not await node.connect(self._random.choice(self.ports)):  # noqa: ASYNC110
-            await asyncio.sleep(self._random.uniform(0.25, 0.5))
+            await asyncio.sleep(backoff.next())
+        self.moving -= 1
         self.moves.append(asyncio.get_running_loop().time() - began)

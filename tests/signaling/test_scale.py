@@ -41,6 +41,7 @@ async def test_three_instances_one_of_which_is_killed_half_way() -> None:
         killing = asyncio.create_task(kill(crowd, instances[2], CLUSTER_MESSAGES / 2))
         tally = await crowd.exchange(CLUSTER_MESSAGES, CLUSTER_RATE)
         await killing
+        await crowd.settled()
         assert not tally.refused
         assert tally.missing == 0
         assert set(tally.latencies) == tally.answered == set(range(CLUSTER_MESSAGES))
