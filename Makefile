@@ -33,7 +33,7 @@ format: $(STAMP) ## put the code into the one format
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-test-deps: ## coturn, nftables, conntrack, iproute2 for the tests that use them (Debian, Ubuntu)
+test-deps: ## coturn, nftables, nats-server, mosquitto … for the tests that use them (Debian, Ubuntu)
 	@sh tools/test-deps.sh
 
 lab: $(STAMP) ## the whole NAT laboratory: every kind of router against every other (root, Linux)

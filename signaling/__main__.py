@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from signaling import logs
+from signaling.certificates import Certificates
 from signaling.cluster import ClusterSettings
+from signaling.errors import CertificateError
 from signaling.nats_link import ClusterError, servers_of
 from signaling.proxies import TrustedProxies
 from signaling.server import SignalingServer
@@ -146,15 +148,13 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 def tls_of(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """The TLS context of --tls-cert and --tls-key, if given."""
+    """The TLS context of --tls-cert and --tls-key, if given; it takes new files up by itself."""
     if options.tls_cert is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(options.tls_cert, options.tls_key)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the TLS certificate cannot be used: {_reason(error)}") from None
-    return context
+        return Certificates(options.tls_cert, options.tls_key).listening_context()
+    except CertificateError as error:
+        raise UsageError(str(error)) from None
 
 
 async def run(options: argparse.Namespace) -> None:

@@ -221,7 +221,9 @@ class SignalingClient:
             self._note(str(error))
             return None
         self._doubt.clear()
-        watcher = asyncio.get_running_loop().create_task(watch(websocket, welcome.keepalive, self._doubt))
+        watcher = asyncio.get_running_loop().create_task(
+            watch(websocket, welcome.keepalive, self._doubt, self._outbox.__len__), name=f"signaling: watch {self.url}"
+        )
         try:
             await self._welcomed(websocket, welcome)
             await self._read(websocket)

@@ -161,7 +161,7 @@ class Cluster:
     def _hear(self, data: bytes) -> None:
         now = asyncio.get_running_loop().time()
         if data[3:19] == self._echo:
-            self._heard_self = now
+            self._heard_self = self.hub.directory.attended
             return
         self._metrics.count("cluster_frames_received_total")
         try:
@@ -184,7 +184,8 @@ class Cluster:
             await asyncio.sleep(TICK)
 
     def _tick(self, now: float) -> None:
-        joined = self._link.is_connected and now - self._heard_self < self.settings.dead_after
+        silent = self.hub.directory.attended - self._heard_self
+        joined = self._link.is_connected and silent < self.settings.dead_after
         if joined != self.joined:
             self.joined = joined
             logger.log(logging.INFO if joined else logging.WARNING, "%s", "joined the cluster" if joined else "alone")

@@ -77,7 +77,7 @@ class ClusterHub(ClusterNodes):
         instance = frame.instance
         if instance == self.directory.own or instance in self._left:
             return []
-        if self.directory.hear(instance, frame.seq, now):
+        if self.directory.hear(instance, frame.seq):
             self._roster_wanted = True
             self.copies.look_at_all()
         deliveries: list[Delivery] = []
@@ -99,6 +99,7 @@ class ClusterHub(ClusterNodes):
         copy = Copy(keep.holders, {instance})
         if self.copies.add(key, keep.payload, keep.left, now, copy) is Put.FULL:
             self._metrics.count("messages_full_total")
+            self._metrics.count(f"limited_{self.mailboxes.limited_by}_total")
             self._speak(instance, Full(*key))
             return []
         self._metrics.count("copies_taken_total")

@@ -121,6 +121,7 @@ class ClusterNodes(Hub):
         put = self.copies.add(key, message.payload, left, now, copy)
         self._metrics.count(f"messages_{put.value}_total", place is None or put is Put.FULL)
         if put is Put.FULL:
+            self._metrics.count(f"limited_{self.mailboxes.limited_by}_total")
             return [Delivery((node,), Error("full", "the receiver's mailbox is full", message.ref))]
         return self._pass_on(key, now)
 
@@ -138,9 +139,7 @@ class ClusterNodes(Hub):
     def _write(self, key: Key, stored: Stored, now: float) -> list[Delivery]:
         """Write a message that is held here to its receiver, who is here."""
         self._metrics.count("messages_delivered_total")
-        copy = self.copies.find(key)
-        if copy:
-            copy.written = True
+        self.copies.note_written(key)
         seq = self._lines.number(key.to, key)
         written = Delivery((key.to,), Incoming(stored.sender, stored.payload, stored.id, None, seq))
         # Whoever does not say `got` has it as soon as it is written, as far as can be known.
@@ -187,7 +186,7 @@ class ClusterNodes(Hub):
 
     def _watch(self, node: str, message: Watch, now: float) -> list[Delivery]:
         if not self.watchers.watch(node, message.ids):
-            return self._over_limit(node, "too many watched ids", message.ref)
+            return self._over_limit(node, "watched_per_connection", "too many watched ids", message.ref)
         ids = dict.fromkeys(message.ids)
         told = [Delivery((node,), Presence(one, self.directory.place(one) is not None)) for one in ids]
         return [*told, Delivery((node,), Done(message.ref))]

@@ -24,6 +24,8 @@ POLICY_VIOLATION = 1008
 REPLACED = 4001
 """The close code for a connection whose id connected again."""
 
+Address = tuple[str, int]
+
 _NO_REQUEST = Request("/", Headers())
 
 
@@ -64,14 +66,22 @@ class NodeConnection(ServerConnection):
     """The rate of its messages; made when it has proved its id."""
 
     def __init__(
-        self, door: Door, host: Host, protocol: ServerProtocol, *, websockets: bool = True, **options: Any
+        self,
+        door: Door,
+        host: Host,
+        protocol: ServerProtocol,
+        *,
+        websockets: bool = True,
+        client: Address | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(protocol, cast("Server", host), **options)
         self._door = door
         self._host = host
         self.websockets = websockets
         self.address = ""
-        self.client = self.local = ("", 0)
+        self.client = client or ("", 0)
+        self.local: Address = ("", 0)
         self.path = ""
         self.seat: str | None = None
         self.refusal: str | None = None
@@ -87,7 +97,8 @@ class NodeConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it before anything is read (asyncio.Protocol)."""
-        self.client = (transport.get_extra_info("peername") or ("", 0))[:2]
+        if not self.client[0]:
+            self.client = (transport.get_extra_info("peername") or ("", 0))[:2]
         self.local = (transport.get_extra_info("sockname") or ("", 0))[:2]
         self.address = address_key(self.client[0])
         self.refusal = self._door.enter(self)

@@ -82,6 +82,10 @@ class Copies:
             self._copies[key] = copy
         return put
 
+    def note_written(self, key: Key) -> None:
+        """A message that is held was written to its receiver."""
+        self._copies[key].written = True
+
     def look_again(self, key: Key, at: float) -> None:
         """See at this time whether the message is where it must be."""
         self._unsettled[key] = at

@@ -8,15 +8,16 @@ in Unix milliseconds, but always higher than the last one known.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 MAX_NODES = 1_000_000
 """Nodes of one other instance that are remembered."""
 
 MAX_TOPICS = 1_000_000
-LATE = 1.0
-"""Seconds between two looks at the clock after which it was us who were away."""
+ATTENTION = 0.25
+"""Seconds that count as silence at most between two looks at the clock: the rest of the time it was us who were busy,
+and what the others said waits to be read."""
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Directory:
         self.own = own
         self._dead_after = dead_after
         self._looked = 0.0
+        self.attended = 0.0
+        """Seconds for which this instance has listened."""
         self._peers: dict[str, _Peer] = {}
         self._places: dict[str, tuple[int, str]] = {}
 
@@ -50,16 +53,16 @@ class Directory:
         """The other instances."""
         return self._peers.keys()
 
-    def hear(self, instance: str, seq: int, now: float) -> bool:
+    def hear(self, instance: str, seq: int) -> bool:
         """A frame of `instance` came; True when it is new here. A `seq` out of order puts it out of step."""
         peer = self._peers.get(instance)
         new = peer is None
         if peer is None:
             # Number 1 is an instance's first word: nothing was said before it.
-            peer = self._peers[instance] = _Peer(now, in_step=seq == 1)
+            peer = self._peers[instance] = _Peer(self.attended, in_step=seq == 1)
         elif seq and seq != peer.seq + 1:
             peer.in_step = False
-        peer.heard = now
+        peer.heard = self.attended
         peer.seq = seq or peer.seq
         return new
 
@@ -69,12 +72,9 @@ class Directory:
 
     def silent(self, now: float) -> list[str]:
         """Those to be taken for dead."""
-        if now - self._looked > LATE:
-            # This process stood still; what the others said meanwhile waits to be read.
-            for peer in self._peers.values():
-                peer.heard = max(peer.heard, now - self._dead_after / 2)
+        self.attended += min(now - self._looked, ATTENTION)
         self._looked = now
-        return [instance for instance, peer in self._peers.items() if now - peer.heard > self._dead_after]
+        return [instance for instance, peer in self._peers.items() if self.attended - peer.heard > self._dead_after]
 
     def remove(self, instance: str) -> list[str]:
         """Forget an instance; the nodes that are nowhere now."""
@@ -175,7 +175,3 @@ class Directory:
     def subscribers(self, topic: str) -> int:
         """How many are subscribed to `topic` elsewhere."""
         return sum(peer.topics.get(topic, 0) for peer in self._peers.values())
-
-    def interests(self, instance: str) -> Iterable[tuple[str, int]]:
-        """What an instance has said of topics."""
-        return self._peers[instance].topics.items() if instance in self._peers else ()

@@ -15,6 +15,8 @@ from signaling.proxies import TrustedProxies
 from signaling.routes import origin_is_allowed
 from signaling.settings import Settings
 
+_SEATS = {"total": "limited_max_connections_total", "address": "limited_max_connections_per_address_total"}
+
 SPARE_SEATS = 256
 """Connections beyond the maximum that live until they can be told why they are refused."""
 
@@ -51,6 +53,7 @@ class ServerDoor:
         refusal = self._seats.take(connection.seat)
         if refusal:
             self._metrics.count("connections_refused_total")
+            self._metrics.count(_SEATS[refusal])
             if len(self.inside) >= self._seats.total + SPARE_SEATS:
                 return "flood"
         self.inside.add(connection)
@@ -73,6 +76,8 @@ class ServerDoor:
         if size <= min(self._settings.outgoing_bytes, share):
             return False
         self._metrics.count("slow_cut_total")
+        alone = size > self._settings.outgoing_bytes
+        self._metrics.count("limited_outgoing_bytes_total" if alone else "limited_outgoing_bytes_in_all_total")
         return True
 
     def sent(self) -> None:
@@ -90,6 +95,7 @@ class ServerDoor:
         if connection.refusal == "address":
             return HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address.\n"
         if not self._address_handshakes.take(connection.address, now):
+            self._metrics.count("limited_handshakes_per_address_total")
             return HTTPStatus.TOO_MANY_REQUESTS, "Too many requests from your address.\n"
         return self._refuse_websocket(connection, request, now, draining) if http.wants_websocket(request) else None
 
@@ -102,6 +108,8 @@ class ServerDoor:
         connection.refusal = self._seats.name(connection.address)
         if connection.refusal is None:
             connection.seat = connection.address
+        else:
+            self._metrics.count(_SEATS[connection.refusal])
 
     def _refuse_websocket(
         self, connection: NodeConnection, request: Request, now: float, draining: bool
@@ -116,6 +124,7 @@ class ServerDoor:
             self._metrics.count("origins_refused_total")
             return HTTPStatus.FORBIDDEN, "Pages of that website may not connect here.\n"
         if not self._handshakes.take(now):
+            self._metrics.count("limited_handshakes_total")
             return HTTPStatus.SERVICE_UNAVAILABLE, "The server is busy.\n"
         return None
 
@@ -125,7 +134,13 @@ class ServerDoor:
 
     def may_message(self, address: str, now: float) -> bool:
         """Whether the server takes one more message from this address, and at all."""
-        return self._address_messages.take(address, now) and self._messages.take(now)
+        if not self._address_messages.take(address, now):
+            self._metrics.count("limited_messages_per_address_total")
+            return False
+        if not self._messages.take(now):
+            self._metrics.count("limited_messages_total")
+            return False
+        return True
 
     # Rates that a whole cluster shares
 

@@ -3,6 +3,7 @@
 SignalingError             everything this package raises on purpose; the message is one line for a person
 ├── DecodeError            a frame that is no message of the protocol (the sender's fault)
 ├── AuthError              a key or a signature that proves nothing (the client's fault)
+├── CertificateError       the files of a certificate cannot be used (the operator's fault)
 ├── InvalidURL             text that names no signaling server (the caller's fault)
 ├── NotConnected           no server took the message in time
 └── Rejected               the server said no; `code` says why (see messages.ERROR_CODES)
@@ -21,6 +22,10 @@ class DecodeError(SignalingError, ValueError):
 
 class AuthError(SignalingError):
     """A key or a signature that proves nothing."""
+
+
+class CertificateError(SignalingError):
+    """The files of a TLS certificate cannot be used."""
 
 
 class InvalidURL(SignalingError, ValueError):

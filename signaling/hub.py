@@ -134,6 +134,7 @@ class Hub:
         result = self.mailboxes.put(message.to, node, message.id, message.payload, message.ttl, now)
         self._metrics.count(f"messages_{result.value}_total")
         if result is Put.FULL:
+            self._metrics.count(f"limited_{self.mailboxes.limited_by}_total")
             return Error("full", "the receiver's mailbox is full", message.ref)
         return Queued(message.ref)
 
@@ -150,7 +151,8 @@ class Hub:
 
     def _subscribe(self, node: str, message: Subscribe, now: float) -> list[Delivery]:
         if not self.topics.subscribe(node, message.topic):
-            return self._over_limit(node, "too many topics, or too many subscribers to this one", message.ref)
+            limit = "subscribers_per_topic" if self.topics.has_room(node) else "topics_per_connection"
+            return self._over_limit(node, limit, "too many topics, or too many subscribers to this one", message.ref)
         return [Delivery((node,), Done(message.ref))]
 
     def _unsubscribe(self, node: str, message: Unsubscribe, now: float) -> list[Delivery]:
@@ -159,12 +161,13 @@ class Hub:
 
     def _watch(self, node: str, message: Watch, now: float) -> list[Delivery]:
         if not self.watchers.watch(node, message.ids):
-            return self._over_limit(node, "too many watched ids", message.ref)
+            return self._over_limit(node, "watched_per_connection", "too many watched ids", message.ref)
         told = [Delivery((node,), Presence(watched, watched in self.online)) for watched in dict.fromkeys(message.ids)]
         return [*told, Delivery((node,), Done(message.ref))]
 
-    def _over_limit(self, node: str, text: str, ref: int) -> list[Delivery]:
+    def _over_limit(self, node: str, limit: str, text: str, ref: int) -> list[Delivery]:
         self._metrics.count("limits_refused_total")
+        self._metrics.count(f"limited_{limit}_total")
         return [Delivery((node,), Error("limit", text, ref))]
 
     _HANDLERS: dict[type, Callable[..., list[Delivery]]] = {  # noqa: RUF012 (a table, never changed)

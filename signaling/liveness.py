@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -14,12 +15,21 @@ from websockets.exceptions import ConnectionClosed
 LONGEST, SHORTEST = 15.0, 1.0
 """Bounds of the seconds between two pings, whatever the server asks for."""
 
-PONG_TIMEOUT = 2.0
-"""Seconds that an answer may take, unless the path was slower before; a server that slows us down takes 1.3."""
+PONG_TIMEOUT, BUSY_TIMEOUT = 2.0, 10.0
+"""Seconds that an answer may take, unless the path was slower before. A server that slows us down because of all that
+we asked reads our pings no sooner than the rest: then there is more time."""
+
+MANY = 16
+"""Unanswered requests that are reason enough to be slowed down."""
 
 
-async def watch(websocket: ClientConnection, keepalive: float, doubt: asyncio.Event) -> None:
-    """Ping every `keepalive` seconds, and when there is `doubt`; cut the connection when no answer comes."""
+async def watch(
+    websocket: ClientConnection, keepalive: float, doubt: asyncio.Event, unanswered: Callable[[], int]
+) -> None:
+    """Ping every `keepalive` seconds, and when there is `doubt`; cut the connection when no answer comes.
+
+    `unanswered` says how many requests wait for an answer.
+    """
     interval = min(max(keepalive, SHORTEST), LONGEST)
     with contextlib.suppress(ConnectionClosed):
         while True:
@@ -27,15 +37,16 @@ async def watch(websocket: ClientConnection, keepalive: float, doubt: asyncio.Ev
                 async with asyncio.timeout(interval):
                     await doubt.wait()
             doubt.clear()
-            if not await _answers(websocket):
+            timeout = PONG_TIMEOUT if unanswered() < MANY else BUSY_TIMEOUT
+            if not await _answers(websocket, max(timeout, 4 * websocket.latency)):
                 websocket.transport.abort()
                 return
 
 
-async def _answers(websocket: ClientConnection) -> bool:
+async def _answers(websocket: ClientConnection, timeout: float) -> bool:
     pong = await websocket.ping()
     try:
-        async with asyncio.timeout(max(PONG_TIMEOUT, 4 * websocket.latency)):
+        async with asyncio.timeout(timeout):
             await pong
     except TimeoutError:
         return False

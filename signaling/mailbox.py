@@ -68,6 +68,8 @@ class Mailboxes:
         self._expired: list[Key] = []
         self.messages = 0
         self.bytes = 0
+        self.limited_by = ""
+        """The setting that made `put` say FULL the last time."""
 
     def __len__(self) -> int:
         return len(self._boxes)
@@ -84,8 +86,9 @@ class Mailboxes:
         box = self._boxes.get(to)
         if box is not None and (sender, message_id) in box.messages:
             return Put.DUPLICATE
-        fits = self._fits_in_flight if in_flight else self._fits
-        if not fits(box or _Box(), stored):
+        limit = (self._too_much_in_flight if in_flight else self._too_much)(box or _Box(), stored)
+        if limit:
+            self.limited_by = limit
             return Put.FULL
         box = self._boxes.setdefault(to, _Box())
         box.messages[sender, message_id] = stored
@@ -141,22 +144,27 @@ class Mailboxes:
             ]
             heapq.heapify(self._expiries)
 
-    def _fits(self, box: _Box, stored: Stored) -> bool:
+    def _too_much(self, box: _Box, stored: Stored) -> str | None:
+        """The setting that one more message for this mailbox would go against."""
         settings = self._settings
-        return (
-            len(box.messages) < settings.mailbox_messages
-            and box.payload_bytes + len(stored.payload) <= settings.mailbox_bytes
-            and box.of_sender(stored.sender) < settings.mailbox_messages_per_sender
-            and self.bytes + stored.size <= settings.mailboxes_bytes
-        )
+        if len(box.messages) >= settings.mailbox_messages:
+            return "mailbox_messages"
+        if box.payload_bytes + len(stored.payload) > settings.mailbox_bytes:
+            return "mailbox_bytes"
+        if box.of_sender(stored.sender) >= settings.mailbox_messages_per_sender:
+            return "mailbox_messages_per_sender"
+        return self._too_much_in_all(stored)
 
-    def _fits_in_flight(self, box: _Box, stored: Stored) -> bool:
+    def _too_much_in_flight(self, box: _Box, stored: Stored) -> str | None:
         settings = self._settings
-        return (
-            len(box.messages) < settings.in_flight_messages
-            and box.payload_bytes + len(stored.payload) <= settings.in_flight_bytes
-            and self.bytes + stored.size <= settings.mailboxes_bytes
-        )
+        if len(box.messages) >= settings.in_flight_messages:
+            return "in_flight_messages"
+        if box.payload_bytes + len(stored.payload) > settings.in_flight_bytes:
+            return "in_flight_bytes"
+        return self._too_much_in_all(stored)
+
+    def _too_much_in_all(self, stored: Stored) -> str | None:
+        return "mailboxes_bytes" if self.bytes + stored.size > self._settings.mailboxes_bytes else None
 
     def _forget(self, key: Key, expires_at: float) -> bool:
         box = self._boxes.get(key.to)

@@ -12,6 +12,30 @@ from signaling.settings import Settings
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+LIMITED: Final = (
+    "max_connections",
+    "max_connections_per_address",
+    "handshakes",
+    "handshakes_per_address",
+    "max_message",
+    "messages",
+    "messages_per_address",
+    "messages_per_connection",
+    "malformed_per_connection",
+    "mailbox_messages",
+    "mailbox_messages_per_sender",
+    "mailbox_bytes",
+    "mailboxes_bytes",
+    "in_flight_messages",
+    "in_flight_bytes",
+    "topics_per_connection",
+    "subscribers_per_topic",
+    "watched_per_connection",
+    "outgoing_bytes",
+    "outgoing_bytes_in_all",
+)
+"""Settings that refuse, delay or cut; each counts how often it did."""
+
 COUNTERS: Final = {
     "connections_total": "TCP connections accepted",
     "connections_refused_total": "connections refused because of a limit on them",
@@ -40,6 +64,7 @@ COUNTERS: Final = {
     "replaced_total": "connections replaced by a newer one of the same id",
     "slow_cut_total": "connections cut because they did not read",
     "silent_cut_total": "connections cut because they did not answer pings",
+    **{f"limited_{name}_total": f"how often the setting {name} refused, delayed or cut" for name in LIMITED},
 }
 
 GAUGES: Final = {

@@ -20,7 +20,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from signaling import http
-from signaling.connection import CLOSE_TIMEOUT, NodeConnection
+from signaling.connection import CLOSE_TIMEOUT, Address, NodeConnection
 from signaling.door import ServerDoor
 from signaling.listen import BACKLOG
 from signaling.metrics import Metrics
@@ -60,14 +60,18 @@ class Reception:
 
     # Coming in
 
-    def connection(self, *, websockets: bool = True) -> NodeConnection:
-        """The protocol for one accepted connection; without `websockets` it gets plain HTTP only."""
+    def connection(self, *, websockets: bool = True, client: Address | None = None) -> NodeConnection:
+        """The protocol for one accepted connection; without `websockets` it gets plain HTTP only.
+
+        `client` is who is at the other end, where that is not who the connection came from.
+        """
         protocol = ServerProtocol(max_size=self.settings.max_message, logger=_quiet)
         return NodeConnection(
             self.door,
             self,
             protocol,
             websockets=websockets,
+            client=client,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT,
             max_queue=QUEUE,

@@ -20,7 +20,7 @@ from websockets.http11 import Response
 
 from signaling import http
 from signaling.cluster import Cluster, ClusterSettings
-from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, NodeConnection
+from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, Address, NodeConnection
 from signaling.errors import DecodeError
 from signaling.handshake import authenticate, decode_frame
 from signaling.hub import Delivery, Hub
@@ -46,6 +46,7 @@ from signaling.turn_credentials import TurnCredentialSource, TurnServer
 
 logger = logging.getLogger(__name__)
 
+MESSAGE_TOO_BIG = 1009
 FAN_OUT_SHARE = 8
 """Messages sent for one received count as this fraction of a message received."""
 
@@ -121,9 +122,9 @@ class SignalingServer:
             self._cluster.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever(), name="signaling: sweep")
 
-    def connection(self, *, websockets: bool = True) -> NodeConnection:
-        """The protocol for an accepted connection; without `websockets` plain HTTP is all that it gets."""
-        return self._reception.connection(websockets=websockets)
+    def connection(self, *, websockets: bool = True, client: Address | None = None) -> NodeConnection:
+        """The protocol for an accepted connection of `client`; without `websockets` plain HTTP is all that it gets."""
+        return self._reception.connection(websockets=websockets, client=client)
 
     async def drain(self, seconds: float) -> None:
         """Ask all clients to go elsewhere, let nobody in, and wait up to `seconds` until they went."""
@@ -197,7 +198,7 @@ class SignalingServer:
 
     async def _handle(self, connection: NodeConnection) -> None:
         """One WebSocket from its opening to its end."""
-        with contextlib.suppress(ConnectionClosed):
+        try:
             node = await authenticate(connection, self.settings.handshake_timeout)
             self._metrics.count("handshakes_failed_total" if node is None else "handshakes_total")
             if node is None:
@@ -207,6 +208,9 @@ class SignalingServer:
                 await self._read(node, connection)
             finally:
                 self._gone(node, connection)
+        except ConnectionClosed as closed:
+            if closed.sent is not None and closed.sent.code == MESSAGE_TOO_BIG:
+                self._metrics.count("limited_max_message_total")
 
     def _welcome(self, node: str, connection: NodeConnection) -> None:
         settings, now = self.settings, self._now()
@@ -254,6 +258,7 @@ class SignalingServer:
             delay = connection.bucket.charge(self._now())
             if delay:
                 self._metrics.count("messages_delayed_total")
+                self._metrics.count("limited_messages_per_connection_total")
                 await asyncio.sleep(delay)
             if message is not None:
                 self._receive(node, connection, message)
@@ -267,6 +272,7 @@ class SignalingServer:
             connection.tell(Error("malformed", str(error)[:200]))
             connection.malformed += 1
             if connection.malformed >= self.settings.malformed_per_connection:
+                self._metrics.count("limited_malformed_per_connection_total")
                 connection.end(POLICY_VIOLATION, "malformed")
             return None
 
@@ -288,8 +294,14 @@ class SignalingServer:
                 if connection is not None:
                     connection.write(frame)
                     if delivery.close is not None:
-                        del self._nodes[node]
-                        connection.end(delivery.close, "replaced")
+                        self._replaced(node, connection, delivery.close)
+
+    def _replaced(self, node: str, connection: NodeConnection, code: int) -> None:
+        """The node is connected to another instance now."""
+        del self._nodes[node]
+        connection.end(code, "replaced")
+        if not self._nodes:
+            self._empty.set()
 
     def _tell_all(self, message: Drain) -> None:
         self._deliver([Delivery(tuple(self._nodes), message)])

@@ -54,8 +54,8 @@ class Settings:
     mailbox_bytes: int = 64 * 1024
     mailbox_messages_per_sender: int = 32
     mailboxes_bytes: int = 32 * 1024 * 1024
-    in_flight_messages: int = 1024
-    in_flight_bytes: int = 256 * 1024
+    in_flight_messages: int = 256
+    in_flight_bytes: int = 192 * 1024
     """In a cluster, what a receiver who is connected may have without having said `got`."""
 
     max_ttl: float = 120.0

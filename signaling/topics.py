@@ -45,6 +45,10 @@ class Topics:
         for topic in tuple(self._topics.get(node, ())):
             self.unsubscribe(node, topic)
 
+    def has_room(self, node: str) -> bool:
+        """Whether `node` may have one topic more."""
+        return len(self._topics.get(node, ())) < self._per_node
+
     def of(self, node: str) -> tuple[str, ...]:
         """The topics that `node` is subscribed to."""
         return tuple(self._topics.get(node, ()))

@@ -60,6 +60,8 @@ NETWORK = {
     "gather_network_info",
 }
 SIGNALING = {
+    "ClusterError",
+    "ClusterSettings",
     "MAX_PAYLOAD_BYTES",
     "AuthError",
     "DecodeError",

@@ -22,6 +22,8 @@ ONLY_IN = {"aioice": "atmosphere/stun/library.py", "aiortc": "atmosphere/sctp/li
 TASK_OWNERS = {
     "atmosphere/tasks.py",
     "signaling/client.py",
+    "signaling/cluster.py",
+    "signaling/nats_link.py",
     "signaling/pool.py",
     "signaling/reception.py",
     "signaling/server.py",

@@ -15,11 +15,15 @@ MAX_URIS = 8
 
 @dataclass(frozen=True)
 class Places:
-    """What follows from the settings, the local `addresses` (best first) and the `port`."""
+    """What follows from the settings, the local `addresses` (best first) and the `port`.
+
+    `resolved` are the addresses that the public host's name has.
+    """
 
     settings: RelaySettings
     addresses: Sequence[str]
     port: int
+    resolved: Sequence[str] = ()
 
     @property
     def host(self) -> str:
@@ -64,17 +68,21 @@ class Places:
             known.append(public_place(self.settings.public_url).host)
         if not known:
             return ()
-        return tuple(dict.fromkeys(f"[{name}]" if ":" in name else name for name in [*known, *self.addresses]))
+        known += [*self.addresses, "localhost"]
+        return tuple(dict.fromkeys(f"[{name}]" if ":" in name else name for name in known))
 
     @property
     def relayed(self) -> dict[str, str]:
         """Local addresses for relaying, and how the world sees them."""
         outer = [address for address in self.addresses if address_class(address) != "loopback"] or self.addresses
+        return {address: self._seen_as(address) for address in outer}
+
+    def _seen_as(self, address: str) -> str:
         public = self.settings.public_host
-        if public is None or not is_literal(public) or public in self.addresses:
-            return {address: address for address in outer}
-        seen = ipaddress.ip_address(public)
-        return {
-            address: str(seen) if ipaddress.ip_address(address).version == seen.version else address
-            for address in outer
-        }
+        seen: Sequence[str]
+        if public is not None and is_literal(public):
+            seen = () if public in self.addresses else (public,)
+        else:
+            # A name may as well be a proxy's; only where our own address is of no use its word is better.
+            seen = self.resolved if address_class(address) in ("private", "shared") else ()
+        return next((str(ipaddress.ip_address(one)) for one in seen if (":" in one) == (":" in address)), address)

@@ -9,21 +9,25 @@ import logging
 import secrets
 from collections.abc import Iterable
 
+from atmosphere.errors import AtmosphereError, Unreachable
+from atmosphere.ice.resolve import resolve
 from atmosphere.network.relay_numbers import Numbers
 from atmosphere.network.relay_places import Places
 from atmosphere.network.relay_sessions import RelaySessions
-from atmosphere.network.relay_settings import RelaySettings, public_place
+from atmosphere.network.relay_settings import RelaySettings, is_literal, public_place
 from atmosphere.network.relay_turn import HangUp, RelayStun, RelayTurn
 from atmosphere.network.stun_service import own_addresses
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort
 from atmosphere.tcp.undecided import Accepted
 from atmosphere.udp.socket import UdpSocket
+from signaling.certificates import Certificates
+from signaling.errors import CertificateError
 from signaling.server import SignalingServer
 from signaling.turn_credentials import TurnCredentialSource
 
 logger = logging.getLogger(__name__)
 
+LOOKUP_TIMEOUT = 2.0
 TRIES = 16
 """Port numbers tried with port 0: one that is free for TCP may be taken for UDP."""
 
@@ -102,8 +106,9 @@ class _Running:
     def __init__(self, settings: RelaySettings, secret: str) -> None:
         self._settings = settings
         self._secret = secret
-        certificates = Certificates(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
-        self.tcp = TcpPort(self, settings.tcp, certificates)
+        certificates = _certificates(settings)
+        trusted = settings.tcp.trusted_proxies or settings.signaling.trusted_proxies
+        self.tcp = TcpPort(self, dataclasses.replace(settings.tcp, trusted_proxies=trusted), certificates)
         self.places = Places(settings, (), 0)
         self.signaling = SignalingServer()
         self._sockets: list[UdpSocket] = []
@@ -114,7 +119,8 @@ class _Running:
         """Listen; raises OSError, and then `stop` tidies up."""
         await self.tcp.start(hosts, port)
         self._bind(hosts)
-        self.places = Places(self._settings, [sock.address for sock in self._sockets], self.tcp.port)
+        addresses = [sock.address for sock in self._sockets]
+        self.places = Places(self._settings, addresses, self.tcp.port, await _resolved(self._settings.public_host))
         self._stun = RelayStun(self.places, self._sockets)
         if self._settings.turn:
             self._turn = RelayTurn(self.places, self._secret)
@@ -172,6 +178,25 @@ class _Running:
 
     def http(self, accepted: Accepted) -> asyncio.Protocol:
         """HTTP; WebSockets over TLS only, where there is TLS."""
-        return self.signaling.connection(
-            websockets=accepted.secure or self.tcp.certificates is None or self._settings.plain
-        )
+        websockets = accepted.secure or self.tcp.certificates is None or self._settings.plain
+        return self.signaling.connection(websockets=websockets, client=accepted.client)
+
+
+def _certificates(settings: RelaySettings) -> Certificates | None:
+    if settings.tls_cert is None:
+        return None
+    try:
+        return Certificates(settings.tls_cert, settings.tls_key)
+    except CertificateError as error:
+        raise AtmosphereError(str(error)) from error
+
+
+async def _resolved(public_host: str | None) -> list[str]:
+    """The addresses of the name that nodes use; none for a literal, or where it is not known yet."""
+    if public_host is None or is_literal(public_host):
+        return []
+    try:
+        return [address for address, _ in await resolve(public_host, 0, timeout=LOOKUP_TIMEOUT)]
+    except Unreachable as error:
+        logger.warning("relayed addresses are announced as they are here: %s", error)
+        return []

@@ -9,7 +9,6 @@ from functools import partial
 from typing import cast
 
 from atmosphere.network.relay_places import Places
-from atmosphere.network.relay_settings import is_literal
 from atmosphere.network.stun_discovery import open_discovery
 from atmosphere.stun.server import BindingServer
 from atmosphere.tcp.undecided import Accepted
@@ -26,11 +25,11 @@ from signaling.routes import Route
 
 def turn_settings(places: Places) -> TurnSettings:
     """The relay's settings with what follows from where it listens; what the user has set stays."""
-    relay, public = places.settings.relay, places.settings.public_host
-    own = (public,) if public and is_literal(public) else ()
-    return dataclasses.replace(
-        relay, addresses=relay.addresses or places.relayed, own_addresses=(*relay.own_addresses, *own)
-    )
+    relay = places.settings.relay
+    addresses = relay.addresses or places.relayed
+    # Where a NAT shows us under another address, a peer at that address is ourselves.
+    own = tuple(seen for local, seen in addresses.items() if seen != local)
+    return dataclasses.replace(relay, addresses=addresses, own_addresses=tuple({*relay.own_addresses, *own}))
 
 
 class RelayTurn:
@@ -45,13 +44,9 @@ class RelayTurn:
         """Begin. Raises OSError where nothing can be relayed on an address."""
         await self.service.start()
         for sock in sockets:
-            self.service.listen(sock)
-            sock.on_burst = partial(self._burst, sock, stun)
+            # ChannelData goes to the service straight from the socket; of STUN the answers of RFC 5780 come first.
+            self.service.listen(sock, partial(stun.receive_burst, sock))
         self.clients.start()
-
-    def _burst(self, sock: UdpSocket, stun: RelayStun, data: bytes, segment: int, source: Address) -> None:
-        if not stun.receive_burst(sock, data, segment, source):
-            self.service.datagrams(sock, data, segment, source)
 
     async def stop(self) -> None:
         """End all allocations and connections."""

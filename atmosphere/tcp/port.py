@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.certificates import Certificates
+from atmosphere.tcp import tls_buffers
 from atmosphere.tcp.kinds import kind_of
 from atmosphere.tcp.undecided import Accepted, Address, Maker, Undecided
+from signaling.certificates import Certificates
 from signaling.limits import Seats, address_key
 from signaling.listen import BACKLOG, listening_sockets
+from signaling.proxies import TrustedProxies
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +45,11 @@ class Handlers(Protocol):
 class TcpSettings:
     """How many connections may be undecided (in all, of one IPv4 address or IPv6 /64), and for how many seconds."""
 
-    undecided: int = 1024
+    undecided: int = 512
     undecided_per_address: int = 64
     deadline: float = 5.0
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of proxies whose PROXY headers are believed."""
 
 
 class TcpPort:
@@ -59,7 +63,10 @@ class TcpPort:
     ) -> None:
         self.settings = settings or TcpSettings()
         self.deadline = self.settings.deadline
+        self.proxies = TrustedProxies(self.settings.trusted_proxies)
         self.certificates = certificates
+        if certificates is not None:
+            tls_buffers.shrink()
         self.tasks = Tasks("tcp port")
         self.port = 0
         self.addresses: list[Address] = []
@@ -125,7 +132,8 @@ class TcpPort:
 
     def _meet(self, sock: socket.socket, client: Address) -> None:
         self.accepted += 1
-        key = address_key(client[0])
+        # Who is behind a proxy is known later: its undecided ones are counted in all only.
+        key = None if client[0] in self.proxies else address_key(client[0])
         if self._seats.take(key):
             self.refused += 1
             sock.close()

@@ -10,13 +10,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from atmosphere.errors import DecodeError
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.kinds import kind_of
+from atmosphere.tcp.proxy_header import MAX_HEADER, may_begin, proxy_header
+from signaling.certificates import Certificates
+from signaling.proxies import TrustedProxies
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT = 2.0
+LOOK_AGAIN = 0.05
 
 Address = tuple[str, int]
 
@@ -48,6 +52,10 @@ class Port(Protocol):
     def tasks(self) -> Tasks:
         """Who owns its tasks."""
 
+    @property
+    def proxies(self) -> TrustedProxies:
+        """Who is believed about the clients behind it."""
+
     def maker(self, first: int) -> Maker | None:
         """Who makes the protocol for what begins with this byte."""
 
@@ -58,7 +66,7 @@ class Port(Protocol):
 class Undecided:
     """Peeks at the first byte of `sock`, through TLS where there is TLS, and gives the connection to its handler."""
 
-    def __init__(self, port: Port, sock: socket.socket, client: Address, key: str) -> None:
+    def __init__(self, port: Port, sock: socket.socket, client: Address, key: str | None) -> None:
         self.key = key
         self._port = port
         self._sock = sock
@@ -67,6 +75,7 @@ class Undecided:
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._settled = False
+        self._proxied = client[0] in port.proxies
         self._timer = self._loop.call_later(port.deadline, self._give_up)
         self._loop.add_reader(sock.fileno(), self._look)
 
@@ -98,11 +107,37 @@ class Undecided:
 
     def _look(self) -> None:
         try:
-            first = self._sock.recv(1, socket.MSG_PEEK)
+            first = self._sock.recv(MAX_HEADER if self._proxied else 1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             first = b""
+        if self._proxied and first and may_begin(first):
+            self._take_header(first)
+        else:
+            self._decide(first)
+
+    def _take_header(self, data: bytes) -> None:
+        """Read the PROXY header, and nothing beyond it."""
+        try:
+            header = proxy_header(data)
+        except DecodeError:
+            self.cut()
+            return
+        if header is None:
+            # The rest is on its way, and what is here would wake us again at once.
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop.call_later(LOOK_AGAIN, self._wait)
+            return
+        self._sock.recv(header.size)
+        self._client = header.client or self._client
+        self._proxied = False
+
+    def _wait(self) -> None:
+        if not self._settled:
+            self._loop.add_reader(self._sock.fileno(), self._look)
+
+    def _decide(self, first: bytes) -> None:
         kind = kind_of(first[0]) if first else None
         if kind == "tls" and self._port.certificates is not None:
             self._loop.remove_reader(self._sock.fileno())

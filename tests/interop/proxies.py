@@ -54,22 +54,41 @@ frontend public
 backend relay
     server relay 127.0.0.1:{upstream}
 """
+PASSING_ON = """
+global
+    maxconn 256
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 10m
+    timeout server 10m
+frontend public
+    bind 127.0.0.1:{port}
+    default_backend relay
+backend relay
+    server relay 127.0.0.1:{upstream} {kind}
+"""
 """nginx leaves the prefix in the path, HAProxy takes it away: both must do."""
 
 
 @contextlib.asynccontextmanager
 async def proxied(kind: str, folder: Path, files: tuple[Path, Path], upstream: int) -> AsyncIterator[int]:
-    """The port on which the proxy serves https:// for the server on the port `upstream`."""
+    """The port on which a proxy has the server on the port `upstream`.
+
+    nginx and haproxy serve https:// at a path; `send-proxy` and `send-proxy-v2` are HAProxy passing TCP on as it is,
+    with a PROXY header before it.
+    """
     port = free_port()
     (folder / "both.pem").write_bytes(files[0].read_bytes() + files[1].read_bytes())
-    text = {"nginx": NGINX, "haproxy": HAPROXY}[kind].format(
-        folder=folder, port=port, upstream=upstream, certificate=files[0], key=files[1], prefix=PREFIX
+    program = "nginx" if kind == "nginx" else "haproxy"
+    text = {"nginx": NGINX, "haproxy": HAPROXY}.get(kind, PASSING_ON).format(
+        kind=kind, folder=folder, port=port, upstream=upstream, certificate=files[0], key=files[1], prefix=PREFIX
     )
     config = folder / f"{kind}.conf"
     config.write_text(text)
-    arguments = {"nginx": ("-p", str(folder), "-c", str(config)), "haproxy": ("-db", "-f", str(config))}[kind]
+    arguments = {"nginx": ("-p", str(folder), "-c", str(config)), "haproxy": ("-db", "-f", str(config))}[program]
     with (folder / f"{kind}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(kind, *arguments, stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(program, *arguments, stdout=log, stderr=log)
     try:
         await _listens(port, process, folder / f"{kind}.log")
         yield port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,23 @@ async def test_origins_are_judged_by_the_proxy_s_name(kind: str, tmp_path: Path)
         assert (await welcome(place, origin=Origin(f"https://127.0.0.1:{place.port}")))["type"] == "welcome"
         with pytest.raises(InvalidStatus, match="HTTP 403"):
             await welcome(place, origin=Origin("https://evil.example"))
+
+
+@pytest.mark.needs("haproxy")
+@pytest.mark.parametrize("kind", ["send-proxy", "send-proxy-v2"])
+async def test_a_proxy_that_passes_tcp_on_says_who_its_client_is(kind: str, tmp_path: Path) -> None:
+    files = self_signed(tmp_path, *LOOPBACK)
+    signaling = Settings(trusted_proxies=("127.0.0.1",))
+    async with relaying(tls_cert=files[0], tls_key=files[1], signaling=signaling) as server:
+        async with proxied(kind, tmp_path, files, server.port) as port:
+            for transport in ("tcp", "tls", "wss"):
+                end = endpoint(server, transport, trusting(files[0]))
+                url = end.url.replace(f":{server.port}/", f":{port}/")
+                async with allocated(dataclasses.replace(end, address=("127.0.0.1", port), url=url)) as allocation:
+                    protocol: Any = allocation._protocol
+                    sock = getattr(protocol.transport, "_websocket", protocol.transport)
+                    ours = sock.local_address if transport == "wss" else sock.get_extra_info("sockname")
+                    assert allocation.mapped == ours[:2]  # as the server sees us: not the proxy's address
 
 
 async def test_nodes_are_told_the_proxy_s_url() -> None:

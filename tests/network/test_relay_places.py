@@ -46,6 +46,7 @@ def test_names_are_ours_and_our_addresses() -> None:
         "[2001:db8::1]",
         "127.0.0.1",
         "[::1]",
+        "localhost",
     )
 
 
@@ -70,3 +71,20 @@ def test_others_servers_come_after_ours() -> None:
 )
 def test_relayed_addresses(addresses: tuple[str, ...], public: str | None, relayed: dict[str, str]) -> None:
     assert places(addresses, public_host=public).relayed == relayed
+
+
+@pytest.mark.parametrize(
+    ("addresses", "resolved", "relayed"),
+    [
+        (("10.0.0.5",), ("203.0.113.9",), {"10.0.0.5": "203.0.113.9"}),
+        (("100.64.0.5",), ("2001:db8::9", "203.0.113.9"), {"100.64.0.5": "203.0.113.9"}),
+        (("10.0.0.5",), (), {"10.0.0.5": "10.0.0.5"}),
+        (("10.0.0.5",), ("2001:db8::9",), {"10.0.0.5": "10.0.0.5"}),
+        (("198.51.100.5",), ("203.0.113.9",), {"198.51.100.5": "198.51.100.5"}),  # perhaps a proxy's
+    ],
+)
+def test_a_name_tells_what_a_private_address_is_seen_as(
+    addresses: tuple[str, ...], resolved: tuple[str, ...], relayed: dict[str, str]
+) -> None:
+    settings = RelaySettings(public_host="relay.example.org")
+    assert Places(settings, addresses, 3478, resolved).relayed == relayed

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from atmosphere.errors import AtmosphereError, Refused, Unreachable
-from atmosphere.network import RelayServer, discover_public_ip
+from atmosphere.network import RelayServer, discover_public_ip, relay_server
 from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.uri import Transport
 from atmosphere.udp.socket import UdpSocket
@@ -150,8 +150,14 @@ async def test_with_tls_websockets_want_tls(tmp_path: Path) -> None:
             assert lent["uris"][1] == f"turns:127.0.0.1:{server.port}?transport=ws"
 
 
-async def test_a_server_that_knows_its_name_refuses_others() -> None:
+async def test_a_server_that_knows_its_name_refuses_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolves(host: str, port: int, *, timeout: float) -> list[tuple[str, int]]:
+        assert host == "relay.example.org"
+        return [("203.0.113.9", port)]
+
+    monkeypatch.setattr(relay_server, "resolve", resolves)
     async with relaying(public_host="relay.example.org") as server:
+        assert server.places.resolved == ["203.0.113.9"]
         assert server.places.signaling == f"ws://relay.example.org:{server.port}"
         url = f"ws://127.0.0.1:{server.port}"
         assert (await welcome(server, url))["type"] == "welcome"
@@ -248,3 +254,15 @@ async def test_two_relays_joined_by_nats_are_one_meeting_place() -> None:
                 assert lent == [f"turn:127.0.0.1:{server.port}" for server in (here, there)]  # each its own relay
                 await anna.send(type="send", to=ben.id, payload="cGF5", id="m", ref=1, ttl=10)
                 assert (await ben.receive())["sender"] == anna.id
+
+
+async def test_a_name_that_nobody_knows_yet_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unknown(host: str, port: int, *, timeout: float) -> list[tuple[str, int]]:
+        raise Unreachable(f"{host} is unknown")
+
+    monkeypatch.setattr(relay_server, "resolve", unknown)
+    async with relaying(public_host="relay.example.org") as server:
+        assert server.places.resolved == []
+    assert "relay.example.org is unknown" in caplog.text

@@ -41,37 +41,18 @@ class Told(msgspec.Struct, omit_defaults=True):
 _decode = msgspec.json.Decoder(Told).decode
 
 
-class Node(asyncio.Protocol):
-    """One node; its connections come and go."""
+class Link(asyncio.Protocol):
+    """One connection of a node."""
 
-    __slots__ = ("_buffer", "_crowd", "_host", "_seen", "id", "number", "signer", "transport", "unanswered", "welcome")
+    __slots__ = ("_buffer", "_host", "_node", "transport", "welcome")
 
-    def __init__(self, crowd: Crowd, number: int) -> None:
-        self._crowd = crowd
-        self.number = number
-        self.signer = KeySigner()
-        self.id = id_of(self.signer.public_key)
-        self.transport: Any = None
-        self.welcome: asyncio.Event | None = None
+    def __init__(self, node: Node, host: str) -> None:
+        self._node = node
+        self._host = host
         self._buffer = b""
-        self._host = ""
-        self._seen: set[str] = set()
-        self.unanswered: dict[int, bytes] = {}
-
-    # The connection
-
-    async def connect(self, port: int) -> bool:
-        """Whether it is welcome there."""
-        loop = asyncio.get_running_loop()
-        address = f"127.1.{self.number // NODES_PER_ADDRESS // 250}.{self.number // NODES_PER_ADDRESS % 250 + 1}"
-        self._buffer, self._host, self.welcome = b"", f"127.0.0.1:{port}", asyncio.Event()
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT):
-                await loop.create_connection(lambda: self, "127.0.0.1", port, local_addr=(address, 0))
-                await self.welcome.wait()
-        except (OSError, TimeoutError):
-            return False
-        return self.transport is not None
+        self.transport: Any = None
+        self.welcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Whether the server takes it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -82,11 +63,10 @@ class Node(asyncio.Protocol):
         self.transport.write(lines.encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
-        if self.welcome is not None and not self.welcome.is_set():
-            self.welcome.set()
+        if not self.welcome.done():
+            self.welcome.set_result(False)
         else:
-            self._crowd.lost(self)
+            self._node.lost(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer = buffer = self._buffer + data
@@ -108,7 +88,7 @@ class Node(asyncio.Protocol):
             last_seq = self._take(buffer[at] & 15, buffer[body : body + length]) or last_seq
             at = body + length
         self._buffer = buffer[at:]
-        if last_seq and self.transport is not None:
+        if last_seq:
             self.write(encode(Got(last_seq)))
 
     def write(self, payload: bytes, opcode: int = 1) -> None:
@@ -116,8 +96,6 @@ class Node(asyncio.Protocol):
         size = len(payload)
         head = bytes((128 | opcode, 128 | size)) if size < 126 else bytes((128 | opcode, 254)) + size.to_bytes(2, "big")
         self.transport.write(head + b"\0\0\0\0" + payload)
-
-    # Messages
 
     def _take(self, opcode: int, payload: bytes) -> int | None:
         if opcode == 9:
@@ -127,31 +105,80 @@ class Node(asyncio.Protocol):
         if opcode != 1:
             return None
         told = _decode(payload)
+        if told.type == "challenge":
+            self.write(encode(prove(self._node.signer, self._host, told.nonce, got=True)))
+        elif told.type == "welcome":
+            if not self.welcome.done():
+                self.welcome.set_result(True)
+                self._node.welcome(self)
+        else:
+            self._node.take(told)
+        return told.seq
+
+
+class Node:
+    """One node; its connections come and go."""
+
+    __slots__ = ("_crowd", "_link", "_seen", "_unanswered", "id", "number", "signer")
+
+    def __init__(self, crowd: Crowd, number: int) -> None:
+        self._crowd = crowd
+        self.number = number
+        self.signer = KeySigner()
+        self.id = id_of(self.signer.public_key)
+        self._link: Link | None = None
+        self._seen: set[str] = set()
+        self._unanswered: dict[int, bytes] = {}
+
+    async def connect(self, port: int) -> bool:
+        """Whether it is welcome there."""
+        address = f"127.1.{self.number // NODES_PER_ADDRESS // 250}.{self.number // NODES_PER_ADDRESS % 250 + 1}"
+        link = Link(self, f"127.0.0.1:{port}")
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: link, "127.0.0.1", port, local_addr=(address, 0))
+                return await link.welcome
+        except (OSError, TimeoutError):
+            if link.transport is not None:
+                link.transport.abort()
+            return False
+
+    def welcome(self, link: Link) -> None:
+        """Whatever has no answer is said again."""
+        self._link = link
+        for frame in self._unanswered.values():
+            link.write(frame)
+
+    def lost(self, link: Link) -> None:
+        """A connection has ended."""
+        if self._link is link:
+            self._link = None
+            self._crowd.lost(self)
+
+    def leave(self) -> None:
+        """End the connection."""
+        if self._link is not None:
+            self._link.transport.abort()
+
+    def take(self, told: Told) -> None:
+        """What a server says after its welcome."""
         match told.type:
             case "message":
                 self._crowd.arrived(told.id, again=told.id in self._seen)
                 self._seen.add(told.id)
-                return told.seq
             case "delivered" | "queued" if told.ref is not None:
-                self.unanswered.pop(told.ref, None)
+                self._unanswered.pop(told.ref, None)
                 self._crowd.answered(told.ref, told.type)
-            case "challenge":
-                self.write(encode(prove(self.signer, self._host, told.nonce, got=True)))
-            case "welcome":
-                for frame in self.unanswered.values():
-                    self.write(frame)
-                assert self.welcome
-                self.welcome.set()
             case "error":
                 self._crowd.refused(told)
-        return None
 
     def send(self, to: str, ref: int) -> None:
         """Send the message whose number is `ref`."""
         frame = encode(Send(to, PAYLOAD, str(ref), ref, 120.0))
-        self.unanswered[ref] = frame
-        if self.transport is not None and self.welcome and self.welcome.is_set():
-            self.write(frame)
+        self._unanswered[ref] = frame
+        if self._link is not None:
+            self._link.write(frame)
 
 
 @dataclass
@@ -228,8 +255,7 @@ class Crowd:
         for task in self._tasks:
             task.cancel()
         for node in self.nodes:
-            if node.transport is not None:
-                node.transport.abort()
+            node.leave()
 
     # What nodes tell
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -25,6 +26,7 @@ from signaling import (
     id_of,
 )
 from signaling import client as client_module
+from signaling import messages as wire
 from signaling.backoff import Backoff
 from tests.signaling.tools import PATIENCE, node, serving, until, url_of
 
@@ -407,3 +409,38 @@ async def test_unanswered_messages_are_sent_again_and_seen_once() -> None:
             await until(lambda: server.stats()["messages_duplicate_total"] == 1)
             await bob.send(type="watch", ids=[], ref=1)
             assert (await bob.receive())["type"] == "done"
+
+
+async def test_numbered_messages_are_confirmed_together_and_seen_once() -> None:
+    signer = KeySigner()
+    me = id_of(signer.public_key)
+    said: list[dict[str, Any]] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(say(CHALLENGE))
+        hello = json.loads(await websocket.recv())
+        assert hello["got"] is True
+        await websocket.send(say(welcome(me)))
+        for seq, name in enumerate(("one", "two", "one"), 1):
+            await websocket.send(say({"type": "message", "sender": me, "payload": "b2s=", "id": name, "seq": seq}))
+        await websocket.send(say({"type": "message", "sender": me, "payload": "b2s=", "id": "three"}))
+        while True:
+            said.append(json.loads(await websocket.recv()))
+
+    async with lying(handler) as url:
+        ann = make(url, signer)
+        received = inbox(ann)
+        async with ann:
+            assert [(await get(received)).id for _ in range(3)] == ["one", "two", "three"]
+            await until(lambda: bool(said) and said[-1] == {"type": "got", "seq": 3})
+            assert received.empty()
+    assert all(message["type"] == "got" for message in said)
+
+
+async def test_another_payload_under_a_known_id_is_another_message() -> None:
+    async with serving() as server, client(server) as ann:
+        received = inbox(ann)
+        for payload in (b"one", b"two", b"two"):
+            ann._take_message(wire.Incoming(ann.id, base64.b64encode(payload).decode(), "m"))
+        assert [(await get(received)).payload for _ in range(2)] == [b"one", b"two"]
+        assert received.empty()

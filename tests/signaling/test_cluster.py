@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -10,6 +11,7 @@ from nats.aio.client import Client
 from signaling import ClusterError, ClusterSettings, KeySigner, Message, Settings, SignalingClient, SignalingServer
 from signaling.cluster import FRAME_BYTES, _parts
 from signaling.cluster_wire import MAX_EVENTS, AnyEvent, Beat, Frame, Published, encode_frame
+from tests.certificates import self_signed
 from tests.signaling.nats import NatsServer, nats_server
 from tests.signaling.tools import PATIENCE, get, node, until, url_of
 
@@ -213,3 +215,19 @@ async def test_without_nats_py_it_says_what_to_install(monkeypatch: pytest.Monke
     server = SignalingServer(cluster=ClusterSettings(("nats://127.0.0.1:1",)))
     with pytest.raises(ClusterError, match="pip install"):
         await server.start("127.0.0.1", 0)
+
+
+async def test_nats_over_tls_is_verified(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate, key = self_signed(tmp_path, "127.0.0.1")
+    options = ("--tls", "--tlscert", str(certificate), "--tlskey", str(key))
+    async with nats_server(*options, scheme="tls") as nats:
+        stranger = SignalingServer(cluster=ClusterSettings((nats.url,)))
+        await stranger.start("127.0.0.1", 0)
+        await until(lambda: "SSLCertVerificationError" in caplog.text)
+        assert stranger.stats()["cluster_joined"] == 0
+        await stranger.stop()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with cluster(nats, 2) as servers:
+            assert servers[0].stats()["cluster_joined"] == 1

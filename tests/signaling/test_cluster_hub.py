@@ -9,6 +9,7 @@ from signaling.messages import (
     Delivered,
     Done,
     Error,
+    Got,
     Incoming,
     Presence,
     Publish,
@@ -333,6 +334,38 @@ def test_topics_reach_all_instances() -> None:
     cluster.settle()
     assert cluster.clients[ANN].take()[-2:] == [Delivered(5, 1), Delivered(6, 1)]
     assert [message.id for message in cluster.clients[BOB].take() if isinstance(message, Incoming)] == ["2"]
+
+
+def test_a_publication_that_comes_by_two_instances_is_handed_out_once() -> None:
+    cluster = MemoryCluster(3)
+    cluster.connect(ANN, 0)
+    bob = cluster.connect(BOB, 2)
+    cluster.say(BOB, Subscribe("t", 1))
+    cluster.settle()
+    cluster.instances[1].cut_off = True
+    cluster.say(ANN, Publish("t", "cGF5", "1", 2))
+    cluster.settle()
+    cluster.instances[1].cut_off = False
+    cluster.connect(ANN, 1)
+    cluster.say(ANN, Publish("t", "cGF5", "1", 3))
+    cluster.settle()
+    assert [message for message in bob.told if isinstance(message, Incoming)] == [Incoming(ANN, "cGF5", "1", "t")]
+    assert cluster.instances[2].metrics["messages_duplicate_total"] == 1
+
+
+def test_a_got_that_comes_late_says_nothing_new() -> None:
+    cluster = MemoryCluster(2)
+    cluster.connect(ANN, 0)
+    bob = cluster.connect(BOB, 1, silent=True)
+    cluster.settle()
+    cluster.say(ANN, send("m"))
+    cluster.settle()
+    cluster.instances[0].hub.copies._speak(None, Gone(BOB, ANN, "m"))
+    cluster.settle()
+    assert holders(cluster)[1] == 0
+    bob.silent = False
+    cluster.say(BOB, Got(1))
+    assert not cluster.network
 
 
 def test_an_instance_that_comes_later_learns_everything() -> None:

@@ -19,7 +19,7 @@ class Made:
         self.directory = Directory("us", 2.5)
         self.copies = Copies(self.mailboxes, self.directory, lambda target, event: self.said.append((target, event)))
         for peer in peers:
-            self.directory.hear(peer, 1, 0.0)
+            self.directory.hear(peer, 1)
 
     def add(self, **options: object) -> Copy:
         copy = Copy(["us"], **options)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ US, THEM, OTHERS = "us", "them", "others"
 def made(*peers: str) -> Directory:
     found = Directory(US, 2.5)
     for peer in peers:
-        assert found.hear(peer, 1, 0.0)
+        assert found.hear(peer, 1)
     return found
 
 
@@ -63,10 +63,10 @@ def test_an_instance_takes_its_nodes_along() -> None:
 
 def test_gaps_are_noticed_and_mended_by_a_roster() -> None:
     found = made(THEM)
-    assert not found.hear(THEM, 2, 0.1)
-    assert not found.hear(THEM, 0, 0.2)  # for us alone: not numbered
+    assert not found.hear(THEM, 2)
+    assert not found.hear(THEM, 0)  # for us alone: not numbered
     assert found.out_of_step() == []
-    assert not found.hear(THEM, 4, 0.3)
+    assert not found.hear(THEM, 4)
     assert found.out_of_step() == [THEM]
     found.move("old", 1, THEM)
     found.move("kept", 1, THEM)
@@ -82,28 +82,32 @@ def test_gaps_are_noticed_and_mended_by_a_roster() -> None:
 
 def test_who_is_met_in_the_middle_is_asked() -> None:
     found = Directory(US, 2.5)
-    assert found.hear(THEM, 17, 0.0)
+    assert found.hear(THEM, 17)
     assert found.out_of_step() == [THEM]
+
+
+def listen(found: Directory, begin: float, seconds: float) -> list[str]:
+    """Who is dead after so many seconds of a look at the clock every tenth of one."""
+    dead: list[str] = []
+    for tenth in range(round(seconds * 10) + 1):
+        dead = found.silent(begin + tenth / 10)
+    return dead
 
 
 def test_the_silent_are_dead() -> None:
     found = made(THEM, OTHERS)
-    for tenth in range(20):
-        assert found.silent(tenth / 10) == []
-    found.hear(THEM, 2, 2.0)
-    for tenth in range(20, 26):
-        assert found.silent(tenth / 10) == []
-    assert found.silent(2.6) == [OTHERS]
+    assert listen(found, 100.0, 2.0) == []
+    found.hear(THEM, 2)
+    assert listen(found, 102.0, 0.1) == []
+    assert listen(found, 102.2, 0.3) == [OTHERS]
 
 
-def test_who_stood_still_itself_gives_the_others_time() -> None:
+def test_who_was_busy_itself_gives_the_others_time() -> None:
     found = made(THEM)
-    found.silent(0.0)
+    listen(found, 0.0, 0.1)
     assert found.silent(60.0) == []
-    assert found.silent(60.1) == []
-    for tenth in range(1, 15):
-        last = found.silent(60.0 + tenth / 10)
-    assert last == [THEM]
+    assert [found.silent(61.0 + second) for second in range(7)] == [[]] * 7
+    assert listen(found, 69.0, 0.3) == [THEM]
 
 
 def test_keepers_are_the_same_for_all_and_spread() -> None:
@@ -115,7 +119,7 @@ def test_keepers_are_the_same_for_all_and_spread() -> None:
             found = Directory(own, 1)
             for other in names:
                 if other != own:
-                    found.hear(other, 1, 0)
+                    found.hear(other, 1)
             votes.add(found.keeper(node))
         assert 1 <= len(votes) <= 2  # all but the chosen one itself agree
         chosen |= votes

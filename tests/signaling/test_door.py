@@ -6,6 +6,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from signaling import Settings, door
+from signaling.cluster_wire import Used
+from signaling.metrics import Metrics
 from tests.signaling.tools import get, node, raw, serving, until
 
 
@@ -51,3 +53,19 @@ async def test_handshakes_in_all_are_limited() -> None:
             async with raw(server):
                 pass
         assert (await get(server, "/health"))[0] == 200
+
+
+def test_rates_are_shared_with_other_instances() -> None:
+    settings = Settings(messages_per_address=0.001, messages_per_address_burst=2)
+    here, there = (door.ServerDoor(settings, Metrics(), 0.0) for _ in range(2))
+    here.share()
+    there.share()
+    assert here.take_used() == []
+    assert here.may_message("192.0.2.1", 0.0)
+    assert here.may_message("192.0.2.1", 0.0)
+    [used] = here.take_used()
+    assert used == Used("messages", {"192.0.2.1": 2.0})
+    there.used_elsewhere(used, 0.0)
+    there.used_elsewhere(Used("unheard of", {"192.0.2.1": 2.0}), 0.0)
+    assert not there.may_message("192.0.2.1", 0.0)
+    assert there.may_message("192.0.2.2", 0.0)

@@ -5,6 +5,7 @@ from signaling.messages import (
     Delivered,
     Done,
     Error,
+    Got,
     Hello,
     Incoming,
     Presence,
@@ -119,6 +120,12 @@ def test_a_second_hello_is_refused() -> None:
     [refusal] = hub(ANN).receive(ANN, Hello("", ""), 0)
     assert isinstance(refusal.message, Error)
     assert refusal.message.code == "malformed"
+
+
+def test_a_got_for_what_was_not_numbered_means_nothing_and_is_not_free() -> None:
+    made = hub(ANN)
+    assert made.receive(ANN, Got(1), 0) == []
+    assert not made.is_free(ANN, Got(1))
 
 
 def test_a_server_for_members_takes_from_strangers_only_messages_to_members() -> None:

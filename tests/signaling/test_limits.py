@@ -69,3 +69,25 @@ def test_seats_are_counted_in_all_and_by_key() -> None:
 )
 def test_an_address_key_is_what_one_customer_cannot_change(host: str, key: str) -> None:
     assert address_key(host) == key
+
+
+def test_what_was_taken_can_be_told_to_others() -> None:
+    buckets = KeyedBuckets(rate=1, burst=3, max_keys=10)
+    buckets.take("a", 0)
+    assert buckets.take_used(5) == {}
+    buckets.share()
+    for key in "abbccc":
+        buckets.take(key, 0)
+    assert buckets.take_used(2) == {"c": 3, "b": 2}
+    assert buckets.take_used(2) == {}
+
+
+def test_what_was_taken_elsewhere_counts_here_and_makes_a_bounded_debt() -> None:
+    buckets = KeyedBuckets(rate=1, burst=3, max_keys=10)
+    buckets.share()
+    buckets.used_elsewhere("a", 2, 0)
+    assert [buckets.take("a", 0) for _ in range(2)] == [True, False]
+    buckets.used_elsewhere("a", 1e9, 0)
+    assert not buckets.take("a", 3.5)
+    assert buckets.take("a", 4)  # at most one burst was owed
+    assert buckets.take_used(5) == {"a": 2}

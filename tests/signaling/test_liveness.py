@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.protocol import State
 
 from signaling import KeySigner, NotConnected, SignalingClient, client, connection, liveness
 from signaling.liveness import watch
@@ -13,7 +14,7 @@ from tests.signaling.tools import PATIENCE, serving, until, url_of
 async def test_pings_go_on_while_they_are_answered_and_end_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "SHORTEST", 0.02)
     async with serving() as server, connect(url_of(server), proxy=None, ping_interval=None) as websocket:
-        watcher = asyncio.create_task(watch(websocket, 0.0, asyncio.Event()))
+        watcher = asyncio.create_task(watch(websocket, 0.0, asyncio.Event(), int))
         await until(lambda: websocket.latency > 0)
         await websocket.close()
         await watcher
@@ -24,7 +25,7 @@ async def test_no_answer_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT", 0.05)
     doubt = asyncio.Event()
     async with serving() as server, connect(url_of(server), proxy=None, ping_interval=None) as websocket:
-        watcher = asyncio.create_task(watch(websocket, 60.0, doubt))
+        watcher = asyncio.create_task(watch(websocket, 60.0, doubt, int))
         await websocket.recv()
         [held] = server._reception.door.inside
         held.transport.pause_reading()  # as good as frozen
@@ -47,3 +48,13 @@ async def test_a_request_without_an_answer_makes_a_client_doubt(monkeypatch: pyt
             await ann.subscribe("t", timeout=0.3)
         await until(lambda: "connected" in states)  # in a connection that works
         await ann.subscribe("t")
+
+
+async def test_a_server_that_was_asked_much_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "PONG_TIMEOUT", 0.0)
+    monkeypatch.setattr(liveness, "SHORTEST", 0.02)
+    async with serving() as server, connect(url_of(server), proxy=None, ping_interval=None) as websocket:
+        watcher = asyncio.create_task(watch(websocket, 0.0, asyncio.Event(), lambda: liveness.MANY))
+        await until(lambda: websocket.latency > 0)
+        watcher.cancel()
+        assert websocket.protocol.state is State.OPEN

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from signaling import KeySigner, SignalingClient
-from signaling.__main__ import UsageError, main, parse, secret_of, tls_of, turn_of
+from signaling.__main__ import UsageError, cluster_of, main, parse, secret_of, settings_of, tls_of, turn_of
 from tests.signaling.test_session import certificate
 from tests.signaling.tools import PATIENCE
 
@@ -83,6 +83,11 @@ def run(*arguments: str) -> int:
         (["--turn-uri", "turn:x", "--turn-secret", "@/nonexistent"], "No such file"),
         (["--turn-uri", "turn:x", "--turn-secret", ""], "empty"),
         (["--tls-cert", "/nonexistent"], "No such file"),
+        (["--cluster", "x:4222"], "cluster URL 1 is none of NATS"),
+        (["--cluster", ""], "the cluster's URL is empty"),
+        (["--cluster", "@/nonexistent"], "the cluster's URL cannot be read"),
+        (["--cluster", "nats://x", "--cluster-name", "a.b"], "a cluster's name is"),
+        (["--limit", "nonsense=1"], "there is no limit 'nonsense'"),
     ],
 )
 def test_bad_usage_is_one_line_and_2(arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,6 +128,37 @@ def test_options_come_from_the_command_line_or_else_the_environment() -> None:
     )
 
 
+def test_a_cluster_and_limits_come_from_options_or_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("nats://u:north@a,tls://b\n")
+    options = parse(["--cluster", f"@{tmp_path / 'url'}", "--cluster-creds", "x.creds", "--limit", "max_ttl=9"], {})
+    cluster = cluster_of(options)
+    assert cluster
+    assert (cluster.servers, cluster.name) == (("nats://u:north@a", "tls://b"), "atmosphere")
+    assert cluster.credentials == Path("x.creds")
+    assert settings_of(options).max_ttl == 9
+    environment = {
+        "SIGNALING_CLUSTER": "nats://c",
+        "SIGNALING_CLUSTER_NAME": "blue",
+        "SIGNALING_LIMIT": "max_ttl=8 keepalive=7",
+        "SIGNALING_PUBLIC_HOST": "a b",
+    }
+    options = parse([], environment)
+    cluster = cluster_of(options)
+    assert cluster
+    assert (cluster.servers, cluster.name, cluster.credentials) == (("nats://c",), "blue", None)
+    settings = settings_of(options)
+    assert (settings.max_ttl, settings.keepalive, settings.hosts) == (8, 7, ("a", "b"))
+    assert cluster_of(parse([], {})) is None
+
+
+def test_a_cluster_without_its_library_is_one_line_and_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "nats.aio.client", None)
+    assert run("--cluster", "nats://127.0.0.1:1", "--port", "0", "--host", "127.0.0.1") == 1
+    assert capsys.readouterr().err == "Error: a cluster needs nats-py: pip install 'atmosphere-mesh[cluster]'\n"
+
+
 def test_a_secret_can_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("north\n")
     assert secret_of(f"@{tmp_path / 'secret'}") == "north"
@@ -135,5 +171,5 @@ def test_tls_files_are_loaded(tmp_path: Path) -> None:
     certificate_file, key_file = certificate(tmp_path)
     assert tls_of(parse(["--tls-cert", str(certificate_file), "--tls-key", str(key_file)], {}))
     (tmp_path / "empty").write_text("")
-    with pytest.raises(UsageError, match="certificate cannot be used"):
+    with pytest.raises(UsageError, match="and its key cannot be used"):
         tls_of(parse(["--tls-cert", str(tmp_path / "empty")], {}))

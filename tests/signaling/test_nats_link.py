@@ -25,13 +25,13 @@ def test_what_is_no_url_is_refused_without_repeating_it(text: str) -> None:
 
 
 async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    link = NatsLink(["nats://x"], [], bytes, tmp_path / "none.creds")
+    link = NatsLink(["nats://x"], [], _ignore, tmp_path / "none.creds")
     with pytest.raises(ClusterError, match="No such file"):
         link.start()
     (tmp_path / "some.creds").write_text("north")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ClusterError, match="pip install nkeys"):
-        NatsLink(["nats://x"], [], bytes, tmp_path / "some.creds").start()
+        NatsLink(["nats://x"], [], _ignore, tmp_path / "some.creds").start()
     monkeypatch.setitem(sys.modules, "nats.aio.client", None)
     with pytest.raises(ClusterError, match=r"pip install 'atmosphere-mesh\[cluster\]'"):
         require_nats()
@@ -87,7 +87,7 @@ async def test_it_reconnects_and_a_receiver_s_mistake_ends_nothing(caplog: pytes
 async def test_what_waits_for_nats_is_bounded_and_may_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_link, "MAX_WAITING", 10)
     async with nats_server() as nats:
-        link = NatsLink([nats.url], ["a"], bytes)
+        link = NatsLink([nats.url], ["a"], _ignore)
         link.start()
         await until(lambda: link._client is not None and len(link._client._subs) == 1)
         link.publish("a", bytes(11))
@@ -109,4 +109,8 @@ async def test_what_waits_for_nats_is_bounded_and_may_be_lost(monkeypatch: pytes
 
 async def test_a_link_that_never_started_can_be_stopped() -> None:
     async with asyncio.timeout(5):
-        await NatsLink(["nats://x"], [], bytes).stop()
+        await NatsLink(["nats://x"], [], _ignore).stop()
+
+
+def _ignore(data: bytes) -> None:
+    """Take a message and do nothing."""

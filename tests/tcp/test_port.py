@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from atmosphere.tcp import port as port_module
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.port import TcpPort, TcpSettings
 from atmosphere.tcp.undecided import Accepted
+from signaling.certificates import Certificates
 from tests.certificates import LOOPBACK, self_signed, trusting
 from tests.until import until
 
@@ -94,7 +94,7 @@ async def test_inside_tls(files: tuple[Path, Path]) -> None:
 
 
 async def test_a_renewed_certificate_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atmosphere.tcp.certificates.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("signaling.certificates.LOOK_EVERY", 0.0)
     old = trusting(self_signed(tmp_path, *LOOPBACK)[0])
     async with listening(certificates=Certificates(tmp_path / "cert.pem", tmp_path / "key.pem")) as port:
         assert (await ask(port, b"GET /", tls=old))[0]
@@ -208,9 +208,64 @@ async def test_a_machine_without_descriptors_accepts_again_later(
     assert "Too many open files" in caplog.text
 
 
+async def test_a_socket_that_cannot_listen_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(socket.socket):
+        def listen(self, backlog: int = 0) -> None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    bound = Deaf(socket.AF_INET, socket.SOCK_STREAM)
+    bound.bind(("127.0.0.1", 0))
+
+    async def sockets(host: object, port: int) -> list[socket.socket]:
+        return [bound]
+
+    monkeypatch.setattr(port_module, "listening_sockets", sockets)
+    with pytest.raises(OSError, match="in use"):
+        await TcpPort(Handlers()).start()
+    assert bound.fileno() == -1
+
+
 async def test_a_port_that_is_taken() -> None:
     async with listening() as first:
         second = TcpPort(Handlers())
         with pytest.raises(OSError, match="in use"):
             await second.start("127.0.0.1", first.port)
         await second.stop()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_trusted_proxy_says_who_its_client_is(tls: bool, files: tuple[Path, Path]) -> None:
+    settings = TcpSettings(trusted_proxies=("127.0.0.1",), undecided_per_address=1)
+    async with listening(settings, Certificates(*files)) as port:
+        for header in (b"PROXY TCP4 203.0.113.9 198.51.100.1 4711 443\r\n", b"PROXY TCP6 2001:db8::9 ::1 4711 443\r\n"):
+            reader, writer = await asyncio.open_connection(*port.addresses[0])
+            for byte in header:
+                writer.write(bytes([byte]))
+                await writer.drain()
+            if tls:
+                await writer.start_tls(trusting(files[0]), server_hostname="localhost")
+            writer.write(b"GET /")
+            greeting = (await reader.readline()).decode()
+            assert greeting == f"http {'tls' if tls else 'tcp'} {header.split()[2].decode()} 127.0.0.1\n"
+            assert await reader.readexactly(5) == b"GET /"
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_a_trusted_proxy_need_not_say_it() -> None:
+    async with listening(TcpSettings(trusted_proxies=("127.0.0.1",))) as port:
+        assert (await ask(port, b"GET /"))[0] == "http tcp 127.0.0.1 127.0.0.1\n"
+        assert (await ask(port, BINDING))[0] == "turn tcp 127.0.0.1 127.0.0.1\n"
+        await hung_up(port, b"PROXY nonsense\r\n")
+
+
+async def test_nobody_else_may_say_it() -> None:
+    async with listening() as port:
+        greeting, _ = await ask(port, b"PROXY TCP4 203.0.113.9 198.51.100.1 4711 443\r\n")
+        assert greeting == "http tcp 127.0.0.1 127.0.0.1\n"  # to which that is a bad request
+
+
+async def test_half_a_header_has_its_time() -> None:
+    async with listening(TcpSettings(trusted_proxies=("127.0.0.1",), deadline=0.2)) as port:
+        await hung_up(port, b"PROXY TCP4 203.0")
+        assert port.silent == 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.certificates import Certificates
 from atmosphere.tcp.undecided import Maker, Undecided
+from signaling.certificates import Certificates
+from signaling.proxies import TrustedProxies
 from tests.certificates import self_signed
 from tests.until import until
 
@@ -24,6 +26,7 @@ class OnePort:
         self.deadline = 10.0
         self.tasks = Tasks("test")
         self.told: list[bool] = []
+        self.proxies = TrustedProxies(())
 
     def maker(self, first: int) -> Maker | None:
         return lambda accepted: asyncio.Protocol()
@@ -97,3 +100,15 @@ async def test_a_client_that_went_before_it_was_served() -> None:
     far.close()
     await until(lambda: not len(port.tasks))
     near.close()
+
+
+async def test_a_connection_that_broke_before_it_said_anything() -> None:
+    near, far = connected()
+    port = OnePort()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    one._look()  # nothing is there yet, as after a false alarm
+    assert port.told == []
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    near.close()  # with a reset
+    await until(lambda: port.told)
+    assert far.fileno() == -1

@@ -49,7 +49,7 @@ _OPTIONS = [
     option(
         "--allow-origin", multiple=True, metavar="ORIGIN", help="Let pages of this website connect; may be repeated."
     ),
-    option("--trust-proxy", multiple=True, metavar="CIDR", help="Believe the X-Forwarded-For of these proxies."),
+    option("--trust-proxy", multiple=True, metavar="CIDR", help="Believe what these proxies say of their clients."),
     option("--cluster", type=SECRET, metavar="URL[,URL]", help="NATS that joins the signaling of several relays."),
     option("--cluster-name", metavar="NAME", help="The same for all of a cluster [default: atmosphere]."),
     option("--cluster-creds", type=_FILE, metavar="F", help="NATS credentials (.creds)."),

@@ -61,7 +61,7 @@ async def test_the_df_bit_is_set_for_one_send(ends: Ends) -> None:
         seen.append(discovers())
         return send(*arguments)  # type: ignore[arg-type]
 
-    ends.relay.sock.send_pieces = watched  # type: ignore[method-assign]
+    ends.relay.sock.send_pieces = watched  # type: ignore[method-assign,assignment]
     for whole in (False, True, False):
         ends.relay.send((b"x",), 1, ends.peer.getsockname(), whole)
     assert (seen, discovers()) == ([0, 2, 0], 0)

@@ -41,7 +41,7 @@ def test_a_peer_address_that_cannot_be_read_is_400(world: World) -> None:
     client.allocated()
     # Of several peers the codec reads the first; this second one has a family that there is not.
     data = bytearray(bytes(client.signed(Method.CREATE_PERMISSION, several_peers((PEER, PEER)))))
-    assert (data[32:34], data[37]) == (b"\x00\x12", 1)
+    assert (bytes(data[32:34]), data[37]) == (b"\x00\x12", 1)
     data[37] = 9
     assert client.challenge is not None
     client.say(signed_again(bytes(data), client.challenge.key("anna", "secret")))

@@ -45,6 +45,7 @@ class Bench:
         await self.service.stop()
         self.door.close()
         self.peer.close()
+        await asyncio.sleep(0)  # asyncio closes the clients' sockets in a turn of its own
 
     def allocation(self, user: str = "anna", password: str = "secret", **more: Any) -> Allocation:
         return Allocation(TurnEndpoint(("127.0.0.1", self.door.port), "udp", user, password, **more))
@@ -97,6 +98,7 @@ async def test_bursts_reach_the_peer_and_come_back(bench: Bench) -> None:
     bench.service.datagrams(bench.door, data, 704, client)
     await until(lambda: len(box.got) == 32)
     assert [payload for payload, _ in box.got[1:]] == payloads
+    await allocation.close()
 
 
 async def test_wrong_credentials(bench: Bench) -> None:
@@ -112,6 +114,7 @@ async def test_a_revoked_user_has_nothing_left(bench: Bench) -> None:
     bench.service.revoke("anna")
     assert bench.stat("allocations") == 1
     assert [relay.sock.port for relay in bench.service._relays] == [ben.relayed[1]]
+    await anna.close()
     await ben.close()
     await anna.close()
 

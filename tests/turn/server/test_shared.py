@@ -132,15 +132,15 @@ def test_claims_and_permissions_are_bounded(world: World, monkeypatch: pytest.Mo
     anna.permit(PEER)
     for port in range(1, 10):
         anna.send(b"x", (PEER[0], port))
-    port = world.core._opener._shared["192.0.2.1"]
-    assert len(port._claims) == 3
-    assert len(port) == 2
+    one = world.core._opener._shared["192.0.2.1"]
+    assert len(one._claims) == 3
+    assert len(one) == 2
     for number in range(20):
         anna.permit((f"203.0.113.{number}", 1))
         world.passes(200)
-    assert len(port._hosts) <= 4
+    assert len(one._hosts) <= 4
     world.core.close()
-    assert (port._claims, port._hosts, port._permitted) == ({}, {}, {})
+    assert (one._claims, one._hosts, one._permitted) == ({}, {}, {})
 
 
 def test_what_one_port_cannot_be(world: World) -> None:

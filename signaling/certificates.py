@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from atmosphere.errors import AtmosphereError
+from signaling.errors import CertificateError
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Stamp = tuple[tuple[int, int, int], ...]
 class Certificates:
     """The TLS context of a server: `certificate` (a PEM chain) and `key` are files; without `key`, one file has both.
 
-    Raises AtmosphereError when they cannot be used at the start.
+    Raises CertificateError when they cannot be used at the start.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Certificates:
             self._stamp = self._look()
             self._context = self._load()
         except (OSError, ValueError) as error:
-            raise AtmosphereError(f"{certificate} and its key cannot be used: {_reason(error)}") from error
+            raise CertificateError(f"{certificate} and its key cannot be used: {_reason(error)}") from error
 
     def context(self) -> ssl.SSLContext:
         """The context for the next client."""
@@ -52,6 +52,15 @@ class Certificates:
             self._looked_at = now
             self._reload()
         return self._context
+
+    def listening_context(self) -> ssl.SSLContext:
+        """One context for a server that is given it once and for all: it hands each client on to the newest."""
+        listening = self._load()
+        listening.sni_callback = self._hand_on
+        return listening
+
+    def _hand_on(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, listening: ssl.SSLContext) -> None:
+        connection.context = self.context()
 
     def _reload(self) -> None:
         try:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
 
-from atmosphere.errors import AtmosphereError
-from atmosphere.tcp.certificates import Certificates
-from tests.certificates import self_signed
+from signaling import SignalingServer
+from signaling.certificates import Certificates
+from signaling.errors import CertificateError
+from tests.certificates import LOOPBACK, self_signed, trusting
 
 
 class Clock:
@@ -71,5 +74,27 @@ def test_one_file_may_hold_both(tmp_path: Path) -> None:
 def test_what_cannot_be_used_at_the_start_is_an_error(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path, password=b"secret")
     for files in ((certificate, key), (certificate, certificate), (tmp_path / "none", key), (Path(__file__), key)):
-        with pytest.raises(AtmosphereError, match="cannot be used"):
+        with pytest.raises(CertificateError, match="cannot be used"):
             Certificates(*files)
+
+
+async def test_a_server_that_keeps_its_context_shows_new_certificates(tmp_path: Path) -> None:
+    clock = Clock()
+    old = trusting(self_signed(tmp_path, *LOOPBACK)[0])
+    held = Certificates(tmp_path / "cert.pem", tmp_path / "key.pem", clock=clock)
+    server = SignalingServer()
+    await server.start("127.0.0.1", 0, ssl_context=held.listening_context())
+
+    async def connects(tls: ssl.SSLContext) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
+        writer.close()
+        await writer.wait_closed()
+
+    await connects(old)
+    new = trusting(self_signed(tmp_path, *LOOPBACK)[0])
+    await connects(old)
+    clock.now = 1.0
+    await connects(new)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await connects(old)
+    await server.stop()
