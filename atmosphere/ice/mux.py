@@ -176,8 +176,8 @@ class Mux:
         base.send(transmit.data, transmit.destination)
 
     def spoke_to(self, transmit: Transmit) -> None:
-        """This question goes out, so its host may be let in by our router from now on."""
-        self._spoken.add(transmit.base, transmit.destination[0], self._loop.time())
+        """This question goes out, so what comes from there may be let in by our router from now on."""
+        self._spoken.add(transmit.base, transmit.destination, self._loop.time())
 
     def base(self, number: int) -> Base | None:
         """The base with that number, while it exists."""
@@ -205,7 +205,7 @@ class Mux:
     def _showed_itself(self, number: int, source: Address) -> None:
         """Somebody who knows a secret of ours sent from a new place; told, where nothing of ours can have let it in."""
         base = self._bases.get(number)
-        if base is None or base.is_relay or self._spoken.knows(number, source[0], self._loop.time()):
+        if base is None or base.is_relay or self._spoken.knows(number, source, self._loop.time()):
             return
         if all(source[0] != candidate.address for each in self._bases.values() for candidate in each.candidates):
             self.on_reached(base, source)

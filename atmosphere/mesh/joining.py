@@ -225,7 +225,7 @@ def meeting_places(code: JoinCode) -> list[str]:
 
 def relays_of(code: JoinCode) -> list[TurnServer]:
     """Where the host may relay for whoever holds its code, to itself above all: over TCP, where UDP is blocked."""
-    found = []
+    found: list[ServerUri] = []
     for entry in code.candidates:
         address = (entry.address, entry.port)
         offer = offer_of(code.host_id, [relay_uri(address)]) if entry.type in ("host", "srflx") else None

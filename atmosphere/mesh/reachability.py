@@ -1,8 +1,8 @@
 """Where this node believes that strangers can reach it, so that it may relay for other members. Pure.
 
-Two things make it believe so: an address of its own that is routed everywhere; and a session that began by a check
-which nothing of ours had let in (ice/mux.py), at a socket whose address servers told us: that is a forwarded port, or a
-router that filters nothing. It may be wrong, since nobody tells it of firewalls: whoever asks in vain looks elsewhere
+Two things make it believe so: an address of its own that is routed everywhere; and a check which nothing of ours had
+let in (ice/mux.py), at a socket whose address servers told us: that is a forwarded port, or a router that does not
+filter by port. It may be wrong, since nobody tells it of firewalls: whoever asks in vain looks elsewhere
 (member_relays.py).
 """
 

@@ -163,7 +163,10 @@ async def test_a_flood_disturbs_nobody_and_leaves_nothing() -> None:
 @given(seed=st.integers(0, 2**32), whose=st.booleans())
 def test_the_core_takes_anything_and_keeps_its_tables(transport: str, seed: int, whose: bool) -> None:
     """Also from a client that has an allocation, and in bursts of any segment size."""
-    world = World(TurnSettings(addresses={"192.0.2.1": "198.51.100.1"}, permissions=4, channels=4, sources=8))
+    limits = TurnSettings(
+        addresses={"192.0.2.1": "198.51.100.1"}, allocations_per_user=4, permissions=4, channels=4, sources=8
+    )
+    world = World(limits)
     client = world.client(transport="udp" if transport == "udp" else "ws")
     if whose:
         client.allocated()
@@ -180,9 +183,10 @@ def test_the_core_takes_anything_and_keeps_its_tables(transport: str, seed: int,
             data = make.datagram() or b"x"
             relay_.arrives(chance.choice((PEER, ("10.0.0.1", 1))), data, now=world.now)
         world.passes(chance.choice((0, 0, 1)))
-    # What was seen is signed by a user of this very world, so it may well get an allocation.
+    # What was seen is signed by a user of this very world, so it may well get an allocation, and keep ports.
     assert len(world.core.table) <= 1
-    assert len(world.core.allocator.reservations) <= 1
+    assert len(world.core.table) + len(world.core.allocator.reservations) == world.core.quotas.total <= 4
+    assert len(world.host.living) == world.core.quotas.total
     assert len(world.core.guard) <= 8
     if client.flow.allocation is not None:
         assert len(client.flow.allocation.permissions) <= 4

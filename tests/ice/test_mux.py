@@ -409,14 +409,15 @@ async def test_a_check_that_gets_in_by_itself_shows_that_we_can_be_reached() -> 
     # A session that signaling began shows it as well, as long as we knew nothing of that place.
     mux.receive(base, check("dialer01", password="x" * 22), ("192.0.2.98", 1))
     mux.receive(base, check("dialer01"), ("192.0.2.99", 1))
-    assert found[1:] == [(1, ("192.0.2.99", 1))]
+    mux.receive(base, check("dialer01"), (SOURCE[0], 1))
+    assert found[1:] == [(1, ("192.0.2.99", 1)), (1, (SOURCE[0], 1))]
     mux.close()
 
 
 async def test_what_our_own_packets_let_in_shows_nothing() -> None:
     mux, base, met = make()
     found = reached(mux)
-    mux.spoke_to(Transmit(1, b"", (SOURCE[0], 9)))
+    mux.spoke_to(Transmit(1, b"", SOURCE))
     mux.receive(base, check("dialer01"), SOURCE)
     assert (len(met), found) == (1, [])
     # Nor does a packet that our own router turned round.
@@ -439,7 +440,7 @@ async def test_what_a_relay_lets_in_shows_nothing() -> None:
 async def test_checks_that_we_sent_are_remembered() -> None:
     mux, base, _ = make()
     session = mux.dial(IceCredentials("OwnUfrag", "p" * 22), IceCredentials("TheirUfrag", "q" * 22), controlling=True)
-    session.add_remote(Candidate.from_sdp("f 1 udp 1000 192.0.2.50 7777 typ host"))
+    session.add_remote(Candidate.from_sdp(f"f 1 udp 1000 {SOURCE[0]} {SOURCE[1]} typ host"))
     await until(lambda: base.sent)
     found = reached(mux)
     mux.receive(base, check("dialer01"), SOURCE)

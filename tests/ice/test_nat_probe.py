@@ -171,7 +171,7 @@ async def test_hairpinning(servers: Servers, monkeypatch: pytest.MonkeyPatch) ->
     class Door(UdpSocket):
         """Our router: what we send to its public address comes back to the socket behind that port."""
 
-        def send(self, data: bytes, destination: Address) -> None:
+        def send(self, data: bytes | bytearray | memoryview, destination: Address) -> None:
             super().send(data, ("127.0.0.1", destination[1]) if destination[0] == "127.0.0.3" else destination)
 
     monkeypatch.setattr(nat_probe, "UdpSocket", Door)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from atmosphere.ice.recent import MOST, SECONDS, Recent
 
-HOST, OTHER = "192.0.2.1", "192.0.2.2"
+HOST, OTHER = ("192.0.2.1", 7777), ("192.0.2.1", 7778)
 
 
-def test_a_host_is_known_to_the_base_that_sent_there() -> None:
+def test_an_address_is_known_to_the_base_that_sent_there() -> None:
     recent = Recent(0.0)
     recent.add(1, HOST, 1.0)
     assert recent.knows(1, HOST, 2.0)
@@ -29,8 +29,8 @@ def test_it_is_forgotten_after_a_while_and_not_before() -> None:
 def test_whoever_sends_everywhere_learns_nothing() -> None:
     recent = Recent(0.0)
     for number in range(2 * MOST):
-        recent.add(1, str(number), 1.0)
+        recent.add(1, ("192.0.2.1", number), 1.0)
     assert len(recent) == MOST
-    assert recent.knows(1, "nobody", 2.0)
-    assert recent.knows(1, "nobody", SECONDS + 1)
-    assert not recent.knows(1, "nobody", 2 * SECONDS + 2)
+    assert recent.knows(1, ("192.0.2.9", 1), 2.0)
+    assert recent.knows(1, ("192.0.2.9", 1), SECONDS + 1)
+    assert not recent.knows(1, ("192.0.2.9", 1), 2 * SECONDS + 2)

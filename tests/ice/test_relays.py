@@ -101,6 +101,20 @@ async def test_new_credentials_do_not_disturb_an_allocation_before_the_old_end(
     assert told.open == [first]
 
 
+async def test_another_user_gets_an_allocation_of_its_own_before_the_former_one_goes(
+    server: FakeTurnServer, told: Told
+) -> None:
+    """A joiner becomes a member; what it had under the code's credentials ends with the code."""
+    told.relays.set_servers((TurnServer(turn(server).uri, "invite", PASSWORD),))
+    await until(lambda: told.open)
+    first = told.open[0]
+    told.relays.set_servers((turn(server),))
+    await until(lambda: len(told.open) == 2)
+    assert first.is_open
+    await until(lambda: told.open and first not in told.open)
+    assert told.errors == []
+
+
 async def test_udp_goes_first_and_tcp_helps_out(server: FakeTurnServer, told: Told) -> None:
     told.relays.set_servers((turn(server, query=""),))
     await until(lambda: told.open)

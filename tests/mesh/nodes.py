@@ -49,9 +49,11 @@ class Mesh:
         return await self.start(make(self._folder / name, name=name, **options))
 
     async def join(self, host: Node, name: str, **options: Any) -> Node:
-        """A new node that joined by a code of `host`."""
+        """A new node that joined by a code of `host`; each knows where to find the other again."""
         node = await self.fresh(name, **options)
         await node.join(str(await host.invite()))
+        ours, theirs = node._parts.roster.contacts, host._parts.roster.contacts
+        await until(node, lambda: ours.get(host.id) and theirs.get(node.id))
         return node
 
     async def restart(self, node: Node, **options: Any) -> Node:

@@ -97,6 +97,18 @@ def setting(tmp_path: Path) -> Setting:
     return Setting(*founder(tmp_path))
 
 
+def test_a_code_opens_our_relay_as_long_as_it_can_be_used(setting: Setting) -> None:
+    ended: list[str] = []
+    setting.hosting.on_revoked = ended.append
+    code, other = setting.invite(), setting.invite()
+    assert setting.hosting.usable_secret(code.invite_id) == code.dial_secret
+    assert setting.hosting.usable_secret("00" * 8) is None
+    setting.hosting.revoke(code.invite_id)
+    assert ended == [code.invite_id]
+    assert setting.hosting.usable_secret(code.invite_id) is None
+    assert setting.hosting.usable_secret(other.invite_id) == other.dial_secret
+
+
 def test_a_code_is_on_disk_and_listened_for(setting: Setting) -> None:
     code = setting.invite()
     assert (code.host_id, code.mesh_name, code.signaling) == (setting.roster.own_id, "home", ("ws://192.0.2.9",))

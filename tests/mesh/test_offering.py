@@ -7,17 +7,22 @@ import hashlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, LinkError, Refused, Unreachable
+from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.mesh import reachability
 from atmosphere.mesh.listeners import RelayQuota
+from atmosphere.mesh.member_turn import MemberTurn
 from atmosphere.mesh.node import Node
+from atmosphere.mesh.offering import Offering
 from atmosphere.mesh.peer import Peer
 from atmosphere.turn.client import Allocation, TurnEndpoint
+from tests.mesh.fakes import HOST, SRFLX
 from tests.mesh.nodes import WAIT, Mesh, connected, until
 from tests.mesh.people import EVE
 from tests.until import until as soon
@@ -130,6 +135,52 @@ async def test_who_cannot_be_reached_does_not_offer(mesh: Mesh, monkeypatch: pyt
     assert alpha.status().relay.offered
 
 
+class FakeService:
+    """Remembers where a TURN server was moved to, and what it forgot."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[Any, Any]] = []
+        self.forgotten: list[Any] = []
+        self.forget = self.forgotten.append
+
+    def move(self, addresses: Any, programs: Any) -> None:
+        self.moves.append((addresses, programs))
+
+    def datagrams(self, *_: Any) -> None:
+        raise AssertionError("nothing comes")
+
+
+async def test_a_place_comes_when_a_stranger_gets_in_and_goes_with_its_address() -> None:
+    service, mux = FakeService(), SimpleNamespace(on_turn=None, on_reached=None)
+    endpoint = SimpleNamespace(mux=mux, sockets=["socket"], candidates=[HOST, SRFLX])
+    turn = SimpleNamespace(service=service, start=nothing, stop=nothing)
+    changes: list[list[str]] = []
+    offering = Offering(cast("MemberTurn", turn), None, cast("IceEndpoint", endpoint))
+    offering.on_change = lambda: changes.append(offering.uris())
+    # The world is private here, and what the router shows is in it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reachability, "EVERYWHERE", frozenset({"public"}))
+        patch.setattr(reachability, "address_class", lambda address: "public" if address != HOST.address else "private")
+        await offering.start()
+        base = SimpleNamespace(candidate=HOST)
+        for source in (HOST.address, "203.0.113.9", "203.0.113.9"):
+            mux.on_reached(base, (source, 1))
+        assert changes == [["turn:198.51.100.1:7777"]]
+        assert mux.on_turn == service.datagrams
+        endpoint.candidates, endpoint.sockets = [HOST], []
+        offering.update()
+        assert changes[1:] == [[]]
+        assert mux.on_turn is None
+    place = (SRFLX.address, SRFLX.port), (HOST.address, HOST.port)
+    assert service.moves == [({HOST.address: SRFLX.address}, {place[0]: place[1]}), ({}, {})]
+    assert service.forgotten == ["socket"]
+    await offering.close()
+
+
+async def nothing() -> None:
+    """Begin or end what is not there."""
+
+
 # --- relaying ---------------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +244,7 @@ async def test_a_wrong_password_gets_nothing(mesh: Mesh) -> None:
     alpha = await mesh.found()
     beta = await mesh.join(alpha, "beta", path_policy="direct")
     with pytest.raises(Refused):
-        await allocated(alpha, beta.id, "x" + password(alpha, beta)[1:])
+        await allocated(alpha, beta.id, password(alpha, beta).swapcase())
     # Nor does one member with another one's name.
     gamma = await mesh.join(alpha, "gamma", path_policy="direct")
     with pytest.raises(Refused):

@@ -12,6 +12,13 @@ from atmosphere.udp.socket import UdpSocket
 
 USER, PASSWORD, REALM = "anna", "secret", "tests"
 KEY = make_integrity_key(USER, REALM, PASSWORD)
+
+
+def key_of(request: Message) -> bytes:
+    """The key of whoever asks: they all have one password."""
+    return make_integrity_key(request.attributes.get("USERNAME", USER), REALM, PASSWORD)
+
+
 RELAYED = ("192.0.2.9", 50000)
 
 Address = tuple[str, int]
@@ -74,7 +81,7 @@ class FakeTurnServer:
             return Message(
                 method, Class.RESPONSE, request.transaction_id, {"XOR-MAPPED-ADDRESS": self.sees or self.client}
             )
-        if not request.check_message_integrity(KEY):
+        if not request.check_message_integrity(key_of(request)):
             return error_response(request, 401, "Unauthorized", {"REALM": REALM, "NONCE": b"nonce"})
         if method in self.refused:
             response = error_response(request, self.refused[method], "Because")
@@ -86,5 +93,5 @@ class FakeTurnServer:
             elif method == Method.CHANNEL_BIND:
                 self.channels[request.attributes["CHANNEL-NUMBER"]] = request.attributes["XOR-PEER-ADDRESS"]
             response = Message(method, Class.RESPONSE, request.transaction_id, attributes)
-        response.add_message_integrity(KEY)
+        response.add_message_integrity(key_of(request))
         return response

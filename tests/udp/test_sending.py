@@ -67,7 +67,7 @@ async def pair() -> AsyncIterator[Pair]:
 @LINUX
 async def test_equal_datagrams_and_a_shorter_last_one_are_one_call() -> None:
     async with pair() as ends:
-        parts = [b"aaaa", memoryview(b"bbbb"), bytearray(b"cc")]
+        parts: list[bytes | bytearray | memoryview] = [b"aaaa", memoryview(b"bbbb"), bytearray(b"cc")]
         assert ends.sender.send_burst(parts, ends.to) == 3
         assert ends.heard(3) == [b"aaaa", b"bbbb", b"cc"]
         assert (ends.raw.bursts, ends.raw.singles) == (1, 0)

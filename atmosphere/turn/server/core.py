@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from atmosphere.errors import DecodeError
-from atmosphere.stun.longterm import sign_answer
 from atmosphere.stun.message import Class, Message, Method, decode, encode, error_response
 from atmosphere.stun.server import BindingServer
 from atmosphere.turn.server.allocate import Allocator
@@ -33,7 +32,7 @@ from atmosphere.turn.server.requests import Requests
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.table import Table
 from atmosphere.turn.server.users import Users, identity_of
-from atmosphere.turn.server.wire import peer_addresses
+from atmosphere.turn.server.wire import peer_addresses, signed
 from atmosphere.udp.window import Window
 
 MAX_MESSAGE = 20 + 65535
@@ -171,17 +170,14 @@ class TurnCore:
     def _signed(self, request: Message, attributes: dict[str, Any], login: Login) -> bytes:
         response = Message(request.message_method, Class.RESPONSE, request.transaction_id, attributes)
         response.attributes["SOFTWARE"] = self.settings.software
-        sign_answer(response, request, login.key)
-        return encode(response)
+        return signed(response, login.key, _by_sha256(request))
 
     def _refuse(
         self, flow: Flow, request: Message, error: TurnError, login: Login | None, size: int, now: float
     ) -> None:
         # Strangers get no more bytes than needed: neither SOFTWARE nor FINGERPRINT (see `guard`).
         response = error_response(request, error.code, REASONS[error.code], error.attributes)
-        if login is not None:
-            sign_answer(response, request, login.key)
-        answer = encode(response)
+        answer = encode(response) if login is None else signed(response, login.key, _by_sha256(request))
         unproven = isinstance(error, Unproven)
         if unproven and flow.transport == "udp" and not self.guard.permits(flow.client[0], size, len(answer), now):
             self.metrics.count("turn_unanswered_total")
@@ -250,6 +246,11 @@ class TurnCore:
             "turn_reservations": len(self.allocator.reservations),
             "turn_tracked_sources": len(self.guard),
         }
+
+
+def _by_sha256(request: Message) -> bool:
+    """How the answer is signed: by SHA-256 where the request chose an algorithm (RFC 8489 §9.2.4)."""
+    return "PASSWORD-ALGORITHM" in request.attributes
 
 
 def _peers(data: bytes) -> list[tuple[str, int]]:

@@ -72,12 +72,8 @@ class TurnSettings:
         for address in self.own_addresses:
             ipaddress.ip_address(address)
 
-    def relays_family(self, family: int) -> bool:
-        """Whether relayed addresses of family 4 or 6 are offered."""
-        return any(ipaddress.ip_address(local).version == family for local in self.addresses)
-
     def relay_address(self, family: int, arrived_at: str) -> tuple[str, str] | None:
         """(local, public) to open a relayed address on: where the client arrived if possible, else the first."""
-        of_family = [pair for pair in self.addresses.items() if ipaddress.ip_address(pair[0]).version == family]
+        of_family = [pair for pair in self.addresses.items() if (":" in pair[0]) == (family == 6)]
         same = [pair for pair in of_family if pair[0] == arrived_at]
         return next(iter(same or of_family), None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from signaling.turn_credentials import password_of
 
@@ -12,25 +12,17 @@ MAX_USERNAME = 508
 
 
 class Users(Protocol):
-    """Knows passwords. May also say whom a username counts as, see `Identified`."""
+    """Knows passwords. May also say whom a username counts as, see `identity_of`."""
 
     def password(self, username: str, now_unix: float) -> str | None:
         """The password of a user, or None for one who is unknown or whose time is over."""
         ...
 
 
-@runtime_checkable
-class Identified(Protocol):
-    """Users whose names change while they stay the same for quotas."""
-
-    def identity(self, username: str) -> str:
-        """Under which name a user's allocations and bytes are counted."""
-        ...
-
-
 def identity_of(users: Users, username: str) -> str:
-    """Whom a username counts as; itself unless its `Users` knows better."""
-    return users.identity(username) if isinstance(users, Identified) else username
+    """Whom a username counts as for quotas: itself, unless its `Users` have an `identity(username)`."""
+    identity: Callable[[str], str] | None = getattr(users, "identity", None)
+    return username if identity is None else identity(username)
 
 
 class StaticUsers:

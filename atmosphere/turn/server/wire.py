@@ -1,7 +1,8 @@
 """The few message forms that the STUN codec's dictionary of attributes does not cover (RFC 8656). Pure.
 
 A CreatePermission request names several peers in as many XOR-PEER-ADDRESS attributes; an answer to a dual allocation
-has two XOR-RELAYED-ADDRESS attributes and perhaps an ADDRESS-ERROR-CODE; and Data indications are made by the burst.
+has two XOR-RELAYED-ADDRESS attributes and perhaps an ADDRESS-ERROR-CODE; Data indications are made by the burst, and
+answers are signed by the thousand.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import secrets
 import struct
 from functools import lru_cache
 
-from atmosphere.stun.library import ATTRIBUTES_BY_NAME, stun
+from atmosphere.stun.integrity import SHA256_SIZE, sha256_code
+from atmosphere.stun.library import ATTRIBUTES_BY_NAME, message_fingerprint, stun
+from atmosphere.stun.message import Message
 from atmosphere.turn.server.flow import Address
 from atmosphere.udp.window import Buffer
 
 XOR_PEER_ADDRESS, DATA, MESSAGE_INTEGRITY, XOR_RELAYED_ADDRESS = 0x0012, 0x0013, 0x0008, 0x0016
-MESSAGE_INTEGRITY_SHA256 = 0x001C
+MESSAGE_INTEGRITY_SHA256, FINGERPRINT = 0x001C, 0x8028
 ADDRESS_ERROR_CODE = 0x8001
 DATA_INDICATION = 0x0017
 COOKIE = 0x2112A442
@@ -58,6 +61,17 @@ def peer_addresses(data: bytes) -> list[Address]:
             found.append((host, port))
         position += 4 + length + (-length % 4)
     return found
+
+
+def signed(message: Message, key: bytes, sha256: bool) -> bytes:
+    """A message's bytes with integrity, by SHA-256 or SHA-1, and FINGERPRINT: encoded once, not three times."""
+    data = bytes(message)
+    if sha256:
+        data += _TYPE_LENGTH.pack(MESSAGE_INTEGRITY_SHA256, SHA256_SIZE) + sha256_code(data, key)
+    else:
+        data += _TYPE_LENGTH.pack(MESSAGE_INTEGRITY, 20) + stun.message_integrity(data, key)
+    data = data[:2] + (len(data) - _HEADER.size + 8).to_bytes(2) + data[4:]
+    return data + _TYPE_LENGTH.pack(FINGERPRINT, 4) + message_fingerprint(data).to_bytes(4)
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.stun.message import Class, Message, Method, decode
-from atmosphere.turn.server.wire import data_indication, peer_addresses
+from atmosphere.turn.server.wire import data_indication, peer_addresses, signed
 from tests.turn.server.script import several_peers
 
 ADDRESS = st.tuples(st.ip_addresses().map(str), st.integers(0, 65535))
@@ -36,3 +36,14 @@ def test_what_follows_the_integrity_does_not_count() -> None:
         sign(request, b"key")
         request.attributes["XOR-PEER-ADDRESS"] = ("203.0.113.1", 1)
         assert peer_addresses(bytes(request)) == []
+
+
+@given(ADDRESS, st.binary(max_size=40), st.booleans())
+def test_signing_at_once_is_signing(source: tuple[str, int], key: bytes, sha256: bool) -> None:
+    def message() -> Message:
+        attributes = {"XOR-MAPPED-ADDRESS": source, "LIFETIME": 600, "SOFTWARE": "atmosphere"}
+        return Message(Method.ALLOCATE, Class.RESPONSE, b"transaction.", attributes)
+
+    expected = message()
+    (expected.add_message_integrity_sha256 if sha256 else expected.add_message_integrity)(key)
+    assert signed(message(), key, sha256) == bytes(expected)
