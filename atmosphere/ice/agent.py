@@ -89,7 +89,7 @@ class Agent:
         self._pairs.remove_base(base)
         self._rounds.drop_base(base)
         if selected is not None and selected.base == base:
-            self._path.base_gone(now)
+            self._path.base_gone(selected.base_candidate, now)
         self.handle_timer(now)
 
     def add_remote(self, candidate: Candidate, now: float) -> None:

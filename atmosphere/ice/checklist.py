@@ -134,9 +134,10 @@ class CheckList:
         """How good a pair is in the role that we have."""
         return pair.rank(self.controlling)
 
-    def best_valid(self, *, besides: CandidatePair | None = None) -> CandidatePair | None:
-        """The best pair that the remote answered over."""
-        return max((p for p in self._pairs.values() if p.is_valid and p is not besides), key=self.rank, default=None)
+    def best_valid(self, *, besides: CandidatePair | None = None, away_from: str = "") -> CandidatePair | None:
+        """The best pair that the remote answered over; those to the address `away_from` only if there is no other."""
+        valid = (pair for pair in self._pairs.values() if pair.is_valid and pair is not besides)
+        return max(valid, key=lambda pair: (pair.remote.address != away_from, self.rank(pair)), default=None)
 
     def is_spare(self, pair: CandidatePair) -> bool:
         """Whether an answered pair is among the few worth keeping warm.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.checklist import CheckList
 from atmosphere.ice.checks import Role
 from atmosphere.ice.consent import Consent, Health
@@ -87,10 +88,13 @@ class PathKeeper:
         if best is not None and self._role.controlling and self._nominator.is_upgrade(self._pairs, best, now):
             self._nominate(best, now)
 
-    def base_gone(self, now: float) -> None:
-        """The selected pair's base went away: use another at once, or be disconnected until one answers."""
+    def base_gone(self, base: Candidate, now: float) -> None:
+        """The selected pair's base went away: use another at once, or be disconnected until one answers.
+
+        Where it was a relay, its server has probably gone as a whole, and the remote's relay there too.
+        """
         self._pairs.selected = None
-        spare = self._pairs.best_valid()
+        spare = self._pairs.best_valid(away_from=base.address if base.is_relayed else "")
         if spare is None:
             self._lose(0.0, now)
         elif self._role.controlling:

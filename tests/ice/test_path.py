@@ -106,7 +106,7 @@ def test_a_base_that_goes_without_a_spare_is_a_loss_until_something_answers() ->
             bench.keeper.nominated(pair, 1, 1.0)
         bench.keeper.run(1.0)
         pair.state = PairState.FAILED
-        bench.keeper.base_gone(2.0)
+        bench.keeper.base_gone(pair.base_candidate, 2.0)
         assert bench.keeper.events[-1] == PathLost(0.0)
         bench.keeper.run(3.0)
         bench.answer(other, 4.0)
@@ -186,3 +186,28 @@ def test_reconsidering_moves_off_a_path_that_turned_out_relayed() -> None:
     best.remote = make_candidate("relay", best.remote.endpoint)
     bench.keeper.reconsider(1.0)
     assert bench.pairs.selected is second
+
+
+def test_a_relay_that_goes_takes_the_remotes_relay_of_the_same_server_with_it() -> None:
+    """Two servers, a relay of ours and of the remote's on each: only the other server's pair is left to use."""
+    bench = Bench(0)
+    servers = "198.51.100.10", "198.51.100.11"
+    for number, server in enumerate(servers, 2):
+        bench.pairs.add_local(make_candidate("relay", (server, 1), preference=100 - number), number, 0.0)
+        bench.pairs.add_remote(make_candidate("relay", (server, 2), preference=100 - number), 0.0)
+    relayed = [pair for pair in bench.all if pair.base != 1]
+    for pair in relayed:
+        bench.answer(pair, 1.0)
+        pair.due_at = math.inf
+    bench.keeper.run(3.0)
+    selected = bench.pairs.selected
+    assert selected is not None
+    assert (selected.base, selected.remote.address) == (2, servers[0])
+    bench.pairs.remove_base(2)
+    bench.keeper.base_gone(selected.base_candidate, 4.0)
+    spare = bench.pairs.selected
+    assert spare is not None
+    assert (spare.base, spare.remote.address) == (3, servers[1])
+    bench.pairs.remove_base(3)
+    bench.keeper.base_gone(spare.base_candidate, 5.0)
+    assert bench.keeper.state == "disconnected"
