@@ -49,7 +49,7 @@ async def test_two_meet_at_a_server() -> None:
             bob.learn([url_of(shared)])
             await until(lambda: shared.stats()["nodes"] == 2)
             await alice.send(BOB.node_id, b"sealed", 30)
-            assert await asyncio.wait_for(got.get(), 5) == (ALICE.node_id, b"sealed")
+            assert await asyncio.wait_for(got.get(), 30) == (ALICE.node_id, b"sealed")
             assert news
             assert [server.uri for server in alice.servers()] == [url_of(shared)]
             assert (alice.public_servers(), bob.public_servers()) == ([url_of(shared)], [url_of(shared)])
@@ -102,7 +102,7 @@ async def test_two_meet_at_a_broker_whose_password_stays_here() -> None:
             alice.learn([shared.url])
             await until(lambda: len(shared.topics) == 6)
             assert await alice.send(BOB.node_id, b"sealed", 30)
-            assert await asyncio.wait_for(got.get(), 5) == (ALICE.node_id, b"sealed")
+            assert await asyncio.wait_for(got.get(), 30) == (ALICE.node_id, b"sealed")
             assert alice.public_servers() == bob.learned == [shared.url]
             assert [(server.uri, server.ok) for server in alice.servers()] == [(shared.url, True)]
             assert "sesame" not in repr(alice._settings)
