@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -22,3 +24,14 @@ def _needs(request: pytest.FixtureRequest) -> None:
     """Skip (or, under CI=true, fail) a test marked `needs(…)` where the machine lacks it."""
     for mark in request.node.iter_markers("needs"):
         require(*mark.args)
+
+
+@pytest.fixture(autouse=True)
+def _root_logger() -> Iterator[None]:
+    """Take away what a program that ran in this process logs to: its stream is the test's, and ends with it."""
+    root = logging.getLogger()
+    before = set(root.handlers)
+    yield
+    for handler in set(root.handlers) - before:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
