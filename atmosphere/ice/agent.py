@@ -194,6 +194,11 @@ class Agent:
         self._path.events.clear()
         return events
 
+    def dropped(self) -> list[tuple[int, Address]]:
+        """Base and remote address of the pairs given up since, which are no valid sources any more; taken once."""
+        dropped, self._pairs.dropped = self._pairs.dropped, []
+        return [key for key in dropped if not self.is_valid_source(*key)]
+
     def deadline(self) -> float | None:
         """When to call `handle_timer`, unless something else comes first; None when the session is over."""
         if self._is_over:

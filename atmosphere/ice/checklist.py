@@ -42,6 +42,8 @@ class CheckList:
         self._discovered: dict[tuple[str, int], float] = {}
         self._triggered: deque[CandidatePair] = deque()
         self._ended: deque[PairReport] = deque(maxlen=MAX_ENDED)
+        self.dropped: list[tuple[int, tuple[str, int]]] = []
+        """Base and remote address of pairs dropped since somebody last emptied this."""
 
     def __iter__(self) -> Iterator[CandidatePair]:
         return iter(list(self._pairs.values()))
@@ -231,6 +233,7 @@ class CheckList:
         pair.why = why
         pair.due_at = math.inf
         del self._pairs[pair.key]
+        self.dropped.append(pair.key)
         if pair in self._triggered:
             self._triggered.remove(pair)
         self._ended.append(pair.report(selected=False))

@@ -223,6 +223,12 @@ class Mux:
         else:
             self._routes[key] = session
 
+    def forget(self, session: IceSession, base: int, source: Address) -> None:
+        """What comes from `source` is not the session's any more, until the remote shows itself there anew."""
+        session.claims.pop((base, source), None)
+        if self._routes.get((base, source)) is session:
+            del self._routes[base, source]
+
     def connected(self, session: IceSession) -> None:
         """The session has a path."""
         self._no_longer_half_open(session)
@@ -232,9 +238,8 @@ class Mux:
         self._no_longer_half_open(session)
         if self._sessions.get(session.key) is session:
             del self._sessions[session.key]
-        for key in session.claims:
-            if self._routes.get(key) is session:
-                del self._routes[key]
+        for key in list(session.claims):
+            self.forget(session, *key)
         for generation in self._asked:
             for transaction in [one for one, question in generation.items() if question[0] is session]:
                 del generation[transaction]

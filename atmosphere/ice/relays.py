@@ -109,7 +109,7 @@ class Relay:
 
     async def _open_first(self, server: TurnServer) -> Allocation:
         ends = await ways_to(server)
-        return await race([partial(_open, end) for end in ends], STAGGER)
+        return await race([partial(_open, end) for end in ends], STAGGER, Allocation.close)
 
     async def _rest(self) -> None:
         """Wait before the next attempt; a refusal with the old allocation still up is no hurry."""

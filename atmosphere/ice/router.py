@@ -38,6 +38,9 @@ class Router(Protocol):
     def claim(self, session: IceSession, base: int, source: Address, *, proven: bool) -> None:
         """The remote showed itself to `session` at `source`: by a check, or (`proven`) by answering one of ours."""
 
+    def forget(self, session: IceSession, base: int, source: Address) -> None:
+        """What comes from `source` is not the session's any more, until the remote shows itself there anew."""
+
     def connected(self, session: IceSession) -> None:
         """The session has a path."""
 

@@ -162,7 +162,6 @@ class IceSession:
         """The endpoint lost a base."""
         if self._ended is None:
             self._agent.remove_base(base, self._loop.time())
-            self.claims = {key: claim for key, claim in self.claims.items() if key[0] != base}
             self._flush()
 
     # datagrams
@@ -233,9 +232,11 @@ class IceSession:
     # the agent's wishes
 
     def _flush(self) -> None:
-        """Send what the agent wants sent, tell what it tells, arm its timer."""
+        """Send what the agent wants sent, forget whom it forgot, tell what it tells, arm its timer."""
         for transmit in self._agent.transmits():
             self._router.transmit(self, transmit)
+        for base, source in self._agent.dropped():
+            self._router.forget(self, base, source)
         for event in self._agent.events():
             self._tell(event)
         self._arm()

@@ -54,7 +54,7 @@ class Connecting:
     async def attempt(self, peer: Peer) -> None:
         """Dial `peer` once and install the link; raises AtmosphereError or TimeoutError."""
         contact = self._roster.contacts.get(peer.id)
-        known = signals.parse_candidates(contact.candidates if contact else ())
+        known = signals.parse_candidates(contact.candidates) if contact else peer.last_seen
 
         async def send(message: signals.Message) -> None:
             await self._signaler.to_member(peer.id, message)

@@ -59,7 +59,9 @@ class Hosting:
         """Those whose membership is issued and whose link is about to be greeted: nobody needs to dial them."""
         self._joined: dict[str, str] = {}
         """Who came through a dial of that name: a reply code may arrive after its joiner did."""
+        self._spent: set[str] = set()
         self.on_revoked: Callable[[str], None] = lambda invite_id: None
+        """Hears once of each invite that is revoked, or over for everybody: what its holders have by it ends."""
         self.sweep()
 
     # --- making and taking back -----------------------------------------------------------------------------------
@@ -110,13 +112,25 @@ class Hosting:
         self._home.save_invites()
 
     def _revoke(self, invite_id: str) -> None:
-        self.on_revoked(self._home.invites.revoke(invite_id).id)
+        self._end(self._home.invites.revoke(invite_id))
+
+    def _end(self, invite: Invite) -> None:
+        if invite.id not in self._spent:
+            self._spent.add(invite.id)
+            self.on_revoked(invite.id)
 
     def sweep(self) -> None:
-        """Forget codes that were over long ago, and listen for the others: a late joiner shall hear what is wrong."""
-        if self._home.invites.sweep(time.time()):
+        """End what is held by codes that are over, forget those that were over long ago, and listen for the others: a
+        late joiner shall hear what is wrong."""
+        now = time.time()
+        for invite in self._home.invites.all():
+            if invite.is_spent(now):
+                self._end(invite)
+        if self._home.invites.sweep(now):
             self._home.save_invites()
-        wanted = {_key(invite.id): invite for invite in self._home.invites.all()}
+        kept = {invite.id: invite for invite in self._home.invites.all()}
+        self._spent &= kept.keys()
+        wanted = {_key(invite_id): invite for invite_id, invite in kept.items()}
         for key in {key for key in self._dialer.listening() if key.startswith(_PREFIX)} - wanted.keys():
             self._dialer.unlisten(key)
         for invite in wanted.values():

@@ -29,6 +29,9 @@ EXPORTER_BYTES = 32
 MAX_INVITES = 256
 REPEAT = 600.0
 """For how many seconds after its use a joiner may ask again."""
+MOVING = 180.0
+"""For how many seconds after its use a joiner may still hold what the invite got it, a relayed address say: it asks for
+such under its own name now, which takes a while."""
 KEPT = 7 * 86400.0
 """For how many seconds an invite that is over is remembered, so that a late joiner hears what is wrong with it."""
 MAX_WRONG = 16
@@ -72,6 +75,11 @@ class Invite(msgspec.Struct):
         """Whether somebody may still redeem it; also one who did and lost the answer."""
         waiting = any(now < when + REPEAT for when in self.joiners.values())
         return not self.revoked and not self.is_expired(now) and (self.used < self.uses or waiting)
+
+    def is_spent(self, now: float) -> bool:
+        """Whether nobody may redeem it any more, and whoever did has had the time to do without it."""
+        moving = any(now < when + MOVING for when in self.joiners.values())
+        return self.revoked or not (moving or self.is_usable(now))
 
     def is_expired(self, now: float) -> bool:
         """Whether its time is over."""

@@ -7,6 +7,7 @@ to others. Who may use it is asked anew at each request, and whoever leaves the 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from atmosphere.ice.base import Base
@@ -55,14 +56,17 @@ class Offering:
         return [place.uri for place in self._places]
 
     def update(self) -> None:
-        """Addresses came or went, or a stranger got in."""
+        """Addresses came or went, a stranger got in, or time passed; call it every few seconds too."""
         if self._turn is None:
             return
         service = self._turn.service
         for sock in self._sockets - set(self._endpoint.sockets):
             service.forget(sock)
         self._sockets = set(self._endpoint.sockets)
-        places = self._reachable.places(self._endpoint.candidates)
+        now = time.monotonic()
+        if self._places and service.stats()["turn_allocations"]:
+            self._reachable.in_use(self._places, now)
+        places = self._reachable.places(self._endpoint.candidates, now)
         if places == self._places:
             return
         self._places = places
@@ -75,7 +79,7 @@ class Offering:
         self.on_change()
 
     def _reached(self, base: Base, source: tuple[str, int]) -> None:
-        if self._reachable.got_in(base.candidate.endpoint, source[0]):
+        if self._reachable.got_in(base.candidate.endpoint, source[0], time.monotonic()):
             logger.info("%s port %d can be reached from outside", *base.candidate.endpoint)
             self.update()
 

@@ -13,6 +13,7 @@ from atmosphere.mesh.info import PathEndInfo, PathInfo, PeerInfo, PeerState
 if TYPE_CHECKING:
     from atmosphere.channels.channel import Channel
     from atmosphere.channels.stream import Stream
+    from atmosphere.ice.candidate import Candidate
     from atmosphere.ice.session import IceSession
     from atmosphere.mesh.peerlink import PeerLink
     from atmosphere.mesh.roster import Roster
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 MAX_DATAGRAMS = 256
 """Datagrams kept for a reader that is late; the oldest goes first, as on any socket."""
+
+MAX_LAST_SEEN = 16
+"""Addresses of a former link that are tried again, as many as a contact has."""
 
 Pinger = Callable[["PeerLink", float], Awaitable[float]]
 
@@ -33,6 +37,7 @@ class Peer:
         self._roster = roster
         self._ping = ping
         self._link: PeerLink | None = None
+        self._last_seen: list[Candidate] = []
         self._linked = asyncio.Event()
         self._datagrams: asyncio.Queue[bytes] = asyncio.Queue(MAX_DATAGRAMS)
         self.trying = False
@@ -144,6 +149,12 @@ class Peer:
 
     # --- kept by the node -----------------------------------------------------------------------------------------
 
+    @property
+    def last_seen(self) -> list[Candidate]:
+        """Where the present or the last link has looked for the member, best first: for as long as it has not said
+        where it is, which takes a round trip after a join."""
+        return self._last_seen if self._link is None else remotes_of(self._link.session)
+
     def attach(self, link: PeerLink) -> None:
         """`link` is the current one from now on."""
         self._link = link
@@ -154,6 +165,7 @@ class Peer:
         """`link` ended; whether it was the current one."""
         if self._link is not link:
             return False
+        self._last_seen = remotes_of(link.session)
         self._link = None
         self._linked.clear()
         return True
@@ -162,6 +174,14 @@ class Peer:
         if self._datagrams.full():
             self._datagrams.get_nowait()
         self._datagrams.put_nowait(data)
+
+
+def remotes_of(session: IceSession) -> list[Candidate]:
+    """The remote addresses that a session tried, best first, each once; also of one that is over."""
+    found: dict[tuple[str, int], Candidate] = {}
+    for pair in session.report():
+        found.setdefault(pair.remote.endpoint, pair.remote)
+    return list(found.values())[:MAX_LAST_SEEN]
 
 
 def path_info(session: IceSession) -> PathInfo | None:

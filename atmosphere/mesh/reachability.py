@@ -3,7 +3,8 @@
 Two things make it believe so: an address of its own that is routed everywhere; and a check which nothing of ours had
 let in (ice/mux.py), at a socket whose address servers told us: that is a forwarded port, or a router that does not
 filter by port. It may be wrong, since nobody tells it of firewalls: whoever asks in vain looks elsewhere
-(member_relays.py).
+(member_relays.py). What a check has shown counts for an hour, and longer while somebody uses it; it ends with its
+socket.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ EVERYWHERE = frozenset({"public", "documentation", "benchmarking"})
 MOST = 4
 """Places that are told to others, at most."""
 
+SHOWN_FOR = 3600.0
+"""Seconds that something counts as reachable after it was last seen to be."""
+
+MAX_SHOWN = 64
+"""Sockets remembered as reachable; a node has one for each of its addresses."""
+
 Address = tuple[str, int]
 
 
@@ -39,20 +46,38 @@ class Place:
 
 
 class Reachability:
-    """What strangers' checks have shown."""
+    """What strangers' checks have shown; `now` is in monotonic seconds."""
 
     def __init__(self) -> None:
-        self._shown: set[Address] = set()
+        self._shown: dict[Address, float] = {}
 
-    def got_in(self, local: Address, source: str) -> bool:
+    def got_in(self, local: Address, source: str, now: float) -> bool:
         """A check from `source` reached the socket on `local` by itself; whether that is news."""
-        if not is_everywhere(source) or local in self._shown:
+        if not is_everywhere(source):
             return False
-        self._shown.add(local)
-        return True
+        news = local not in self._shown
+        self._shown.pop(local, None)
+        self._shown[local] = now
+        if len(self._shown) > MAX_SHOWN:
+            del self._shown[next(iter(self._shown))]
+        return news
 
-    def places(self, candidates: Iterable[Candidate]) -> list[Place]:
-        """Where strangers can reach us, given what we can be reached at; the best first, at most 4."""
+    def in_use(self, places: Iterable[Place], now: float) -> None:
+        """Somebody has relayed addresses there, so it is reached still."""
+        for place in places:
+            if place.local in self._shown:
+                self._shown[place.local] = now
+
+    def places(self, candidates: Iterable[Candidate], now: float) -> list[Place]:
+        """Where strangers can reach us, given what we can be reached at; the best first, at most 4.
+
+        What was shown long ago, or of a socket that no candidate is of any more, is forgotten.
+        """
+        candidates = list(candidates)
+        sockets = {_base_of(candidate) for candidate in candidates}
+        self._shown = {
+            local: when for local, when in self._shown.items() if local in sockets and now < when + SHOWN_FOR
+        }
         found: dict[Address, Place] = {}
         for candidate in candidates:
             local = _base_of(candidate)

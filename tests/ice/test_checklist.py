@@ -156,6 +156,16 @@ def test_discoveries_are_bounded_in_number_and_in_pace() -> None:
     assert pairs.find(*first.key) is None
 
 
+def test_dropped_pairs_are_told() -> None:
+    pairs = make()
+    keys = [pair.key for number in range(MAX_PEER_REFLEXIVE) if (pair := discover(pairs, number)) is not None]
+    assert pairs.dropped == []
+    discover(pairs, 99, now=DISCOVERED_FOR)
+    assert pairs.dropped == keys[:1]
+    pairs.remove_base(1)
+    assert set(pairs.dropped) == {*keys, (1, remote(99))}
+
+
 def test_order_triggered_then_new_by_rank_then_answered_then_retried() -> None:
     pairs = make()
     for number, preference in ((1, 10), (2, 30), (3, 20)):

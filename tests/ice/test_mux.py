@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atmosphere.ice import checklist
 from atmosphere.ice import mux as module
 from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.checklist import MAX_PEER_REFLEXIVE
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import IceFailed, Transmit
 from atmosphere.ice.gather import Gatherer
@@ -85,6 +87,40 @@ async def test_data_goes_to_whoever_proved_the_address() -> None:
     met[0].close()
     mux.receive(base, b"\x16after", SOURCE)
     assert mux.dropped["stranger"] == 4
+
+
+async def test_a_remote_that_checks_from_ever_new_ports_fills_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checklist, "DISCOVERED_FOR", 0.0)
+    mux, base, met = make()
+    got: list[bytes] = []
+    for number in range(10 * MAX_PEER_REFLEXIVE):
+        mux.receive(base, check("dialer01"), (SOURCE[0], 5000 + number))
+        met[0].on_datagram = got.append
+    [session] = mux.sessions
+    assert session.claims.keys() == mux._routes.keys()
+    assert len(mux._routes) <= MAX_PEER_REFLEXIVE
+    mux.receive(base, b"\x16the newest", (SOURCE[0], 5000 + number))
+    mux.receive(base, b"\x16the oldest", SOURCE)
+    assert got == [b"\x16the newest"]
+    # Where it shows itself again, it is heard again.
+    mux.receive(base, check("dialer01"), SOURCE)
+    mux.receive(base, b"\x16back", SOURCE)
+    assert got == [b"\x16the newest", b"\x16back"]
+    mux.close()
+    assert not mux._routes
+
+
+async def test_what_one_session_forgets_stays_another_ones() -> None:
+    mux, base, met = make()
+    mux.receive(base, check("dialer01"), SOURCE)
+    mux.receive(base, check("dialer02"), SOURCE)
+    owner = mux._routes[base.id, SOURCE]
+    for session in met:
+        if session is not owner:
+            mux.forget(session, base.id, SOURCE)
+            mux.forget(session, base.id, SOURCE)
+    assert mux._routes == {(base.id, SOURCE): owner}
+    mux.close()
 
 
 async def test_an_ended_session_is_not_started_anew_by_late_checks_for_a_while() -> None:

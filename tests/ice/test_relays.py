@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from atmosphere.ice.relays import Relays
 from atmosphere.stun.library import stun
 from atmosphere.stun.message import Method
 from atmosphere.turn import client
-from atmosphere.turn.client import Allocation
+from atmosphere.turn.client import Allocation, TurnEndpoint
 from atmosphere.turn.uri import TurnServer, parse_turn
 from tests.turn.fake_server import PASSWORD, USER, FakeTurnServer
 from tests.until import until
@@ -134,3 +135,25 @@ async def test_closing_while_an_allocation_is_being_made(server: FakeTurnServer,
     told.relays.set_servers((turn(server),))
     await until(lambda: server.requests[Method.ALLOCATE])
     await asyncio.wait_for(told.relays.close(), 1)
+
+
+async def test_what_a_slower_way_brings_all_the_same_is_given_back(
+    server: FakeTurnServer, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STAGGER", 0.01)
+    made: list[Allocation] = []
+    both = asyncio.Event()
+
+    async def open_together(end: TurnEndpoint) -> Allocation:
+        allocation = Allocation(replace(end, transport="udp"))
+        await allocation.open()
+        made.append(allocation)
+        if len(made) == 2:
+            both.set()
+        await both.wait()
+        return allocation
+
+    monkeypatch.setattr(module, "_open", open_together)
+    told.relays.set_servers((turn(server, query=""),))
+    await until(lambda: told.open)
+    assert [allocation.is_open for allocation in made if allocation not in told.open] == [False]

@@ -20,6 +20,7 @@ from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.mesh.signaler import Signaler
 from tests.mesh.fakes import HOST, RELAY, FakeLink, FakeSession, founder, hello, member
+from tests.mesh.nodes import Mesh, connected, until
 from tests.mesh.people import CAROL
 
 
@@ -134,6 +135,33 @@ async def test_an_attempt_goes_where_the_member_was_last_seen(setting: Setting) 
     dial = signals.Dial("name", [])
     await setting.dialer.send(dial)
     assert setting.signaler.sent == [(setting.beta.node_id, dial)]
+
+
+async def test_before_a_member_says_where_it_is_it_is_tried_where_the_last_link_led(setting: Setting) -> None:
+    setting.dialer.link = FakeLink(setting.beta, *[hello(setting.beta_roster)] * 3)
+    peer, last = setting.peer(), FakeLink(setting.beta)
+    last.session.pairs = [SimpleNamespace(remote=HOST), SimpleNamespace(remote=RELAY), SimpleNamespace(remote=HOST)]
+    peer.attach(last.real)
+    await setting.connecting.attempt(peer)
+    peer.detach(last.real)
+    await setting.connecting.attempt(peer)
+    contact = contacts.Contact(setting.beta.node_id, time.time(), [RELAY.to_sdp()], [])
+    setting.roster.add_contacts([contacts.sign(contact, setting.beta.sign)])
+    await setting.connecting.attempt(peer)
+    places = [[one.endpoint for one in known] for _, known, _ in setting.dialer.begun]
+    assert places == [[HOST.endpoint, RELAY.endpoint], [HOST.endpoint, RELAY.endpoint], [RELAY.endpoint]]
+
+
+async def test_a_link_that_breaks_before_contacts_were_told_is_made_again(mesh: Mesh) -> None:
+    alpha, beta = await mesh.found(), await mesh.fresh("beta")
+    await beta.join(str(await alpha.invite()))
+    ends = [*await connected(beta, "alpha"), *await connected(alpha, "beta")]
+    former = [peer.link for peer in ends]
+    for node, link in zip((beta, alpha), former, strict=True):
+        node._parts.roster.contacts.keep_only([node.id])
+        assert link is not None
+        link.abort("cut")
+    await until(beta, lambda: all(peer.link not in (None, *former) for peer in ends))
 
 
 async def test_an_attempt_that_meets_somebody_else(setting: Setting) -> None:

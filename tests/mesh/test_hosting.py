@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -92,6 +93,19 @@ class Setting:
         return self.dialer.accepted[-1]
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = time.time()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What hosting takes for the time."""
+    clock = Clock()
+    monkeypatch.setattr("atmosphere.mesh.hosting.time", SimpleNamespace(time=lambda: clock.now))
+    return clock
+
+
 @pytest.fixture
 def setting(tmp_path: Path) -> Setting:
     return Setting(*founder(tmp_path))
@@ -107,6 +121,43 @@ def test_a_code_opens_our_relay_as_long_as_it_can_be_used(setting: Setting) -> N
     assert ended == [code.invite_id]
     assert setting.hosting.usable_secret(code.invite_id) is None
     assert setting.hosting.usable_secret(other.invite_id) == other.dial_secret
+
+
+def test_what_is_held_by_an_expired_code_ends(setting: Setting, clock: Clock) -> None:
+    ended: list[str] = []
+    setting.hosting.on_revoked = ended.append
+    code, other = setting.invite(), setting.invite(expires=1e6)
+    setting.hosting.sweep()
+    assert ended == []
+    clock.now += 60
+    setting.hosting.sweep()
+    setting.hosting.sweep()
+    assert ended == [code.invite_id]
+    setting.hosting.revoke(other.invite_id)
+    setting.hosting.sweep()
+    assert ended == [code.invite_id, other.invite_id]
+    # And it is not told again when they are forgotten.
+    clock.now += invites.KEPT + 60
+    setting.hosting.sweep()
+    assert ended == [code.invite_id, other.invite_id]
+
+
+@pytest.mark.parametrize(("expires", "grace"), [(1e6, invites.REPEAT), (60.0, invites.MOVING)])
+async def test_what_a_joiner_holds_by_a_code_ends_when_it_has_had_time_to_move(
+    setting: Setting, clock: Clock, expires: float, grace: float
+) -> None:
+    ended: list[str] = []
+    setting.hosting.on_revoked = ended.append
+    code = setting.invite(expires=expires)
+    greet, _ = setting.comes(code)
+    await greet(FakeLink(CAROL, setting.redeem(code), hello(setting.roster)).real)
+    clock.now += grace - 1
+    setting.hosting.sweep()
+    assert ended == []
+    clock.now += 1
+    setting.hosting.sweep()
+    setting.hosting.sweep()
+    assert ended == [code.invite_id]
 
 
 def test_a_code_is_on_disk_and_listened_for(setting: Setting) -> None:

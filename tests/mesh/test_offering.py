@@ -15,6 +15,7 @@ import pytest
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, LinkError, Refused, Unreachable
 from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.mesh import offering as offering_module
 from atmosphere.mesh import reachability
 from atmosphere.mesh.listeners import RelayQuota
 from atmosphere.mesh.member_turn import MemberTurn
@@ -141,10 +142,14 @@ class FakeService:
     def __init__(self) -> None:
         self.moves: list[tuple[Any, Any]] = []
         self.forgotten: list[Any] = []
+        self.allocations = 0
         self.forget = self.forgotten.append
 
     def move(self, addresses: Any, programs: Any) -> None:
         self.moves.append((addresses, programs))
+
+    def stats(self) -> dict[str, float]:
+        return {"turn_allocations": self.allocations}
 
     def datagrams(self, *_: Any) -> None:
         raise AssertionError("nothing comes")
@@ -174,6 +179,30 @@ async def test_a_place_comes_when_a_stranger_gets_in_and_goes_with_its_address()
     place = (SRFLX.address, SRFLX.port), (HOST.address, HOST.port)
     assert service.moves == [({HOST.address: SRFLX.address}, {place[0]: place[1]}), ({}, {})]
     assert service.forgotten == ["socket"]
+    await offering.close()
+
+
+async def test_a_place_that_nobody_gets_into_is_offered_as_long_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, mux, now = FakeService(), SimpleNamespace(on_turn=None, on_reached=None), 0.0
+    endpoint = SimpleNamespace(mux=mux, sockets=[], candidates=[HOST, SRFLX])
+    turn = SimpleNamespace(service=service, start=nothing, stop=nothing)
+    monkeypatch.setattr(reachability, "EVERYWHERE", frozenset({"public"}))
+    monkeypatch.setattr(reachability, "address_class", lambda address: "public" if address != HOST.address else "")
+    monkeypatch.setattr(offering_module, "time", SimpleNamespace(monotonic=lambda: now))
+    offering = Offering(cast("MemberTurn", turn), None, cast("IceEndpoint", endpoint))
+    await offering.start()
+    mux.on_reached(SimpleNamespace(candidate=HOST), ("203.0.113.9", 1))
+    service.allocations = 1
+    for _ in range(3):
+        now += 3000.0
+        offering.update()
+        assert offering.uris()
+    service.allocations = 0
+    now += reachability.SHOWN_FOR
+    offering.update()
+    assert offering.uris() == []
+    mux.on_reached(SimpleNamespace(candidate=HOST), ("203.0.113.9", 1))
+    assert offering.uris()
     await offering.close()
 
 
