@@ -55,7 +55,7 @@ class TurnSettings:
     """Wrong credentials of one source that are answered; `failures` at once."""
     failures: float = 50.0
     sources: int = 4096
-    """How many sources are remembered for these two."""
+    """How many sources are remembered for these two, and users without an allocation for their `bytes_per_second`."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.realm.encode()) <= MAX_REALM:
