@@ -101,17 +101,14 @@ class TurnService:
         if door is None:
             door = self._doors[sock] = Door(sock, self.settings)
         flow = door.flows.get(source)
-        if flow is not None:
-            self._core.burst(flow, window, size, segment, self._loop.time())
-            if size and window.buffer[0] < 4:  # else no time limit can have changed
-                self._arm()
-            return
-        write, write_burst = partial(self._write, door, source), partial(self._write_burst, door, source)
-        flow = Flow("udp", source, door.local, write, write_burst)
+        if flow is None:
+            write, write_burst = partial(self._write, door, source), partial(self._write_burst, door, source)
+            flow = Flow("udp", source, door.local, write, write_burst)
         self._core.burst(flow, window, size, segment, self._loop.time())
+        # One burst may end an allocation and make the next, and may begin with data: only now is it known.
         if flow.allocation is not None:
             door.flows[source] = flow
-            self._arm()
+        self._arm()
 
     def _write(self, door: Door, client: Address, messages: Sequence[bytes]) -> None:
         for message in messages:
