@@ -51,12 +51,22 @@ class Opener:
             opened = self._open(local, public, port)
             if opened is None:
                 continue
-            second = self._open(local, public, port + 1) if pair else opened
+            if not pair:
+                return [opened]
+            second = self._beside(opened)
+            if second is not None:
+                return [opened, second]
+        raise TurnError(508)
+
+    def _beside(self, opened: Relayed) -> Relayed | None:
+        """The one with the next port up; without it `opened` is closed."""
+        second = None
+        try:
+            second = self._open(opened.local, opened.address[0], opened.address[1] + 1)
+        finally:
             if second is None:
                 self.close(opened)
-                continue
-            return [opened, second] if pair else [opened]
-        raise TurnError(508)
+        return second
 
     def _open(self, local: str, public: str, port: int) -> Relayed | None:
         """A relayed address on this very port, or None where somebody else has it."""
