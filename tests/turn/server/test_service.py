@@ -13,8 +13,10 @@ from atmosphere.errors import Refused
 from atmosphere.stun.longterm import Challenge
 from atmosphere.stun.message import Class, Message, Method, decode
 from atmosphere.turn.client import Allocation, TurnEndpoint
+from atmosphere.turn.server import service
 from atmosphere.turn.server.flow import Flow
 from atmosphere.turn.server.metrics import COUNTERS, DERIVED, GAUGES
+from atmosphere.turn.server.policy import Reach
 from atmosphere.turn.server.service import TurnService
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.users import StaticUsers
@@ -300,6 +302,21 @@ async def test_one_port_for_all() -> None:
 
 async def test_stats_are_what_metrics_has_help_for(bench: Bench) -> None:
     assert set(bench.service.stats()) == {*COUNTERS, *DERIVED, *GAUGES}
+
+
+async def test_an_address_that_this_machine_gets_later_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"203.0.113.1"}
+    monkeypatch.setattr(service, "every_own_address", lambda: frozenset(found))
+    monkeypatch.setattr(service, "LOOK_SECONDS", 0.01)
+    async with Bench() as bench:
+        reach = bench.service._core.policy.reach
+        assert reach("203.0.113.1") is Reach.REFUSED
+        assert reach("2001:db8:7::1") is Reach.OUTSIDE
+        found.add("2001:db8:7::1")
+        await until(lambda: bench.service._core.policy.reach("2001:db8:7::1") is Reach.REFUSED)
+        looking = bench.service._looking
+    assert looking is not None
+    assert looking.cancelled()
 
 
 async def test_addresses_that_are_not_ours_are_refused_at_the_start() -> None:
