@@ -35,9 +35,11 @@ class SourceLimiter:
 
 @lru_cache(maxsize=1024)
 def source_key(host: str) -> bytes:
-    """What is limited together: an IPv4 address, an IPv6 /64."""
+    """What is limited together: an IPv4 address, however it is written, or an IPv6 /64."""
     try:
         ip = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return host.encode(errors="replace")[:64]
-    return ip.packed if ip.version == 4 else ip.packed[:8]
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.packed
+    return ip.ipv4_mapped.packed if ip.ipv4_mapped else ip.packed[:8]

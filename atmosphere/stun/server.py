@@ -2,8 +2,8 @@
 
 It says to whoever asks at which address it sees them. Nothing else is answered: not indications, not responses, not
 other methods, and not requests with a USERNAME, which are ICE checks that found no session (an answer would tell
-strangers which exist). An answer is at most 80 bytes and a source gets few of them, so that forging a source address
-gains nothing. A server with a second address does more: see `stun.discovery`.
+strangers which exist). An answer is at most 80 bytes, a source gets few of them, and all sources together get only so
+many, so that forging source addresses gains nothing. A server with a second address does more: see `stun.discovery`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from atmosphere.stun.message import Class, Message, Method, binding_response, de
 RATE = 20.0
 BURST = 60.0
 """Requests a second of one source, and at once: many machines may share an address behind one NAT."""
+TOTAL = 20_000.0
+"""Answers a second to all sources together, and at once: 1.6 MB, however many sources somebody forges."""
 
 SOFTWARE = "atmosphere"
 CHANGE_IP, CHANGE_PORT = 0x4, 0x2
 """The flags of CHANGE-REQUEST (RFC 5780 §7.2)."""
 _DISCOVERY = {"CHANGE-REQUEST": 0x0003, "PADDING": 0x0026, "RESPONSE-PORT": 0x0027}
 _MAX_UNKNOWN = 8
+_EVERYBODY = "everybody"
 
 Address = tuple[str, int]
 
@@ -28,8 +31,9 @@ Address = tuple[str, int]
 class BindingServer:
     """Answers Binding requests; one object serves all of a program's sockets. `answered` and `refused` count."""
 
-    def __init__(self, *, rate: float = RATE, burst: float = BURST, sources: int = 4096) -> None:
+    def __init__(self, *, rate: float = RATE, burst: float = BURST, sources: int = 4096, total: float = TOTAL) -> None:
         self._limiter = SourceLimiter(rate=rate, burst=burst, size=sources)
+        self._total = SourceLimiter(rate=total, burst=total, size=1)
         self.answered = 0
         self.refused = 0
 
@@ -53,10 +57,10 @@ class BindingServer:
         return encode(response)
 
     def admits(self, request: Message, source: Address, now: float) -> bool:
-        """Whether `request` gets an answer at all: it is a question, and within its source's share. Counts it."""
+        """Whether `request` gets an answer: a question, within its source's share and everybody's. Counts it."""
         if not _is_question(request):
             return False
-        allowed = self._limiter.allow(source[0], now)
+        allowed = self._limiter.allow(source[0], now) and self._total.allow(_EVERYBODY, now)
         self.answered += allowed
         self.refused += not allowed
         return allowed

@@ -52,23 +52,32 @@ _TABLE: dict[int, _Table] = {
 }
 _EMBEDDED = (
     (ipaddress.IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped
+    (ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),  # SIIT, IPv4-translated (RFC 2765)
     (ipaddress.IPv6Network("64:ff9b::/96"), 0),  # NAT64 (RFC 6052)
     (ipaddress.IPv6Network("2002::/16"), 80),  # 6to4
 )
+
+
+def carried(ip: IPAddress) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for: mapped, translated, NAT64 or 6to4."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        for network, shift in _EMBEDDED:
+            if ip in network:
+                return ipaddress.IPv4Address(int(ip) >> shift & 0xFFFFFFFF)
+    return None
 
 
 @lru_cache(maxsize=1024)
 def address_class(address: str | IPAddress) -> str:
     """One word for an address: public, private, shared, loopback, link-local, multicast, documentation, …
 
-    An IPv6 address that carries an IPv4 address (mapped, NAT64, 6to4) has that address's class, so that nothing
+    An IPv6 address that carries an IPv4 address (mapped, SIIT, NAT64, 6to4) has that address's class, so that nothing
     private is reached by spelling it differently. Raises ValueError for what is not a literal address.
     """
     ip = ipaddress.ip_address(address.partition("%")[0]) if isinstance(address, str) else address
-    if isinstance(ip, ipaddress.IPv6Address):
-        for network, shift in _EMBEDDED:
-            if ip in network:
-                return address_class(ipaddress.IPv4Address(int(ip) >> shift & 0xFFFFFFFF))
+    inner = carried(ip)
+    if inner is not None:
+        return address_class(inner)
     for known, name in _TABLE[ip.version]:
         if ip in known:
             return name

@@ -21,7 +21,15 @@ import ifaddr
 from atmosphere.udp.address_class import address_class, is_usable_remote
 from atmosphere.udp.interfaces import Quality, is_left_out, quality_of
 
-__all__ = ["LocalAddress", "Quality", "address_class", "choose", "is_usable_remote", "local_addresses"]
+__all__ = [
+    "LocalAddress",
+    "Quality",
+    "address_class",
+    "choose",
+    "every_own_address",
+    "is_usable_remote",
+    "local_addresses",
+]
 
 LIMIT = 16
 """Addresses at most: a host with hundreds (a router, a server with a prefix) needs no socket on each."""
@@ -52,6 +60,12 @@ def local_addresses() -> list[LocalAddress]:
     ]
     up = {name: _is_up(name) for name in {item.name for item in found}}
     return choose((item for item in found if up[item.name]), _ipv6_flags())
+
+
+def every_own_address() -> frozenset[str]:
+    """All addresses of this machine, those too that are not worth a socket: what is sent to them stays here."""
+    found = {_literal(ip.ip)[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips}
+    return frozenset(found | {"127.0.0.1", "::1"})
 
 
 def _literal(ip: str | tuple[str, int, int]) -> tuple[str, int]:

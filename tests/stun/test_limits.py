@@ -38,3 +38,9 @@ def test_the_longest_unseen_is_forgotten() -> None:
 @given(st.text(max_size=100))
 def test_any_text_has_a_small_key(host: str) -> None:
     assert len(source_key(host)) <= 64
+
+
+def test_a_mapped_address_is_its_ipv4_address() -> None:
+    assert source_key("::ffff:192.0.2.1") == source_key("192.0.2.1") != source_key("::ffff:192.0.2.2")
+    limiter = SourceLimiter(rate=1, burst=1)
+    assert [limiter.allow(f"::ffff:192.0.2.{number}", 0.0) for number in range(3)] == [True] * 3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.stun.message import Class, Message, Method, binding_request, decode, encode, mapped_address
-from atmosphere.stun.server import BURST, BindingServer
+from atmosphere.stun.server import BURST, TOTAL, BindingServer
 
 SOURCE = ("203.0.113.9", 40000)
 
@@ -88,3 +88,14 @@ def test_one_source_is_limited() -> None:
 def test_arbitrary_bytes(data: bytes, source: tuple[str, int]) -> None:
     answer = BindingServer().receive(data, source, 0.0)
     assert answer is None or len(answer) <= 80
+
+
+def test_all_sources_together_have_a_share_too() -> None:
+    server = BindingServer(total=100)
+    hosts = [f"203.0.113.{number}" for number in range(250)]
+    answered = [server.receive(encode(binding_request()), (host, 1), 0.0) is not None for host in hosts]
+    assert answered == [True] * 100 + [False] * 150
+    assert (server.answered, server.refused) == (100, 150)
+    assert server.receive(encode(binding_request()), ("203.0.113.251", 1), 0.01) is not None
+    assert server.receive(encode(binding_request()), ("203.0.113.252", 1), 0.01) is None
+    assert TOTAL * 80 <= 2_000_000

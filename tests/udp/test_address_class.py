@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atmosphere.udp.address_class import address_class, is_usable_remote
+from atmosphere.udp.address_class import address_class, carried, is_usable_remote
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,9 @@ from atmosphere.udp.address_class import address_class, is_usable_remote
         ("100::1", "discard"),
         ("::ffff:10.0.0.1", "private"),
         ("::ffff:8.8.8.8", "public"),
+        ("::ffff:0:10.0.0.1", "private"),
+        ("::ffff:0:127.0.0.1", "loopback"),
+        ("::ffff:0:8.8.8.8", "public"),
         ("64:ff9b::7f00:1", "loopback"),
         ("64:ff9b:1::1", "private"),
         ("2002:a00:1::1", "private"),
@@ -52,6 +57,18 @@ from atmosphere.udp.address_class import address_class, is_usable_remote
 )
 def test_the_table(address: str, expected: str) -> None:
     assert address_class(address) == expected
+
+
+@pytest.mark.parametrize("spelling", ["::ffff:{}", "::ffff:0:{}", "64:ff9b::{}"])
+@given(inner=st.ip_addresses(v=4))
+def test_an_ipv4_address_in_an_ipv6_one(spelling: str, inner: ipaddress.IPv4Address) -> None:
+    outer = ipaddress.ip_address(spelling.format(inner))
+    assert carried(outer) == inner
+    assert address_class(outer) == address_class(inner)
+
+
+def test_what_carries_no_ipv4_address() -> None:
+    assert carried(ipaddress.ip_address("203.0.113.9")) is carried(ipaddress.ip_address("2001:db8::1")) is None
 
 
 @given(st.ip_addresses())

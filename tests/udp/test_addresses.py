@@ -4,7 +4,7 @@ import ifaddr
 import pytest
 
 from atmosphere.udp import addresses
-from atmosphere.udp.addresses import LIMIT, LocalAddress, Quality, choose, local_addresses
+from atmosphere.udp.addresses import LIMIT, LocalAddress, Quality, choose, every_own_address, local_addresses
 from atmosphere.udp.interfaces import quality_of
 
 TEMPORARY, DEPRECATED, TENTATIVE = 0x01, 0x20, 0x40
@@ -96,6 +96,17 @@ def test_adapters_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters)
     monkeypatch.setattr(addresses, "_is_up", lambda name: name != "down0")
     assert names(local_addresses()) == ["2001:db8::2", "10.0.0.2"]
+
+
+def test_every_address_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [f"10.0.0.{number}" for number in range(1, 40)]
+    adapters = [
+        ifaddr.Adapter("docker0", "docker0", [ifaddr.IP("172.17.0.1", 16, "docker0")]),
+        ifaddr.Adapter("eth0", "eth0", [ifaddr.IP(address, 24, "eth0") for address in many]),
+        ifaddr.Adapter("down0", "down0", [ifaddr.IP(("2001:db8::2", 0, 3), 64, "down0")]),
+    ]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters)
+    assert every_own_address() == {"172.17.0.1", "2001:db8::2", "127.0.0.1", "::1", *many}
 
 
 def test_the_kernels_ipv6_table() -> None:

@@ -55,6 +55,7 @@ class Allocation:
         "permissions",
         "relayed",
         "transaction_id",
+        "watched",
     )
 
     def __init__(
@@ -73,6 +74,8 @@ class Allocation:
         self.permissions = Permissions(limits[0])
         self.channels = ChannelBindings(limits[1])
         self.expires = 0.0
+        self.watched = -1
+        """The number of its newest entry in `table.Table`; older ones do not count."""
         self.transaction_id = b""
         self.answer = b""
         """The success response to that transaction, for a client that did not get it."""

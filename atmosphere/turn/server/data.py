@@ -46,8 +46,8 @@ class DataPath:
             return
         target = self._by_address.get(peer)
         if relayed.shared is not None:
-            if peer == relayed.address:
-                target = relayed.shared.partner(relayed, now)
+            if peer in relayed.shared.pairs.addresses:
+                target = relayed.shared.pairs.partner(relayed, peer, now)
             elif not relayed.shared.claim(relayed, peer, now):
                 counts["turn_dropped_claimed_total"] += count
                 return

@@ -9,6 +9,7 @@ from functools import partial
 from atmosphere.turn.server.allocation import Relayed
 from atmosphere.turn.server.errors import TurnError
 from atmosphere.turn.server.host import Host
+from atmosphere.turn.server.pairs import Pairs
 from atmosphere.turn.server.ports import Ports
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.shared import SharedPort
@@ -29,6 +30,7 @@ class Opener:
         self._from_peer = from_peer
         self._ports: dict[str, Ports] = {}
         self._shared: dict[str, SharedPort] = {}
+        self._pairs = Pairs()
 
     def move(self, settings: TurnSettings) -> None:
         """Open on the addresses of these settings from now on; what is open stays."""
@@ -51,12 +53,22 @@ class Opener:
             opened = self._open(local, public, port)
             if opened is None:
                 continue
-            second = self._open(local, public, port + 1) if pair else opened
+            if not pair:
+                return [opened]
+            second = self._beside(opened)
+            if second is not None:
+                return [opened, second]
+        raise TurnError(508)
+
+    def _beside(self, opened: Relayed) -> Relayed | None:
+        """The one with the next port up; without it `opened` is closed."""
+        second = None
+        try:
+            second = self._open(opened.local, opened.address[0], opened.address[1] + 1)
+        finally:
             if second is None:
                 self.close(opened)
-                continue
-            return [opened, second] if pair else [opened]
-        raise TurnError(508)
+        return second
 
     def _open(self, local: str, public: str, port: int) -> Relayed | None:
         """A relayed address on this very port, or None where somebody else has it."""
@@ -77,9 +89,10 @@ class Opener:
 
     def _share(self, local: str, public: str) -> SharedPort:
         port = self._settings.single_relay_port
-        shared = SharedPort((public, port))
+        shared = SharedPort((public, port), self._pairs)
         shared.relay = self._host.open(local, port, partial(self._from_peers, shared))
         self._shared[local] = shared
+        self._pairs.addresses.add(shared.address)
         return shared
 
     def stop(self) -> None:
@@ -88,6 +101,7 @@ class Opener:
             if shared.relay is not None:
                 shared.relay.close()
         self._shared.clear()
+        self._pairs.addresses.clear()
 
     def _join(self, local: str, public: str, even: bool, pair: bool) -> Relayed:
         shared = self._shared.get(local)

@@ -16,10 +16,13 @@ from functools import lru_cache
 
 from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.settings import TurnSettings
-from atmosphere.udp.address_class import address_class
+from atmosphere.udp.address_class import IPAddress, address_class, carried
 
 OPEN = frozenset({"public", "documentation", "teredo"})
 """Classes that may be reached. Documentation addresses are nobody's, and laboratories use them as public ones."""
+
+MAX_FORMER = 64
+"""Addresses that relayed ones were seen under and no longer are; the oldest is forgotten first."""
 
 
 class Reach(enum.Enum):
@@ -36,23 +39,41 @@ class PeerPolicy:
     def __init__(self, settings: TurnSettings) -> None:
         self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allow_peers)
         self._relaying = frozenset(map(canonical, settings.addresses.values()))
-        self._own = frozenset(map(canonical, (*settings.addresses, *settings.own_addresses)))
+        self._former: dict[str, None] = {}
+        self._own = frozenset(map(plain, (*settings.addresses, *settings.own_addresses)))
+        self._here: frozenset[str] = frozenset()
         self._programs: dict[Address, Address] = {}
         self._known_as: dict[Address, Address] = {}
         self.reach = lru_cache(maxsize=4096)(self._reach)
 
     def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
         """Relayed addresses are opened on other ones from now on (local → public), and these are the programs of this
-        machine that clients may reach: the address that they are known by → their own."""
-        self._relaying = frozenset(map(canonical, addresses.values()))
+        machine that clients may reach: the address that they are known by → their own.
+
+        What relayed addresses were seen under before still reaches those that are open, and nothing else: it may well
+        be this machine's as before, or its router's.
+        """
+        before, self._relaying = self._relaying, frozenset(map(canonical, addresses.values()))
+        for address in before | self._relaying:
+            self._former.pop(address, None)
+        self._former.update(dict.fromkeys(before - self._relaying))
+        while len(self._former) > MAX_FORMER:
+            del self._former[next(iter(self._former))]
         self._programs = dict(programs)
         self._known_as = {own: known for known, own in programs.items()}
         self.add_own(addresses)
 
     def add_own(self, addresses: Iterable[str]) -> None:
         """More addresses of this machine have become known."""
-        self._own |= frozenset(map(canonical, addresses))
+        self._own |= frozenset(map(plain, addresses))
         self.reach.cache_clear()
+
+    def here(self, addresses: Iterable[str]) -> None:
+        """These are the addresses that the system has now, and no others."""
+        found = frozenset(map(plain, addresses))
+        if found != self._here:
+            self._here = found
+            self.reach.cache_clear()
 
     def way(self, peer: Address) -> Address | None:
         """Where data for a peer is sent that is no relayed address here; None: nowhere."""
@@ -67,11 +88,13 @@ class PeerPolicy:
         ip = ipaddress.ip_address(host.partition("%")[0])
         if any(ip.version == network.version and ip in network for network in self._allowed):
             return Reach.OUTSIDE
-        if str(ip) in self._relaying:
+        if str(ip) in self._relaying or str(ip) in self._former:
             return Reach.INSIDE
-        if address_class(ip) not in OPEN or _plain(ip) in self._own:
-            return Reach.REFUSED
-        return Reach.OUTSIDE
+        return Reach.REFUSED if address_class(ip) not in OPEN or self._is_own(_plain(ip)) else Reach.OUTSIDE
+
+    def _is_own(self, address: str) -> bool:
+        """Also where it is one that relayed addresses are seen under: another spelling of it is nobody's peer."""
+        return any(address in known for known in (self._own, self._here, self._relaying, self._former))
 
 
 def canonical(address: str) -> str:
@@ -79,16 +102,10 @@ def canonical(address: str) -> str:
     return str(ipaddress.ip_address(address.partition("%")[0]))
 
 
-def _plain(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """The address itself, or the IPv4 address that it stands for."""
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or _nat64(ip)
-        return str(inner or ip)
-    return str(ip)
+def plain(address: str) -> str:
+    """The same, or that of the IPv4 address that it stands for."""
+    return _plain(ipaddress.ip_address(address.partition("%")[0]))
 
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+def _plain(ip: IPAddress) -> str:
+    return str(carried(ip) or ip)

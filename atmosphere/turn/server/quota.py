@@ -11,7 +11,7 @@ BURST_SECONDS = 0.5
 
 
 class Account:
-    """One user who has allocations now: how many, and a bucket of bytes that all of them share."""
+    """One user: how many allocations it has now, and a bucket of bytes that all of them share."""
 
     __slots__ = ("_at", "_rate", "_tokens", "allocations", "identity")
 
@@ -35,12 +35,17 @@ class Account:
 
 
 class Quotas:
-    """Counts what is allocated; bounded by the allocations there are."""
+    """Counts what is allocated; bounded by the allocations there are, and by `settings.sources`.
+
+    A user's last allocation leaves its account behind, for otherwise a new allocation would come with a full bucket,
+    and who allocates anew for each burst would have no rate at all. The account longest unused is forgotten first.
+    """
 
     def __init__(self, settings: TurnSettings) -> None:
         self._settings = settings
         self.total = 0
         self._accounts: dict[str, Account] = {}
+        self._resting: dict[str, Account] = {}
         self._hosts: dict[bytes, int] = {}
 
     @property
@@ -53,7 +58,9 @@ class Quotas:
         settings = self._settings
         if self.total >= settings.allocations:
             raise TurnError(508)
-        account = self._accounts.get(identity) or Account(identity, settings.bytes_per_second, now)
+        account = self._accounts.get(identity) or self._resting.get(identity)
+        if account is None:
+            account = Account(identity, settings.bytes_per_second, now)
         key = source_key(host)
         of_host = self._hosts.get(key, 0)
         if account.allocations >= settings.allocations_per_user or of_host >= settings.allocations_per_address:
@@ -61,6 +68,7 @@ class Quotas:
         self.total += 1
         account.allocations += 1
         self._accounts[identity] = account
+        self._resting.pop(identity, None)
         self._hosts[key] = of_host + 1
         return account
 
@@ -70,7 +78,14 @@ class Quotas:
         account.allocations -= 1
         if not account.allocations:
             del self._accounts[account.identity]
+            self._rest(account)
         key = source_key(host)
         self._hosts[key] -= 1
         if not self._hosts[key]:
             del self._hosts[key]
+
+    def _rest(self, account: Account) -> None:
+        if self._settings.bytes_per_second:
+            self._resting[account.identity] = account
+            if len(self._resting) > self._settings.sources:
+                del self._resting[next(iter(self._resting))]

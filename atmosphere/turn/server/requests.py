@@ -65,9 +65,12 @@ class Requests:
         if outcome == "full":
             raise TurnError(508)
         relayed = allocation.relayed[family_of(peer[0])]
-        if relayed.shared is not None and peer != relayed.address and not relayed.shared.claim(relayed, peer, now):
+        shared = relayed.shared if relayed.shared is None or peer not in relayed.shared.pairs.addresses else None
+        if shared is not None and not shared.may_claim(relayed, peer, now):
             raise TurnError(403)
         self._permit(allocation, {peer[0]}, now)
+        if shared is not None:
+            shared.claim(relayed, peer, now)
         allocation.channels.bind(number, peer, now)
         return {}
 

@@ -16,11 +16,14 @@ from atmosphere.turn.server.outlet import Outlet
 from atmosphere.turn.server.relayed_socket import DONT_FRAGMENT, RelayedSocket
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.users import Users
-from atmosphere.udp.addresses import local_addresses
+from atmosphere.udp.addresses import every_own_address
 from atmosphere.udp.socket import UdpSocket
 from atmosphere.udp.window import Buffer, Window
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 30.0
+"""Between two looks at this machine's addresses."""
 
 First = Callable[[bytes, int, Address], bool]
 
@@ -50,6 +53,7 @@ class TurnService:
         self._doors: dict[UdpSocket, Door] = {}
         self._relays: set[RelayedSocket] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._closed_errors = self._closed_drops = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -59,15 +63,15 @@ class TurnService:
         for local in self.settings.addresses:
             UdpSocket.bind(local).close()
         self._core.start()
-        self._core.policy.add_own(found.address for found in local_addresses())
+        self._look()
 
     async def stop(self) -> None:
         """End all allocations and close the relayed sockets. Twice is fine."""
         self._core.close()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._loop = None
+        for timer in (self._timer, self._looking):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._looking = self._loop = None
 
     def move(self, addresses: Mapping[str, str], programs: Mapping[Address, Address]) -> None:
         """This machine's addresses changed. Relayed ones are opened on `addresses` from now on (local → public; none:
@@ -101,17 +105,14 @@ class TurnService:
         if door is None:
             door = self._doors[sock] = Door(sock, self.settings)
         flow = door.flows.get(source)
-        if flow is not None:
-            self._core.burst(flow, window, size, segment, self._loop.time())
-            if size and window.buffer[0] < 4:  # else no time limit can have changed
-                self._arm()
-            return
-        write, write_burst = partial(self._write, door, source), partial(self._write_burst, door, source)
-        flow = Flow("udp", source, door.local, write, write_burst)
+        if flow is None:
+            write, write_burst = partial(self._write, door, source), partial(self._write_burst, door, source)
+            flow = Flow("udp", source, door.local, write, write_burst)
         self._core.burst(flow, window, size, segment, self._loop.time())
+        # One burst may end an allocation and make the next, and may begin with data: only now is it known.
         if flow.allocation is not None:
             door.flows[source] = flow
-            self._arm()
+        self._arm()
 
     def _write(self, door: Door, client: Address, messages: Sequence[bytes]) -> None:
         for message in messages:
@@ -183,6 +184,12 @@ class TurnService:
         if self._loop is not None:
             self._core.tick(self._loop.time())
             self._arm()
+
+    def _look(self) -> None:
+        """See which addresses this machine has: nobody may relay to one of them, and they come and go."""
+        if self._loop is not None:
+            self._core.policy.here(every_own_address())
+            self._looking = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def stats(self) -> dict[str, float]:
         """Gauges and counters; `metrics` has a line of help for each."""

@@ -49,13 +49,13 @@ class TurnSettings:
 
     unproven_bytes: int = 2000
     """What a source that has not shown that it gets our answers may be sent beyond what it sent itself."""
-    unproven_bytes_per_second: float = 256 * 1024.0
-    """The same for all such sources together."""
+    unproven_bytes_per_second: float = 4 * 1024 * 1024.0
+    """The same for all such sources together. Not too little: whoever uses it up keeps new clients out meanwhile."""
     failures_per_second: float = 5.0
     """Wrong credentials of one source that are answered; `failures` at once."""
     failures: float = 50.0
     sources: int = 4096
-    """How many sources are remembered for these two."""
+    """How many sources are remembered for these two, and users without an allocation for their `bytes_per_second`."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.realm.encode()) <= MAX_REALM:

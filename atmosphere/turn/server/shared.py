@@ -7,8 +7,7 @@ them apart. So a peer's transport address belongs to one allocation at a time:
   ChannelBind is refused (403), another's data is dropped;
 - while nobody has, to the one that permitted its host first.
 
-Two allocations of this server that talk to each other both see the shared address as their peer, which does not say
-which allocation is meant. They are paired first come, first served: who sends to it waits for the next who does.
+Two allocations of this server that talk to each other are another matter: see `pairs`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from __future__ import annotations
 from atmosphere.turn.server.allocation import Relayed
 from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.host import Relay
+from atmosphere.turn.server.pairs import Pairs, permits
 
 MAX_CLAIMS = 1024
 """Peer addresses of one allocation; the oldest is given up first."""
@@ -24,17 +24,16 @@ MAX_PERMITTED = 2048
 
 
 class SharedPort:
-    """One such port: its members, whom they talk to, and who waits for a partner."""
+    """One such port: its members and whom they talk to."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, pairs: Pairs) -> None:
         self.address = address
+        self.pairs = pairs
         self.relay: Relay | None = None
         self._claims: dict[Address, Relayed] = {}
         self._of_member: dict[Relayed, dict[Address, None]] = {}
         self._permitted: dict[Relayed, set[str]] = {}
         self._hosts: dict[str, dict[Relayed, None]] = {}
-        self._waiting: dict[Relayed, None] = {}
-        self._partners: dict[Relayed, Relayed] = {}
 
     def __len__(self) -> int:
         return len(self._of_member)
@@ -51,16 +50,21 @@ class SharedPort:
         for host in list(self._permitted.get(relayed, ())):
             self._unpermit(relayed, host)
         self._permitted.pop(relayed, None)
-        self._unpair(relayed)
+        self.pairs.leave(relayed)
 
     def permit(self, relayed: Relayed, host: str, now: float) -> None:
         """An allocation has permitted `host`."""
         mine = self._permitted[relayed]
         if len(mine) >= MAX_PERMITTED:
-            for old in [old for old in mine if not _permits(relayed, old, now)]:
+            for old in [old for old in mine if not permits(relayed, old, now)]:
                 self._unpermit(relayed, old)
         mine.add(host)
         self._hosts.setdefault(host, {}).setdefault(relayed)
+
+    def may_claim(self, relayed: Relayed, peer: Address, now: float) -> bool:
+        """Whether `peer` is this allocation's or could be."""
+        owner = self._claims.get(peer)
+        return owner is None or owner is relayed or not permits(owner, peer[0], now)
 
     def claim(self, relayed: Relayed, peer: Address, now: float) -> bool:
         """Whether `peer` is this allocation's, which has it from now on."""
@@ -68,7 +72,7 @@ class SharedPort:
         if owner is relayed:
             return True
         if owner is not None:
-            if _permits(owner, peer[0], now):
+            if permits(owner, peer[0], now):
                 return False
             self._of_member[owner].pop(peer, None)
         mine = self._of_member[relayed]
@@ -82,38 +86,13 @@ class SharedPort:
     def owner(self, peer: Address, now: float) -> Relayed | None:
         """Whose datagrams from `peer` are; None: nobody's."""
         owner = self._claims.get(peer)
-        if owner is not None and _permits(owner, peer[0], now):
+        if owner is not None and permits(owner, peer[0], now):
             return owner
         for relayed in list(self._hosts.get(peer[0], ())):
-            if _permits(relayed, peer[0], now):
+            if permits(relayed, peer[0], now):
                 return relayed
             self._unpermit(relayed, peer[0])
         return None
-
-    def partner(self, relayed: Relayed, now: float) -> Relayed | None:
-        """The allocation that an allocation talks to at the shared address itself; without one it waits for it."""
-        host = self.address[0]
-        partner = self._partners.get(relayed)
-        if partner is not None:
-            if _permits(partner, host, now):
-                return partner
-            self._unpair(relayed)
-        for other in list(self._waiting):
-            if not _permits(other, host, now):
-                del self._waiting[other]
-            elif other is not relayed:
-                self._waiting.pop(relayed, None)
-                del self._waiting[other]
-                self._partners[relayed], self._partners[other] = other, relayed
-                return other
-        self._waiting[relayed] = None
-        return None
-
-    def _unpair(self, relayed: Relayed) -> None:
-        self._waiting.pop(relayed, None)
-        partner = self._partners.pop(relayed, None)
-        if partner is not None:
-            del self._partners[partner]
 
     def _unpermit(self, relayed: Relayed, host: str) -> None:
         self._permitted[relayed].discard(host)
@@ -121,7 +100,3 @@ class SharedPort:
         del members[relayed]
         if not members:
             del self._hosts[host]
-
-
-def _permits(relayed: Relayed, host: str, now: float) -> bool:
-    return relayed.allocation is not None and relayed.allocation.permissions.allows(host, now)

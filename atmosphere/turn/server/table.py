@@ -42,10 +42,7 @@ class Table:
         for relayed in allocation.relayed.values():
             if self.by_address.get(relayed.address) is relayed:
                 del self.by_address[relayed.address]
-        # What is over stays in the heap until its time, unless it is most of it.
-        if len(self._ends) > 64 + 2 * len(self._all):
-            self._ends = [entry for entry in self._ends if entry[2] in self._all]
-            heapq.heapify(self._ends)
+        self._compact()
 
     def having(self, wanted: Callable[[Allocation], bool]) -> list[Allocation]:
         """Those that are `wanted`."""
@@ -56,7 +53,18 @@ class Table:
         self._watch(allocation)
 
     def _watch(self, allocation: Allocation) -> None:
-        heapq.heappush(self._ends, (allocation.expires, next(self._number), allocation))
+        allocation.watched = next(self._number)
+        heapq.heappush(self._ends, (allocation.expires, allocation.watched, allocation))
+        self._compact()
+
+    def _compact(self) -> None:
+        """What no longer counts stays in the heap until its time, unless it is most of it."""
+        if len(self._ends) > 64 + 2 * len(self._all):
+            self._ends = [entry for entry in self._ends if self._counts(entry)]
+            heapq.heapify(self._ends)
+
+    def _counts(self, entry: tuple[float, int, Allocation]) -> bool:
+        return entry[2] in self._all and entry[1] == entry[2].watched
 
     def deadline(self) -> float | None:
         """When `expired` is next worth asking."""
@@ -66,9 +74,10 @@ class Table:
         """Those whose time is over; one that was refreshed meanwhile is looked at again when its new time comes."""
         found = []
         while self._ends and self._ends[0][0] <= now:
-            allocation = heapq.heappop(self._ends)[2]
-            if allocation not in self._all:
+            entry = heapq.heappop(self._ends)
+            if not self._counts(entry):
                 continue
+            allocation = entry[2]
             if allocation.expires <= now:
                 found.append(allocation)
             else:

@@ -8,7 +8,19 @@ from atmosphere.stun.message import Class, Message, Method
 from atmosphere.turn.server.allocate import wish
 from atmosphere.turn.server.errors import TurnError
 from atmosphere.turn.server.settings import TurnSettings
-from tests.turn.server.script import IPV4, IPV6, LOCAL, LOCAL6, PUBLIC, PUBLIC6, SETTINGS, UDP, World, code
+from tests.turn.server.script import (
+    IPV4,
+    IPV6,
+    LOCAL,
+    LOCAL6,
+    PEER,
+    PUBLIC,
+    PUBLIC6,
+    SETTINGS,
+    UDP,
+    World,
+    code,
+)
 
 
 @pytest.fixture
@@ -159,3 +171,17 @@ def test_nothing_is_left_of_a_pair_that_failed() -> None:
     assert (world.core.quotas.total, world.host.living) == (0, [])
     assert world.client().allocate().message_class is Class.RESPONSE
     assert code(world.client(port=2).allocate()) == 508
+
+
+def test_a_reservation_that_moves_does_not_forgive_what_was_used() -> None:
+    world = World(TurnSettings(addresses=SETTINGS.addresses, bytes_per_second=1000))
+    client = world.client(port=1)
+    token = client.allocate(even_port=0x80).attributes["RESERVATION-TOKEN"]
+    client.permit(PEER)
+    client.send(bytes(10_000))
+    client.ask(Method.REFRESH, {"LIFETIME": 0})
+    second = world.client(port=2)
+    assert second.allocate(reservation_token=token).message_class is Class.RESPONSE
+    second.permit(PEER)
+    second.send(b"x")
+    assert world.count("dropped_rate") == 1

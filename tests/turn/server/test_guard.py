@@ -84,3 +84,15 @@ def test_connections_have_no_such_bound() -> None:
     for client in (over_udp, over_tcp):
         client.say(request)
     assert (len(over_udp.heard()), len(over_tcp.heard())) == (0, 1)
+
+
+def test_a_flood_of_forged_sources_does_not_keep_new_clients_out() -> None:
+    world = World()
+    request = bytes(Message(Method.ALLOCATE, Class.REQUEST, attributes={"REQUESTED-TRANSPORT": UDP}))
+    answered = 0
+    for number in range(5_000):  # 140 kB of requests, within one second
+        client = world.client(f"203.0.{number >> 8}.{number & 0xFF}")
+        client.say(request)
+        answered += sum(map(len, client.heard()))
+    assert answered <= 5_000 * len(request) + world.core.settings.unproven_bytes_per_second
+    assert world.client("198.51.100.77").allocate().message_class is Class.RESPONSE

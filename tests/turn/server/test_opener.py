@@ -5,9 +5,10 @@ import errno
 import pytest
 
 from atmosphere.turn.server.errors import TurnError
+from atmosphere.turn.server.host import Receive
 from atmosphere.turn.server.opener import Opener
 from atmosphere.turn.server.settings import TurnSettings
-from tests.turn.server.script import LOCAL, PUBLIC, PaperHost
+from tests.turn.server.script import LOCAL, PUBLIC, PaperHost, PaperRelay
 
 
 def opener(host: PaperHost, first: int = 50000, last: int = 50009) -> Opener:
@@ -47,6 +48,24 @@ def test_a_system_without_sockets_is_508_at_once(broken: int) -> None:
     host.broken = broken
     with pytest.raises(TurnError, match="508"):
         opener(host).open(4, LOCAL)
+
+
+@pytest.mark.parametrize("broken", [errno.EMFILE, errno.ENOBUFS])
+def test_nothing_is_left_where_the_second_of_a_pair_cannot_be_opened(broken: int) -> None:
+    class Full(PaperHost):
+        def open(self, local: str, port: int, receive: Receive) -> PaperRelay:
+            if len(self.relays) % 2:
+                self.relays.append(PaperRelay(local, port, receive, closed=True))
+                raise OSError(broken, "no more")
+            return super().open(local, port, receive)
+
+    host = Full()
+    opening = opener(host)
+    for _ in range(20):
+        with pytest.raises(TurnError, match="508"):
+            opening.open(4, LOCAL, pair=True)
+    assert host.living == []
+    assert len(opening._ports[LOCAL]) == 0
 
 
 def test_moving_to_another_address() -> None:

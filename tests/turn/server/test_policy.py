@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atmosphere.turn.server.policy import PeerPolicy, Reach
+from atmosphere.turn.server.policy import MAX_FORMER, PeerPolicy, Reach
 from atmosphere.turn.server.settings import TurnSettings
 from tests.turn.server.script import LOCAL, LOCAL6, PEER, PUBLIC, PUBLIC6, SETTINGS, World, code
 
@@ -33,6 +33,7 @@ REFUSED = [
     "::ffff:10.0.0.1",
     "::ffff:169.254.169.254",
     "::127.0.0.1",
+    "::ffff:0:10.0.0.1",
     "64:ff9b::10.0.0.1",
     "64:ff9b::7f00:1",
     "2002:7f00:1::1",
@@ -85,3 +86,37 @@ def test_addresses_and_programs_change() -> None:
     assert policy.way(("198.51.100.2", 1)) is None
     assert policy.way(("10.0.0.1", 1)) is None
     assert policy.way(PEER) == PEER
+
+
+SPELLINGS = ("::ffff:198.51.100.1", "::ffff:0:198.51.100.1", "64:ff9b::198.51.100.1", "2002:c633:6401::1")
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_another_spelling_of_its_public_address_is_no_way_around(host: str) -> None:
+    policy = PeerPolicy(SETTINGS)
+    assert policy.reach(host) is Reach.REFUSED
+    policy.move({LOCAL: "198.51.100.2"}, {})
+    assert policy.reach(host) is policy.reach("::ffff:0:198.51.100.2") is Reach.REFUSED
+    assert policy.reach("64:ff9b::198.51.100.3") is Reach.OUTSIDE
+
+
+def test_a_former_public_address_stays_its_own() -> None:
+    policy = PeerPolicy(SETTINGS)
+    policy.move({LOCAL: "198.51.100.2"}, {})
+    assert policy.reach(PUBLIC) is policy.reach("198.51.100.2") is Reach.INSIDE
+    assert policy.way((PUBLIC, 7777)) is None
+    for number in range(100):
+        policy.move({LOCAL: f"203.0.113.{number}"}, {})
+        policy.move({LOCAL: "198.51.100.2"}, {})
+    assert len(policy._former) == MAX_FORMER
+    assert policy.reach("203.0.113.99") is Reach.INSIDE
+    assert policy.reach("203.0.113.9") is Reach.OUTSIDE
+
+
+def test_the_systems_addresses_come_and_go() -> None:
+    policy = PeerPolicy(SETTINGS)
+    policy.here(["2001:db8:7::1%eth0", "203.0.113.1"])
+    assert policy.reach("2001:db8:7::1") is policy.reach("::ffff:203.0.113.1") is Reach.REFUSED
+    policy.here(["2001:db8:7::2"])
+    assert policy.reach("2001:db8:7::1") is policy.reach("203.0.113.1") is Reach.OUTSIDE
+    assert policy.reach("2001:db8:7::2") is policy.reach(LOCAL) is Reach.REFUSED

@@ -13,8 +13,10 @@ from atmosphere.errors import Refused
 from atmosphere.stun.longterm import Challenge
 from atmosphere.stun.message import Class, Message, Method, decode
 from atmosphere.turn.client import Allocation, TurnEndpoint
+from atmosphere.turn.server import service
 from atmosphere.turn.server.flow import Flow
 from atmosphere.turn.server.metrics import COUNTERS, DERIVED, GAUGES
+from atmosphere.turn.server.policy import Reach
 from atmosphere.turn.server.service import TurnService
 from atmosphere.turn.server.settings import TurnSettings
 from atmosphere.turn.server.users import StaticUsers
@@ -133,6 +135,68 @@ async def test_ipv6_relayed_addresses(bench: Bench) -> None:
     peer.close()
 
 
+class Stranger:
+    """A client over UDP whose datagrams arrive as bursts that a test composes."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.sock = UdpSocket.bind("127.0.0.1")
+        self.source = (self.sock.address, self.sock.port)
+        self.got: list[Message] = []
+        self.sock.on_datagram = lambda data, source: self.got.append(decode(data))
+        self.challenge: Challenge | None = None
+
+    async def burst(self, segment: int, *datagrams: bytes, answers: int = 1) -> list[Message]:
+        self.got.clear()
+        self.bench.service.datagrams(self.bench.door, b"".join(datagrams), segment, self.source)
+        await until(lambda: len(self.got) == answers)
+        return list(self.got)
+
+    def request(self, method: Method, **attributes: Any) -> bytes:
+        request = Message(method, Class.REQUEST, attributes=attributes)
+        if self.challenge is not None:
+            self.challenge.sign(request, "anna", "secret")
+        return bytes(request)
+
+    def allocate(self, **attributes: Any) -> bytes:
+        return self.request(Method.ALLOCATE, **{"REQUESTED-TRANSPORT": UDP} | attributes)
+
+    async def ask(self, data: bytes) -> Message:
+        return (await self.burst(len(data), data))[0]
+
+    async def allocated(self, **attributes: Any) -> None:
+        self.challenge = Challenge.of(await self.ask(self.allocate()))
+        assert (await self.ask(self.allocate(**attributes))).message_class is Class.RESPONSE
+
+
+async def test_an_allocation_may_end_and_the_next_begin_in_one_burst(bench: Bench) -> None:
+    client = Stranger(bench)
+    await client.allocated()
+    end, again = client.request(Method.REFRESH, LIFETIME=0), client.allocate()
+    assert len(end) == len(again)
+    answers = await client.burst(len(end), end, again, answers=2)
+    assert [one.message_class for one in answers] == [Class.RESPONSE] * 2
+    assert (await client.ask(client.request(Method.REFRESH, LIFETIME=600))).message_class is Class.RESPONSE
+    assert (await client.ask(client.allocate())).error_code == 437
+    assert bench.stat("allocations") == 1
+    bench.service.forget(bench.door)
+    assert (bench.stat("allocations"), bench.service._relays) == (0, set())
+    client.sock.close()
+
+
+async def test_a_time_that_changes_behind_data_in_one_burst_is_kept() -> None:
+    async with Bench(lifetime=1, max_lifetime=3600) as bench:
+        client = Stranger(bench)
+        await client.allocated(LIFETIME=3600)
+        refresh = client.request(Method.REFRESH, LIFETIME=1)
+        data = channel_data(NUMBER, bytes(len(refresh) - 4))
+        (answer,) = await client.burst(len(refresh), data, refresh)
+        assert answer.attributes["LIFETIME"] == 1
+        assert bench.service._timer is not None
+        assert bench.service._timer.when() <= asyncio.get_running_loop().time() + 1
+        client.sock.close()
+
+
 class Connection:
     """A client over a connection, and what was written to it."""
 
@@ -238,6 +302,21 @@ async def test_one_port_for_all() -> None:
 
 async def test_stats_are_what_metrics_has_help_for(bench: Bench) -> None:
     assert set(bench.service.stats()) == {*COUNTERS, *DERIVED, *GAUGES}
+
+
+async def test_an_address_that_this_machine_gets_later_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"203.0.113.1"}
+    monkeypatch.setattr(service, "every_own_address", lambda: frozenset(found))
+    monkeypatch.setattr(service, "LOOK_SECONDS", 0.01)
+    async with Bench() as bench:
+        reach = bench.service._core.policy.reach
+        assert reach("203.0.113.1") is Reach.REFUSED
+        assert reach("2001:db8:7::1") is Reach.OUTSIDE
+        found.add("2001:db8:7::1")
+        await until(lambda: bench.service._core.policy.reach("2001:db8:7::1") is Reach.REFUSED)
+        looking = bench.service._looking
+    assert looking is not None
+    assert looking.cancelled()
 
 
 async def test_addresses_that_are_not_ours_are_refused_at_the_start() -> None:

@@ -143,6 +143,16 @@ def test_claims_and_permissions_are_bounded(world: World, monkeypatch: pytest.Mo
     assert (one._claims, one._hosts, one._permitted) == ({}, {}, {})
 
 
+def test_a_channel_that_is_refused_leaves_the_peer_to_others() -> None:
+    world = World(TurnSettings(addresses=SETTINGS.addresses, single_relay_port=PORT, permissions=1))
+    anna, ben = clients(world)
+    anna.permit(("203.0.113.77", 1))
+    assert code(anna.bind(peer=PEER)) == 508
+    world.passes(301)
+    assert anna.permit((PEER[0], 1)).message_class is Class.RESPONSE
+    assert ben.bind(peer=PEER).message_class is Class.RESPONSE
+
+
 def test_what_one_port_cannot_be(world: World) -> None:
     assert code(world.client().allocate(even_port=0)) == 508
     assert code(world.client().allocate(even_port=0x80)) == 508

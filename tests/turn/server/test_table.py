@@ -52,3 +52,17 @@ def test_the_dead_do_not_pile_up() -> None:
         table.remove(allocation)
     assert len(table._ends) <= 65
     assert (len(table), list(table)) == (0, [])
+
+
+def test_neither_do_the_times_of_one_that_is_shortened_over_and_over() -> None:
+    table = Table()
+    allocation = made(3600)
+    table.add(allocation)
+    for step in range(1000):
+        allocation.expires = step + 3600
+        allocation.expires = step + 600
+        table.shortened(allocation)
+        assert len(table._ends) <= 66
+    assert table.expired(1598) == []
+    assert len(table._ends) == 1
+    assert table.expired(1599) == [allocation]
