@@ -182,7 +182,7 @@ async def open_session(
     library = _Library(bridge.near, broker, version)
     failure: SignalingError | None = None
     async with asyncio.TaskGroup() as group:
-        inward, outward = group.create_task(bridge.inward()), group.create_task(bridge.outward())
+        inward, outward = group.create_task(_inward(bridge)), group.create_task(bridge.outward())
         entering = group.create_task(_enter(library))
         reading = group.create_task(_read(library, arrived, entering))
         try:
@@ -244,6 +244,12 @@ async def _accepted(
         raise OldBroker("the broker does not speak this version of MQTT")
     if error is not None:
         raise SignalingError(f"the broker refused us: {code if code is not None else error}")
+
+
+async def _inward(bridge: Bridge) -> None:
+    """Carry what comes, but not while the library still connects in its thread: an end would cross its first words."""
+    await bridge.spoken.wait()
+    await bridge.inward()
 
 
 async def _read(library: _Library, arrived: Arrived, entering: asyncio.Task[Any]) -> None:

@@ -302,3 +302,35 @@ async def test_an_answer_that_cannot_be_parsed(version: aiomqtt.ProtocolVersion,
             with pytest.raises(OldBroker, match="no MQTT of this version"):
                 await entering
         assert await rest(reads)
+
+
+class Eager:
+    """Has ended before anything was said to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def read(self) -> bytes:
+        self.done.append("read")
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self.done.append("write")
+
+    async def finish(self) -> None:
+        self.done.append("finish")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+async def test_nothing_is_read_before_the_library_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def open_transport(*_: object) -> Eager:
+        return eager
+
+    eager = Eager()
+    monkeypatch.setattr(module, "open_transport", open_transport)
+    with pytest.raises(OldBroker, match="without an answer"):
+        async with open_session(parse_broker("mqtt://h"), V5, None, lambda *_: None):
+            pytest.fail("it let us in")
+    assert eager.done[:2] == ["write", "read"]
