@@ -31,6 +31,10 @@ class TokenBucket:
         self._tokens -= cost
         return True
 
+    def give_back(self) -> None:
+        """Undo the taking of one token, at the same time."""
+        self._tokens = min(self.burst, self._tokens + 1.0)
+
     def charge(self, now: float, cost: float = 1.0) -> float:
         """Take `cost` tokens even if there are fewer; the seconds to wait until the debt is paid, 0 without one."""
         self._tokens = self.available(now) - cost
@@ -56,6 +60,14 @@ class KeyedBuckets:
         if taken and self._used is not None:
             self._used[key] = self._used.get(key, 0.0) + 1.0
         return taken
+
+    def give_back(self, key: str) -> None:
+        """Undo the taking of a token of this key, at the same time."""
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.give_back()
+        if self._used is not None and key in self._used:
+            self._used[key] -= 1.0
 
     def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._buckets.get(key)

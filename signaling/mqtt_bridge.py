@@ -33,6 +33,8 @@ class Bridge:
         self.near, self._far = socket.socketpair()
         self._far.setblocking(False)
         self.reason = "the connection broke"
+        self.spoken = asyncio.Event()
+        """The library has said something, so it is ready to hear."""
 
     async def inward(self) -> None:
         """Carry what comes from the broker."""
@@ -55,6 +57,7 @@ class Bridge:
         loop = asyncio.get_running_loop()
         try:
             while data := await loop.sock_recv(self._far, CHUNK):
+                self.spoken.set()
                 await self._transport.write(data)
             await self._transport.finish()
         except (OSError, ConnectionClosed) as error:
@@ -64,4 +67,8 @@ class Bridge:
         """End the connection and the pair."""
         self._transport.abort()
         self._far.close()
-        self.near.close()  # the library has closed it already, unless its goodbye is stuck in it
+        if self.near.fileno() >= 0:  # the library has closed it already, unless its goodbye is stuck in it
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self.near)  # or the loop would take the next file of this number for it
+            loop.remove_writer(self.near)
+            self.near.close()

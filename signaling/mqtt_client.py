@@ -12,7 +12,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from signaling.auth import Signer, id_of
@@ -79,6 +79,9 @@ class MqttClient:
         self._listening = asyncio.Lock()
         self._lanes: dict[str, Lane] = {}
         self._topics: dict[str, None] = {}
+        self._refusals: dict[str, str] = {}
+        """What the broker said to the topics that it refused lately."""
+        self._since: float | None = None
         self._unanswered = 0
         self._rtt: float | None = None
 
@@ -147,12 +150,15 @@ class MqttClient:
         """Get what is published to `topic`, now and after every reconnection.
 
         Returns when it is in force; raises NotConnected when that takes longer (it will be, later), Rejected for more
-        than MAX_TOPICS.
+        than MAX_TOPICS, and when the broker refuses the topic, which is then forgotten.
         """
         if len(self._topics) >= MAX_TOPICS and topic not in self._topics:
             raise Rejected("limit", f"{MAX_TOPICS} topics are subscribed to already")
         self._topics[topic] = None
+        self._refusals.pop(topic, None)
         await self._at_once(timeout)
+        if topic in self._refusals:
+            raise Rejected("forbidden", f"the broker refuses the topic: {self._refusals[topic]}")
 
     async def unsubscribe(self, topic: str, *, timeout: float = 10.0) -> None:
         """Get no more of `topic`; without a connection that is so at once."""
@@ -206,18 +212,24 @@ class MqttClient:
     # The connection
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             self._set_state("connecting")
-            began = loop.time()
+            self._since = None
             try:
                 await self._connect_once()
             except SignalingError as error:
                 self._note(str(error))
-            if loop.time() - began > STABLE:
+            except Exception as error:  # whatever a broker found to break, the next connection may be better
+                logger.exception("%s: the connection failed", self.url)
+                self._note(f"unexpected {type(error).__name__}")
+            if self._lasted():
                 self._backoff.reset()
             self._set_state("waiting")
             await asyncio.sleep(self._backoff.next())
+
+    def _lasted(self) -> bool:
+        """Whether the connection that is over was worth its while."""
+        return self._since is not None and asyncio.get_running_loop().time() - self._since > STABLE
 
     async def _connect_once(self) -> None:
         """One connection from beginning to end, by MQTT 5 or else by 3.1.1; raises SignalingError when it is over."""
@@ -242,7 +254,7 @@ class MqttClient:
         began = loop.time()
         await self._listen(session)
         self._rtt = loop.time() - began
-        self._session, self.error = session, None
+        self._session, self.error, self._since = session, None, loop.time()
         self._ready.set()
         self._set_state("connected")
         try:
@@ -254,16 +266,38 @@ class MqttClient:
             session.gone.set()
 
     async def _listen(self, session: MqttSession) -> None:
-        """Subscribe to what is wanted now and is not in force, and end what is not wanted any more."""
+        """Subscribe to what is wanted now and is not in force, and end what is not wanted any more.
+
+        Topics that the broker refuses are forgotten; raises SignalingError when it refuses those of our id.
+        """
         async with self._listening:
             wanted = self._wanted()
             fresh = [topic for topic in wanted if topic not in self._lanes]
-            stale = [topic for topic in self._lanes if topic not in wanted]
-            if fresh:
-                await session.subscribe(fresh)
-            self._lanes = wanted
+            refused = await session.subscribe(fresh) if fresh else {}
+            names = self._refuse((wanted[topic], said) for topic, said in refused.items())
+            held = [topic for topic in {**self._lanes, **wanted} if topic not in refused]
+            self._lanes = {
+                topic: one
+                for topic, one in wanted.items()
+                if topic in held and (one.kind == "node" or one.name not in names)
+            }
+            stale = [topic for topic in held if topic not in self._lanes]
             if stale:
                 await session.unsubscribe(stale)
+
+    def _refuse(self, refused: Iterable[tuple[Lane, str]]) -> set[str]:
+        """Forget the topics whose lanes the broker refuses; raises SignalingError when they are those of our id."""
+        names: set[str] = set()
+        for one, said in refused:
+            if one.kind == "node":
+                raise SignalingError(f"the broker refuses our topics: {said}")
+            logger.info("%s: the broker refuses a topic: %s", self.url, said)
+            names.add(one.name)
+            self._topics.pop(one.name, None)
+            self._refusals[one.name] = said
+            if len(self._refusals) > MAX_TOPICS:
+                del self._refusals[next(iter(self._refusals))]
+        return names
 
     def _wanted(self) -> dict[str, Lane]:
         now = self._clock()
@@ -286,6 +320,7 @@ class MqttClient:
     # What its owner sees
 
     def _note(self, error: str) -> None:
+        error = "".join(filter(str.isprintable, error))
         if error != self.error:
             logger.info("%s: %s", self.url, error)
         self.error = error

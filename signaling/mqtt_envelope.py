@@ -79,7 +79,8 @@ def unseal(lane: Lane, data: bytes) -> Envelope:
     try:
         return _decoder.decode(plain)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"not an envelope: {error}") from None
+        said = "".join(filter(str.isprintable, str(error)))
+        raise DecodeError(f"not an envelope: {said}") from None
 
 
 def check(lane: Lane, envelope: Envelope) -> None:

@@ -2,7 +2,7 @@
 
 The cheap questions come first, so that nobody can make us work: size, seal (who does not know the receiver fails here),
 clock, repetition, token buckets, and only then the signature. Whoever has proved its id lately has a bucket of its own
-and a share that strangers cannot use up.
+and a share that strangers cannot use up. A forgery is not paid for by the one whose name it bears: strangers pay.
 """
 
 from __future__ import annotations
@@ -35,22 +35,38 @@ REMEMBERED_SECONDS = 2 * SKEW + MAX_TTL + 60
 REMEMBERED = 65_536
 """More than the rates let in of one broker meanwhile, so that nothing is forgotten before it is too old."""
 
+MAX_SHELVES = 8
+"""Brokers with a memory of their own; further ones share."""
+
 
 class Seen:
-    """Which messages came already; one for all brokers, since a copy from one may be replayed at another."""
+    """Which messages came already; one for all brokers, since a copy from one may be replayed at another.
+
+    Each broker fills a shelf of its own, so that a flood at one makes nothing be forgotten that came from another.
+    """
 
     def __init__(self, maximum: int = REMEMBERED) -> None:
-        self._ids = RecentIds(maximum, REMEMBERED_SECONDS)
+        self._maximum = maximum
+        self._shelves: list[RecentIds] = []
+        self._brokers = 0
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return sum(len(shelf) for shelf in self._shelves)
 
     def __contains__(self, envelope: Envelope) -> bool:
-        return _key(envelope) in self._ids
+        key = _key(envelope)
+        return any(key in shelf for shelf in self._shelves)
 
-    def add(self, envelope: Envelope, now_unix: float) -> None:
+    def shelf(self) -> int:
+        """The number of the shelf for one more broker; those of a broker that was left stay as they are."""
+        if len(self._shelves) < MAX_SHELVES:
+            self._shelves.append(RecentIds(self._maximum, REMEMBERED_SECONDS))
+        self._brokers += 1
+        return (self._brokers - 1) % len(self._shelves)
+
+    def add(self, envelope: Envelope, now_unix: float, shelf: int) -> None:
         """Take it for a repetition from now on."""
-        self._ids.add(_key(envelope), now_unix)
+        self._shelves[shelf].add(_key(envelope), now_unix)
 
 
 class Gate:
@@ -58,6 +74,7 @@ class Gate:
 
     def __init__(self, seen: Seen, now: float) -> None:
         self._seen = seen
+        self._shelf = seen.shelf()
         self._senders = KeyedBuckets(SENDER_RATE, SENDER_BURST, MAX_SENDERS)
         self._strangers = TokenBucket(STRANGERS_RATE, STRANGERS_BURST, now)
         self._proven = TokenBucket(PROVEN_RATE, PROVEN_BURST, now)
@@ -78,10 +95,11 @@ class Gate:
             reason = "garbage"
         except AuthError:
             reason = "forged"
+            self._acquit(envelope.sender, now)
         if reason is not None:
             self.refused[reason] += 1
             return None
-        self._seen.add(envelope, now_unix)
+        self._seen.add(envelope, now_unix, self._shelf)
         self._remember(envelope.sender)
         topic = lane.name if lane.kind == "topic" else None
         return Message(envelope.sender, envelope.payload, envelope.id, topic)
@@ -93,9 +111,22 @@ class Gate:
         if envelope in self._seen:
             return "repeated"
         share = self._proven if envelope.sender in self._known else self._strangers
-        if not self._senders.take(envelope.sender, now) or not share.take(now):
+        if not self._senders.take(envelope.sender, now):
+            return "flood"
+        if not share.take(now):
+            self._senders.give_back(envelope.sender)
             return "flood"
         return None
+
+    def _acquit(self, sender: str, now: float) -> None:
+        """Give back what a forgery in this sender's name took of it.
+
+        The strangers' share pays for the look at the signature; once it is used up, the share of the known stays
+        charged, since somebody has to: no more signatures are checked than both shares allow.
+        """
+        self._senders.give_back(sender)
+        if sender in self._known and self._strangers.take(now):
+            self._proven.give_back()
 
     def _remember(self, sender: str) -> None:
         self._known[sender] = None

@@ -77,6 +77,7 @@ class _Library(aiomqtt.Client):
             logger=_quiet,
         )
         self._client._create_socket_connection = lambda: near  # type: ignore[method-assign]
+        self._near = near
         self._answers: dict[int, asyncio.Future[ReasonCode]] = {}
 
     async def acknowledged(self, topic: str, payload: bytes, properties: Properties | None) -> ReasonCode:
@@ -99,9 +100,21 @@ class _Library(aiomqtt.Client):
             answer.set_result(reason_code)
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
+    async def entered(self, entering: asyncio.Task[Any]) -> bool:
+        """Whether the broker has answered, not whether it let us in; False when its answer cannot be parsed."""
+        broken = self._disconnected
+        await asyncio.wait([entering, broken], return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            broken.exception()  # seen, so that nobody complains that it was not
+        return entering.done()
+
     def leave(self) -> None:
-        """Say goodbye to the broker, and end everybody's waiting."""
+        """Say goodbye to the broker, read nothing more, and end everybody's waiting."""
         self._client.disconnect()
+        if (
+            self._near.fileno() >= 0
+        ):  # the goodbye has to wait, or what came cannot be parsed: it would be tried for ever
+            asyncio.get_running_loop().remove_reader(self._near)
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(NotConnected("the connection to the broker ended"))
@@ -133,8 +146,12 @@ class MqttSession:
         if code.value >= _REFUSED:
             raise Rejected("forbidden", f"the broker refused the message: {code}")
 
-    async def subscribe(self, topics: Sequence[str]) -> None:
-        """Return when we get what is published there; raises SignalingError."""
+    async def subscribe(self, topics: Sequence[str]) -> dict[str, str]:
+        """Return when we get what is published there; the topics that the broker refuses, with what it said.
+
+        Raises SignalingError when there is no answer.
+        """
+        refused: dict[str, str] = {}
         options = SubscribeOptions(qos=0, noLocal=True, retainAsPublished=True, retainHandling=2)
         for start in range(0, len(topics), AT_ONCE):
             some = topics[start : start + AT_ONCE]
@@ -142,9 +159,10 @@ class MqttSession:
                 codes = await _answer(self._library.subscribe([(topic, options) for topic in some]))
             else:
                 codes = await _answer(self._library.subscribe([(topic, 0) for topic in some]))
-            refused = [code for code in codes if int(getattr(code, "value", code)) >= _REFUSED]
-            if refused:
-                raise SignalingError(f"the broker refuses our topics: {refused[0]}")
+            for topic, code in zip(some, codes, strict=False):
+                if int(getattr(code, "value", code)) >= _REFUSED:
+                    refused[topic] = str(code)
+        return refused
 
     async def unsubscribe(self, topics: Sequence[str]) -> None:
         """Get no more of these topics; raises SignalingError."""
@@ -164,11 +182,11 @@ async def open_session(
     library = _Library(bridge.near, broker, version)
     failure: SignalingError | None = None
     async with asyncio.TaskGroup() as group:
-        inward, outward = group.create_task(bridge.inward()), group.create_task(bridge.outward())
+        inward, outward = group.create_task(_inward(bridge)), group.create_task(bridge.outward())
         entering = group.create_task(_enter(library))
         reading = group.create_task(_read(library, arrived, entering))
         try:
-            await _accepted(entering, inward, outward, bridge)
+            await _accepted(entering, reading, inward, outward, bridge)
             yield MqttSession(library, version, reading)
             failure = SignalingError(bridge.reason)
         except SignalingError as error:
@@ -204,12 +222,16 @@ async def _enter(library: _Library) -> aiomqtt.MqttError | None:
 
 async def _accepted(
     entering: asyncio.Task[aiomqtt.MqttError | None],
+    reading: asyncio.Task[None],
     inward: asyncio.Task[None],
     outward: asyncio.Task[None],
     bridge: Bridge,
 ) -> None:
     """Return once the broker has accepted us; raises SignalingError, and OldBroker where another version may do."""
-    await asyncio.wait({entering, inward, outward}, timeout=OPEN_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+    tasks = {entering, reading, inward, outward}
+    await asyncio.wait(tasks, timeout=OPEN_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+    if reading.done() and not entering.done():
+        raise OldBroker("the broker's answer is no MQTT of this version")
     if inward.done() or outward.done():
         await asyncio.wait({entering}, timeout=0.1)  # the last words of a broker that hung up
     if not entering.done():
@@ -224,13 +246,20 @@ async def _accepted(
         raise SignalingError(f"the broker refused us: {code if code is not None else error}")
 
 
+async def _inward(bridge: Bridge) -> None:
+    """Carry what comes, but not while the library still connects in its thread: an end would cross its first words."""
+    await bridge.spoken.wait()
+    await bridge.inward()
+
+
 async def _read(library: _Library, arrived: Arrived, entering: asyncio.Task[Any]) -> None:
     """Hand over what comes, until the connection ends."""
-    await asyncio.wait([entering])
     with contextlib.suppress(aiomqtt.MqttError):
-        async for message in library.messages:
-            if isinstance(message.payload, bytes):
-                arrived(message.topic.value, message.payload, message.retain)
+        if await library.entered(entering):
+            async for message in library.messages:
+                if isinstance(message.payload, bytes):
+                    arrived(message.topic.value, message.payload, message.retain)
+    library.leave()
 
 
 def _properties(kind: int, **values: int) -> Properties:

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from signaling.errors import DecodeError, SignalingError
 from signaling.mqtt_url import Broker
+from signaling.proxy import describe_proxy_error, proxy_for
 from signaling.session import CLOSE_TIMEOUT
 
 _quiet = logging.getLogger("signaling.websocket")
@@ -22,6 +23,8 @@ CHUNK = 64 * 1024
 """Bytes read at once, over TCP."""
 MAX_FRAME = 1024 * 1024
 """Bytes of a WebSocket frame; a broker may put many packets into one."""
+MAX_EMPTY = 16
+"""Empty frames in a row; they carry nothing that a pace could count."""
 
 
 class Transport(Protocol):
@@ -45,9 +48,20 @@ async def open_transport(broker: Broker, ssl_context: ssl.SSLContext | None) -> 
     context = (ssl_context or ssl.create_default_context()) if broker.tls else None
     if not broker.scheme.endswith("+mqtt"):
         return _Tcp(*await asyncio.open_connection(broker.host, broker.port, ssl=context, limit=CHUNK))
+    websocket = await _connect(broker, context)
+    if websocket.subprotocol != "mqtt":
+        websocket.transport.abort()
+        raise SignalingError("the server speaks WebSocket, but not MQTT in it")
+    return _WebSocket(websocket)
+
+
+async def _connect(broker: Broker, context: ssl.SSLContext | None) -> ClientConnection:
+    url = f"{'wss' if broker.tls else 'ws'}://{broker.place}{broker.path}"
+    proxy = proxy_for(url)
     options: dict[str, Any] = {} if context is None else {"ssl": context}
-    websocket = await _Connect(
-        f"{'wss' if broker.tls else 'ws'}://{broker.place}{broker.path}",
+    connecting = _Connect(
+        url,
+        proxy=proxy,
         subprotocols=[Subprotocol("mqtt")],
         compression=None,
         user_agent_header="atmosphere-signaling",
@@ -58,10 +72,13 @@ async def open_transport(broker: Broker, ssl_context: ssl.SSLContext | None) -> 
         logger=_quiet,
         **options,
     )
-    if websocket.subprotocol != "mqtt":
-        websocket.transport.abort()
-        raise SignalingError("the server speaks WebSocket, but not MQTT in it")
-    return _WebSocket(websocket)
+    try:
+        return await connecting
+    except Exception as error:
+        at_proxy = None if proxy is None else describe_proxy_error(error)
+        if at_proxy is None:
+            raise
+        raise SignalingError(at_proxy) from None  # the error itself may show the proxy's password
 
 
 class _Connect(connect):
@@ -104,13 +121,16 @@ class _WebSocket:
         self._websocket = websocket
 
     async def read(self) -> bytes:
-        try:
-            frame = await self._websocket.recv()
-        except ConnectionClosedOK:
-            return b""
-        if isinstance(frame, str):
-            raise DecodeError("the broker sent text")
-        return frame or await self.read()
+        for _ in range(MAX_EMPTY):
+            try:
+                frame = await self._websocket.recv()
+            except ConnectionClosedOK:
+                return b""
+            if isinstance(frame, str):
+                raise DecodeError("the broker sent text")
+            if frame:
+                return frame
+        raise DecodeError("the broker sends empty frames")
 
     async def write(self, data: bytes) -> None:
         await self._websocket.send(data)

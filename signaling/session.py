@@ -9,7 +9,7 @@ import ssl
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus
 from websockets.protocol import State
 
 from signaling.auth import Signer, id_of, prove
@@ -128,6 +128,8 @@ def describe(error: BaseException) -> str:
         return f"the server answered HTTP {error.response.status_code}"
     if isinstance(error, ConnectionClosed):
         return _describe_close(error)
+    if isinstance(error, InvalidProxy):
+        return error.msg  # the whole text has the proxy's password
     if isinstance(error, socket.gaierror):
         return "the server's name does not resolve"
     if isinstance(error, OSError) and error.strerror:

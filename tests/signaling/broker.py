@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = (
@@ -72,6 +72,8 @@ class FakeBroker:
     """Closes the connection at once."""
     connack: int = 0
     suback: int | None = None
+    forbids: Callable[[str], bool] = lambda _: False
+    """The topics that nobody may subscribe to."""
     mute: bool = False
     """Takes messages and subscriptions, and answers none, nor whether it is still there."""
     tells_offline: bool = True
@@ -161,8 +163,9 @@ class FakeBroker:
         while rest:
             (size,) = struct.unpack_from("!H", rest)
             topic, rest = rest[2 : 2 + size].decode(), rest[2 + size + (kind == SUBSCRIBE) :]
-            (one.topics.add if kind == SUBSCRIBE else one.topics.discard)(topic)
-            codes.append(self.suback or 0)
+            code = 0x80 if kind == SUBSCRIBE and self.forbids(topic) else self.suback or 0
+            (one.topics.add if kind == SUBSCRIBE and not code else one.topics.discard)(topic)
+            codes.append(code)
         properties = b"\0" if one.v5 else b""
         if kind == SUBSCRIBE:
             one.writer.write(packet(SUBACK, name + properties + codes))

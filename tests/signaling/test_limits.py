@@ -91,3 +91,19 @@ def test_what_was_taken_elsewhere_counts_here_and_makes_a_bounded_debt() -> None
     assert not buckets.take("a", 3.5)
     assert buckets.take("a", 4)  # at most one burst was owed
     assert buckets.take_used(5) == {"a": 2}
+
+
+def test_a_token_can_be_given_back() -> None:
+    buckets = KeyedBuckets(rate=1, burst=2, max_keys=10)
+    buckets.give_back("nobody")
+    assert len(buckets) == 0
+    buckets.share()
+    for _ in range(5):
+        assert buckets.take("a", 0)
+        buckets.give_back("a")
+    assert buckets.take("a", 0)
+    buckets.give_back("nobody")
+    assert buckets.take_used(5) == {"a": 1}
+    buckets.give_back("a")
+    buckets.give_back("a")
+    assert [buckets.take("a", 0) for _ in range(3)] == [True, True, False]

@@ -107,3 +107,14 @@ async def test_it_reads_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     await bridge.inward()
     assert max(slept) == pytest.approx(4.0, abs=0.5)
     bridge.close()
+
+
+async def test_the_loop_forgets_the_librarys_end() -> None:
+    loop = asyncio.get_running_loop()
+    bridge = Bridge(FakeTransport())
+    number = bridge.near.fileno()
+    loop.add_reader(number, bridge.close)
+    loop.add_writer(number, bridge.close)
+    bridge.close()
+    assert not loop.remove_reader(number)
+    assert not loop.remove_writer(number)

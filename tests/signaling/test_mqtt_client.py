@@ -18,6 +18,7 @@ from signaling.backoff import Backoff
 from signaling.model import MAX_PAYLOAD_BYTES
 from signaling.mqtt_client import MISSING, MqttClient
 from signaling.mqtt_envelope import seal, unseal
+from signaling.mqtt_sieve import Sieve
 from signaling.mqtt_topics import EPOCH, lane, lanes
 from tests.signaling.broker import FakeBroker, serving
 from tests.signaling.tools import PATIENCE
@@ -195,6 +196,62 @@ async def test_after_a_while_the_next_delay_is_short_again(monkeypatch: pytest.M
                 broker.drop()
 
 
+async def test_a_connection_that_is_never_used_makes_no_delay_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STABLE", 0.0)
+    resets: list[None] = []
+
+    class Counting(Backoff):
+        def reset(self) -> None:
+            resets.append(None)
+
+    async with serving(FakeBroker(suback=0x87)) as broker:
+        async with MqttClient(broker.url, KeySigner(), backoff=Counting(0.01, 0.02)):
+            await until(lambda: broker.connected > 2)
+            assert not resets
+            broker.suback = None
+            await until(lambda: len(broker.topics) == 3)
+            broker.drop()
+            await until(lambda: resets)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_topic_that_the_broker_refuses_is_forgotten(count: int) -> None:
+    refused = {f"atmosphere/{one.topic}" for one in lanes("topic", "secret", time.time())[:count]}
+    async with serving(FakeBroker(forbids=refused.__contains__)) as broker, client(broker) as ann:
+        await ann.subscribe("news")
+        for _ in range(2):
+            with pytest.raises(Rejected, match="refuses the topic") as caught:
+                await ann.subscribe("secret")
+            assert caught.value.code == "forbidden"
+            assert ann.state == "connected"
+            assert len(broker.topics) == 6
+        broker.drop()
+        await until(lambda: broker.connected == 2 and ann.state == "connected")
+        assert len(broker.topics) == 6
+        broker.forbids = lambda _: False
+        await ann.subscribe("secret")
+        assert len(broker.topics) == 9
+
+
+async def test_a_topic_that_is_refused_with_the_first_subscriptions() -> None:
+    refused = {f"atmosphere/{one.topic}" for one in lanes("topic", "secret", time.time())}
+    async with serving(FakeBroker(forbids=refused.__contains__)) as broker, make(broker) as ann:
+        with pytest.raises(Rejected, match="refuses the topic"):
+            await ann.subscribe("secret", timeout=PATIENCE)
+        await until(lambda: ann.state == "connected")
+        assert broker.connected == 1
+
+
+async def test_only_the_last_refusals_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TOPICS", 2)
+    async with serving() as broker, client(broker) as ann:
+        broker.forbids = lambda _: True
+        for name in ("a", "b", "c"):
+            with pytest.raises(Rejected):
+                await ann.subscribe(name)
+        assert list(ann._refusals) == ["b", "c"]
+
+
 async def test_publishing_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving() as broker, client(broker) as ann:
 
@@ -247,6 +304,32 @@ async def test_a_broker_that_breaks_the_protocol_is_left() -> None:
     async with serving() as broker, client(broker) as ann:
         broker.raw(b"\xd0\x80\x80\x80\x80")
         await until(lambda: broker.connected == 2 and ann.state == "connected")
+
+
+async def test_nothing_that_a_broker_can_break_ends_the_client(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise RecursionError
+
+    async with serving() as broker:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sieve, "feed", fail)
+            ann = make(broker)
+            ann.start()
+            await until(lambda: ann.error)
+            assert ann.error == "unexpected ExceptionGroup"
+        await ann.wait_connected(PATIENCE)
+        await ann.close()
+    assert "RecursionError" in caplog.text
+
+
+async def test_what_is_noted_is_one_printable_line(caplog: pytest.LogCaptureFixture) -> None:
+    ann = MqttClient("mqtt://127.0.0.1:9", KeySigner())
+    caplog.set_level(logging.INFO)
+    ann._note("so\x1b[31m\nit ends")
+    assert ann.error == "so[31mit ends"
+    assert "\x1b" not in caplog.text
 
 
 async def test_a_callback_that_fails_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

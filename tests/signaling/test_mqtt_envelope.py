@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling import KeySigner, id_of
+from signaling import KeySigner, id_of, mqtt_envelope
 from signaling.errors import AuthError, DecodeError
 from signaling.model import MAX_PAYLOAD_BYTES
 from signaling.mqtt_envelope import MAX_ENVELOPE, check, seal, unseal
@@ -92,7 +92,8 @@ def test_arbitrary_bytes_are_no_envelope(data: bytes) -> None:
 def test_arbitrary_bytes_under_the_seal_give_an_envelope_or_an_error(plain: bytes) -> None:
     try:
         envelope = unseal(LANE, sealed(plain))
-    except DecodeError:
+    except DecodeError as error:
+        assert str(error).isprintable()
         return
     with pytest.raises(AuthError):
         check(LANE, envelope)
@@ -118,3 +119,14 @@ def test_every_field_has_its_bounds(fields: list[object]) -> None:
 def test_what_nests_without_end_is_refused() -> None:
     with pytest.raises(DecodeError):
         unseal(LANE, sealed(b"\x91" * 5000))
+
+
+def test_what_is_said_about_it_is_printable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Quoting:
+        def decode(self, data: bytes) -> None:
+            raise msgspec.DecodeError(f"what is {data.decode()}?")
+
+    monkeypatch.setattr(mqtt_envelope, "_decoder", Quoting())
+    with pytest.raises(DecodeError) as caught:
+        unseal(LANE, sealed(b"a\x1b[2J\nb"))
+    assert str(caught.value) == "not an envelope: what is a[2Jb?"

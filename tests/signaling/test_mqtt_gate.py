@@ -12,6 +12,7 @@ from signaling.messages import MAX_TTL
 from signaling.mqtt_envelope import Envelope, check, seal
 from signaling.mqtt_gate import (
     MAX_SENDERS,
+    MAX_SHELVES,
     PROVEN_BURST,
     PROVEN_RATE,
     REMEMBERED,
@@ -161,3 +162,53 @@ def test_the_known_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.admit(LANE, message(str(number), KeySigner()), NOW, 0)
     assert len(one._known) == 2
     assert MAX_SENDERS > 2
+
+
+def forgery(name: str, at: float = NOW) -> bytes:
+    return message(name, LoudSigner(ANN), at=at)
+
+
+def test_forgeries_in_its_name_do_not_keep_a_sender_out() -> None:
+    one = gate()
+    assert one.admit(LANE, message(), NOW, 0)
+    for second in range(1, 61):
+        for number in range(12):
+            assert one.admit(LANE, forgery(f"{second} {number}", NOW + second), NOW + second, second) is None
+        assert one.admit(LANE, message(f"true {second}", at=NOW + second), NOW + second, second)
+    assert one.refused == {"forged": 720}
+
+
+def test_forgeries_in_one_name_are_looked_at_no_more_often_than_the_shares_allow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "STRANGERS_BURST", 20.0)
+    monkeypatch.setattr(module, "PROVEN_BURST", 30.0)
+    one = gate()
+    assert one.admit(LANE, message(), NOW, 0)
+    data = forgery("forged")
+    for _ in range(200):
+        assert one.admit(LANE, data, NOW, 0) is None
+    assert one.refused == {"forged": 49, "flood": 151}
+    came = sum(one.admit(LANE, message(f"later {number}"), NOW, 0.5) is not None for number in range(30))
+    assert came == PROVEN_RATE / 2  # its own bucket is as full as it was
+
+
+def test_a_flood_at_one_broker_makes_nothing_be_forgotten_of_another() -> None:
+    seen = Seen(maximum=2)
+    quiet, loud = gate(seen), gate(seen)
+    data = message()
+    assert quiet.admit(LANE, data, NOW, 0)
+    for number in range(5):
+        assert loud.admit(LANE, message(str(number)), NOW, 0)
+    assert len(seen) == 3
+    assert quiet.admit(LANE, data, NOW, 0) is None
+    assert loud.admit(LANE, data, NOW, 0) is None
+
+
+def test_any_number_of_brokers_fills_so_much_memory_and_no_more() -> None:
+    seen = Seen(maximum=2)
+    for broker in range(2 * MAX_SHELVES):
+        one = gate(seen)
+        for number in range(4):
+            assert one.admit(LANE, message(f"{broker} {number}"), NOW, 0)
+    assert len(seen) == 2 * MAX_SHELVES

@@ -13,7 +13,7 @@ from signaling import mqtt_session as module
 from signaling.errors import NotConnected, Rejected, SignalingError
 from signaling.mqtt_session import V5, V311, MqttSession, OldBroker, open_session
 from signaling.mqtt_url import parse_broker
-from tests.signaling.broker import PUBACK, FakeBroker, packet, serving
+from tests.signaling.broker import PUBACK, PUBLISH, FakeBroker, packet, serving
 from tests.signaling.test_mqtt_transport import speaking
 from tests.signaling.tools import PATIENCE
 from tests.until import until
@@ -30,6 +30,7 @@ def test_the_private_names_are_still_there() -> None:
     assert list(inspect.signature(aiomqtt.Client._on_publish).parameters) == [
         *("self", "client", "userdata", "mid", "reason_code", "properties")
     ]
+    assert "self._disconnected.set_exception(exc)" in client
     paho_client = paho.mqtt.client.Client
     assert "self._create_socket_connection()" in inspect.getsource(paho_client._create_socket)
     assert list(inspect.signature(paho_client._create_socket_connection).parameters) == ["self"]
@@ -110,14 +111,16 @@ async def test_what_has_no_answer_ends_with_the_connection() -> None:
 
 
 async def test_topics_that_are_refused() -> None:
+    names = [f"t/{number}" for number in range(20)]
     async with serving(FakeBroker(suback=0x87)) as broker:
-        with pytest.raises(SignalingError, match="refuses our topics: Not authorized"):
+        with pytest.raises(SignalingError, match="broke"):
             async with open_session(parse_broker(broker.url), V5, None, lambda *_: None) as session:
-                await session.subscribe(["t"])
-        broker.suback = 0x80
-        with pytest.raises(SignalingError, match="refuses our topics"):
+                assert await session.subscribe(["t"]) == {"t": "Not authorized"}
+        broker.suback, broker.forbids = None, lambda topic: topic in ("t/3", "t/17")
+        with pytest.raises(SignalingError, match="broke"):
             async with open_session(parse_broker(broker.url), V311, None, lambda *_: None) as session:
-                await session.subscribe(["t"])
+                assert set(await session.subscribe(names)) == {"t/3", "t/17"}
+                assert len(broker.topics) == 18
 
 
 async def test_a_subscription_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,3 +244,93 @@ async def test_a_server_that_is_no_broker() -> None:
         with pytest.raises(SignalingError, match="not MQTT"):
             async with open_session(parse_broker(url), V5, None, lambda *_: None):
                 pytest.fail("it let us in")
+
+
+UNREADABLE = packet(PUBLISH, b"\0\3\xff\xfe\xfd\0x") * 50
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One for each time that the library tries to read."""
+    counted: list[None] = []
+    loop_read = paho.mqtt.client.Client.loop_read
+
+    def counting(client: paho.mqtt.client.Client) -> object:
+        counted.append(None)
+        return loop_read(client)
+
+    monkeypatch.setattr(paho.mqtt.client.Client, "loop_read", counting)
+    return counted
+
+
+async def rest(reads: list[None]) -> bool:
+    """Whether the loop can turn without anything being read."""
+    before = len(reads)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    return len(reads) == before
+
+
+@VERSIONS
+async def test_what_cannot_be_parsed_is_not_tried_for_ever(
+    version: aiomqtt.ProtocolVersion, reads: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.5)
+    async with serving(FakeBroker(mute=True)) as broker:
+        with pytest.raises(SignalingError, match="did not answer"):
+            async with open_session(parse_broker(broker.url), version, None, lambda *_: None) as session:
+                subscribing = asyncio.ensure_future(session.subscribe(["t"]))
+                await asyncio.sleep(0)
+                broker.raw(UNREADABLE)
+                assert await session.ended(PATIENCE)
+                assert await rest(reads)
+                await subscribing
+
+
+@VERSIONS
+async def test_an_answer_that_cannot_be_parsed(version: aiomqtt.ProtocolVersion, reads: list[None]) -> None:
+    async with serving(FakeBroker(silent=True)) as broker:
+
+        async def enter() -> None:
+            async with open_session(parse_broker(broker.url), version, None, lambda *_: None):
+                pytest.fail("it let us in")
+
+        entering = asyncio.ensure_future(enter())
+        await until(lambda: broker.connects)
+        broker.raw(UNREADABLE)
+        async with asyncio.timeout(5):
+            with pytest.raises(OldBroker, match="no MQTT of this version"):
+                await entering
+        assert await rest(reads)
+
+
+class Eager:
+    """Has ended before anything was said to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def read(self) -> bytes:
+        self.done.append("read")
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self.done.append("write")
+
+    async def finish(self) -> None:
+        self.done.append("finish")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+async def test_nothing_is_read_before_the_library_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def open_transport(*_: object) -> Eager:
+        return eager
+
+    eager = Eager()
+    monkeypatch.setattr(module, "open_transport", open_transport)
+    with pytest.raises(OldBroker, match="without an answer"):
+        async with open_session(parse_broker("mqtt://h"), V5, None, lambda *_: None):
+            pytest.fail("it let us in")
+    assert eager.done[:2] == ["write", "read"]

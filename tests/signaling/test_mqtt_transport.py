@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -28,6 +30,15 @@ async def speaking(
     async with serve(handler, "127.0.0.1", 0, subprotocols=subprotocols, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws+mqtt://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that names no proxy yet."""
+    for name in os.environ:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    return monkeypatch
 
 
 async def test_tcp() -> None:
@@ -100,3 +111,35 @@ async def test_nobody_there() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(OSError, match="failed"):
             await open_transport(parse_broker("mqtt://127.0.0.1:9"), None)
+
+
+async def test_frames_that_carry_nothing() -> None:
+    async def send_nothing(connection: ServerConnection) -> None:
+        for _ in range(2000):
+            await connection.send(b"")
+        await connection.wait_closed()
+
+    async with speaking(send_nothing) as url:
+        transport = await open_transport(parse_broker(url), None)
+        with pytest.raises(DecodeError, match="empty"):
+            await transport.read()
+        transport.abort()
+
+
+async def test_a_proxy_that_cannot_be_used_keeps_its_password(proxy: pytest.MonkeyPatch) -> None:
+    for value, text in (
+        ("http://ben:sesame@127.0.0.1:9/path", "cannot be used"),
+        ("http://ben:sesame@127.0.0.1:9", "not there"),
+    ):
+        proxy.setenv("HTTP_PROXY", value)
+        with pytest.raises(SignalingError, match=text) as caught:
+            await open_transport(parse_broker("ws+mqtt://broker.example"), None)
+        assert "sesame" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_broker_on_this_machine_needs_no_proxy(proxy: pytest.MonkeyPatch) -> None:
+    proxy.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with speaking(lambda connection: connection.send(b"here")) as url:
+        transport = await open_transport(parse_broker(url), None)
+        assert await transport.read() == b"here"
+        transport.abort()

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import InvalidProxy
 from websockets.http11 import Request, Response
 
 from signaling import KeySigner, SignalingClient, SignalingError, SignalingServer
@@ -110,3 +111,8 @@ async def test_tls(tmp_path: Path) -> None:
         assert await ann.send(ann.id, b"") == "delivered"
     await refuse(f"wss://127.0.0.1:{server.port}", "(?i)certificate")
     await server.stop()
+
+
+def test_a_proxy_that_cannot_be_used_does_not_show_its_password() -> None:
+    error = InvalidProxy("http://ben:sesame@proxy.example/path", "no path is allowed")
+    assert describe(error) == "no path is allowed"
