@@ -129,8 +129,10 @@ class ServerDoor:
         return None
 
     def _origin_is_fine(self, request: Request) -> bool:
-        origins = request.headers.get_all("Origin")
-        return origin_is_allowed(origins, ",".join(request.headers.get_all("Host")), self._settings.allow_origins)
+        origins, host = request.headers.get_all("Origin"), ",".join(request.headers.get_all("Host"))
+        # With names of ours the Host has been found among them.
+        ours = bool(self._settings.hosts)
+        return origin_is_allowed(origins, host, self._settings.allow_origins, host_is_ours=ours)
 
     def may_message(self, address: str, now: float) -> bool:
         """Whether the server takes one more message from this address, and at all."""
