@@ -84,6 +84,14 @@ class ServerDoor:
         """A frame was written."""
         self._metrics.count("frames_sent_total")
 
+    def room_for_head(self, size: int) -> int:
+        """How many more bytes of a request are read when so many are here and it is not all there."""
+        return max(0, self._settings.max_head - size)
+
+    def long_head(self) -> None:
+        """A request was longer than that; the connection is cut."""
+        self._metrics.count("limited_max_head_total")
+
     def refuse(
         self, connection: NodeConnection, request: Request, now: float, *, draining: bool
     ) -> tuple[HTTPStatus, str] | None:
