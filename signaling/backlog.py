@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable
 
 EVERY = 0.05
 """Seconds between two counts: with thousands of readers one for each message would be too many."""
+PART = 8
+"""It is counted sooner when this part of the bound has been written since: new readers may have fallen behind."""
 
 
 class Backlog:
@@ -19,7 +21,7 @@ class Backlog:
         self._in_all = in_all
         self._readers: dict[Hashable, Callable[[], int]] = {}
         self._counted_at = float("-inf")
-        self._total = self._behind = 0
+        self._total = self._behind = self._grown = 0
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -39,12 +41,14 @@ class Backlog:
     def grew(self, size: int) -> None:
         """So many bytes more wait for one of them."""
         self._total += max(0, size)
+        self._grown += max(0, size)
 
     def share(self, now: float) -> int:
         """Bytes that may wait for a reader before there is no room for another message."""
-        if now >= self._counted_at + EVERY:
+        if now >= self._counted_at + EVERY or PART * self._grown >= self._in_all:
             sizes = [waiting() for waiting in self._readers.values()]
-            self._counted_at, self._total, self._behind = now, sum(sizes), sum(size > 0 for size in sizes)
+            self._counted_at, self._grown = now, 0
+            self._total, self._behind = sum(sizes), sum(size > 0 for size in sizes)
         if 2 * self._total < self._in_all:
             return self._in_all
         return max(1, self._in_all // (2 * max(self._behind, 1)))

@@ -159,5 +159,4 @@ class RelaySessions:
         if share < most:
             self.counts["relay_crowded_total"] += 1
         sink.transport.set_write_buffer_limits(high=min(most, share))
-        if sink.transport.get_write_buffer_size():
-            self._backlog.grew(size)
+        self._backlog.grew(size)

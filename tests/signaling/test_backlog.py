@@ -41,13 +41,22 @@ def test_beyond_half_of_it_each_has_a_part_of_the_other_half() -> None:
 
 def test_what_grew_counts_at_once_and_what_was_read_at_the_next_count() -> None:
     backlog = Backlog(1000)
-    one = Reader(backlog)
+    one = Reader(backlog, 450)
     assert backlog.share(0.0) == 1000
-    one.write(600, 0.0)
+    one.write(100, 0.0)
     assert backlog.share(0.0) == 500
     one.waiting = 0
     assert backlog.share(EVERY / 2) == 500
     assert backlog.share(EVERY) == 1000
+
+
+def test_much_that_is_written_is_counted_at_once() -> None:
+    backlog = Backlog(1000)
+    Reader(backlog, 450)
+    assert backlog.share(0.0) == 1000
+    for _ in range(2):
+        Reader(backlog).write(100, 0.0)
+    assert backlog.share(0.0) == 1000 // (2 * 3)
 
 
 def test_who_is_gone_does_not_count() -> None:
