@@ -44,6 +44,12 @@ class Door(Protocol):
     def sent(self) -> None:
         """A frame was written."""
 
+    def room_for_head(self, size: int) -> int:
+        """How many more bytes of a request are read when so many are here and it is not all there."""
+
+    def long_head(self) -> None:
+        """A request was longer than that; the connection is cut."""
+
 
 class Host(Protocol):
     """Who sees to connections; it stands in the place of the library's server, which asks it for `is_serving` only."""
@@ -88,7 +94,14 @@ class NodeConnection(ServerConnection):
         self.patience = 1.0
         self.says_got = False
         self.malformed = 0
+        self._head = 0
+        self._ending: asyncio.TimerHandle | None = None
         self.seen = self.pinged = self.turn_at = self.loop.time()
+
+    @property
+    def write_limit(self) -> int:
+        """Unsent bytes beyond which `send` waits."""
+        return self.write_limit_high or 0
 
     @property
     def is_open(self) -> bool:
@@ -109,13 +122,29 @@ class NodeConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Uncount it (asyncio.Protocol)."""
+        if self._ending is not None:
+            self._ending.cancel()
         self._door.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Anything that arrives shows that the other side lives (asyncio.Protocol)."""
         self.seen = self.loop.time()
-        super().data_received(data)
+        if self.request is None:
+            data = self._read_head(data)
+        if data:
+            super().data_received(data)
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Take of a request what it may have; what came behind it."""
+        room = self._door.room_for_head(self._head)
+        self._head += len(data)
+        super().data_received(data[:room])
+        if self.request is None and len(data) > room:
+            self._door.long_head()
+            self.transport.abort()
+            return b""
+        return data[room:]
 
     def take_host(self) -> str:
         """The Host header of its request; the request itself is let go, headers are most of an idle node's memory."""
@@ -160,9 +189,14 @@ class NodeConnection(ServerConnection):
         await asyncio.wait((future, self.connection_lost_waiter), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return future.done()
 
+    async def lasts(self, seconds: float) -> bool:
+        """Whether the connection is still there so many seconds later; when it is not, that is known at once."""
+        await asyncio.wait((self.connection_lost_waiter,), timeout=seconds)
+        return not self.connection_lost_waiter.done()
+
     def end(self, code: int, reason: str, within: float | None = None) -> None:
         """Start to close, and cut the connection if the other side does not answer that within so many seconds."""
         if self.is_open:
             self.protocol.send_close(code, reason)
             self.send_data()
-            self.loop.call_later(CLOSE_TIMEOUT if within is None else within, self.transport.abort)
+            self._ending = self.loop.call_later(CLOSE_TIMEOUT if within is None else within, self.transport.abort)

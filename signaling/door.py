@@ -84,6 +84,14 @@ class ServerDoor:
         """A frame was written."""
         self._metrics.count("frames_sent_total")
 
+    def room_for_head(self, size: int) -> int:
+        """How many more bytes of a request are read when so many are here and it is not all there."""
+        return max(0, self._settings.max_head - size)
+
+    def long_head(self) -> None:
+        """A request was longer than that; the connection is cut."""
+        self._metrics.count("limited_max_head_total")
+
     def refuse(
         self, connection: NodeConnection, request: Request, now: float, *, draining: bool
     ) -> tuple[HTTPStatus, str] | None:
@@ -129,8 +137,10 @@ class ServerDoor:
         return None
 
     def _origin_is_fine(self, request: Request) -> bool:
-        origins = request.headers.get_all("Origin")
-        return origin_is_allowed(origins, ",".join(request.headers.get_all("Host")), self._settings.allow_origins)
+        origins, host = request.headers.get_all("Origin"), ",".join(request.headers.get_all("Host"))
+        # With names of ours the Host has been found among them.
+        ours = bool(self._settings.hosts)
+        return origin_is_allowed(origins, host, self._settings.allow_origins, host_is_ours=ours)
 
     def may_message(self, address: str, now: float) -> bool:
         """Whether the server takes one more message from this address, and at all."""

@@ -17,6 +17,7 @@ LIMITED: Final = (
     "max_connections_per_address",
     "handshakes",
     "handshakes_per_address",
+    "max_head",
     "max_message",
     "messages",
     "messages_per_address",

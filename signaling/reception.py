@@ -160,7 +160,7 @@ class Reception:
     # The end
 
     async def close(self) -> None:
-        """Accept nothing more, close what is open (1001), and wait for the ends of all."""
+        """Accept nothing more, close what is open (1001), and wait for the ends of all; who takes too long is cut."""
         self._closed = True
         for listener in self._listeners:
             listener.close()
@@ -170,8 +170,17 @@ class Reception:
             else:
                 connection.transport.abort()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT)
+            await self._cut(late)
         for listener in self._listeners:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT):  # a TLS handshake under way may hold it
                     await listener.wait_closed()
+
+    async def _cut(self, late: set[asyncio.Task[None]]) -> None:
+        for connection in tuple(self.door.inside):
+            connection.transport.abort()
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)

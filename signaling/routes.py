@@ -2,11 +2,13 @@
 
 A browser says in `Origin` for which website it connects. No header: not a browser. A website of the server's own name
 may connect, others only when the settings name them: a page that somebody visits must not use this server from their
-address.
+address. That Origin and Host agree says nothing about a name that the server does not know: its owner may have pointed
+it here for a moment (DNS rebinding). An address cannot be pointed elsewhere, nor can `localhost`.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,17 +49,30 @@ class Routes:
         return next((route for route in self._routes if route.matches(path)), None)
 
 
-def origin_is_allowed(origins: Sequence[str], host: str, allowed: Iterable[str]) -> bool:
+def origin_is_allowed(origins: Sequence[str], host: str, allowed: Iterable[str], *, host_is_ours: bool = False) -> bool:
     """Whether a request with these Origin headers and this Host may open a WebSocket.
 
-    `allowed` holds origins (`https://example.org`), or `*` for any.
+    `allowed` holds origins (`https://example.org`), or `*` for any. `host_is_ours` is whether the server knows that it
+    has the name in Host.
     """
     if not origins:
         return True
     if len(origins) > 1:
         return False
     origin = origins[0].strip().lower().rstrip("/")
-    return any(one == "*" or one.lower().rstrip("/") == origin for one in allowed) or _same_place(origin, host)
+    return any(one == "*" or one.lower().rstrip("/") == origin for one in allowed) or (
+        _same_place(origin, host) and (host_is_ours or _stays(host))
+    )
+
+
+def _stays(host: str) -> bool:
+    """Whether a Host is where it is by itself: an address, or this machine."""
+    name = urlsplit(f"//{host.lower()}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True
 
 
 def _same_place(origin: str, host: str) -> bool:

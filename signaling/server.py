@@ -259,7 +259,7 @@ class SignalingServer:
             if delay:
                 self._metrics.count("messages_delayed_total")
                 self._metrics.count("limited_messages_per_connection_total")
-                await asyncio.sleep(delay)
+                await connection.lasts(delay)
             if message is not None:
                 self._receive(node, connection, message)
 

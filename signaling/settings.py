@@ -29,6 +29,9 @@ class Settings:
     """Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed."""
 
     handshake_timeout: float = 5.0
+    max_head: int = 16_384
+    """Bytes of a request, with all its headers; a connection that sends more before it is all there is cut."""
+
     max_message: int = MAX_MESSAGE
     keepalive: float = 20.0
     sweep_interval: float = 1.0

@@ -14,6 +14,7 @@ from typing import Final
 
 from websockets.exceptions import ConnectionClosed
 
+from signaling.backlog import Backlog
 from signaling.connection import NodeConnection
 from signaling.limits import Seats, TokenBucket
 from signaling.routes import Route
@@ -37,15 +38,17 @@ COUNTERS: Final = {
     "relay_sessions_alone_total": "sessions that nobody joined in time",
     "relay_messages_total": "messages passed on",
     "relay_bytes_total": "bytes passed on",
+    "relay_crowded_total": "messages for which less room was made because much waited for all readers",
 }
-GAUGES: Final = {"relay_sessions": "sessions now"}
+GAUGES: Final = {"relay_sessions": "sessions now", "relay_waiting_bytes": "bytes that wait for clients to read them"}
 
 
 @dataclass(frozen=True)
 class SessionLimits:
     """Sessions in all and of one first client's address; seconds to wait for the second; bytes of a message.
 
-    `bytes_per_second` is one session's, both directions together; 0: as much as there is.
+    `bytes_per_second` is one session's, both directions together; 0: as much as there is. `write_buffers` are the bytes
+    that wait for all readers together, and one message more for each of them.
     """
 
     sessions: int = 1024
@@ -53,6 +56,7 @@ class SessionLimits:
     waiting: float = 120.0
     message_bytes: int = 65_536
     bytes_per_second: float = 0.0
+    write_buffers: int = 67_108_864
 
 
 class _Session:
@@ -70,6 +74,7 @@ class RelaySessions:
     def __init__(self, limits: SessionLimits | None = None) -> None:
         self.limits = limits or SessionLimits()
         self.counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self._backlog = Backlog(self.limits.write_buffers)
         self._sessions: dict[str, _Session] = {}
         self._seats = Seats(self.limits.sessions, self.limits.sessions_per_address)
 
@@ -80,7 +85,8 @@ class RelaySessions:
 
     def stats(self) -> dict[str, float]:
         """Gauges and counters by name."""
-        return {"relay_sessions": len(self._sessions), **self.counts}
+        waiting = self._backlog.total()
+        return {"relay_sessions": len(self._sessions), "relay_waiting_bytes": waiting, **self.counts}
 
     async def _handle(self, connection: NodeConnection) -> None:
         connection.patience = PATIENCE
@@ -125,13 +131,15 @@ class RelaySessions:
 
     async def _pass_on(self, session: _Session, source: NodeConnection, sink: NodeConnection) -> None:
         """Messages of one to the other until one of them is gone."""
+        self._watch(sink)
         try:
             while True:
                 message = await source.recv()
                 size = len(message.encode() if isinstance(message, str) else message)
                 delay = session.bucket.charge(source.loop.time(), size) if session.bucket else 0.0
-                if delay:
-                    await asyncio.sleep(delay)
+                if delay and not await sink.lasts(delay):
+                    return
+                self._make_room(sink, size)
                 await sink.send(message)
                 self.counts["relay_messages_total"] += 1
                 self.counts["relay_bytes_total"] += size
@@ -139,3 +147,16 @@ class RelaySessions:
             return
         finally:
             sink.end(LEFT, "the other client left", within=FAREWELL)
+
+    def _watch(self, sink: NodeConnection) -> None:
+        """Count what waits for it for as long as it is there: also when it stays for the last messages only."""
+        self._backlog.add(sink, sink.transport.get_write_buffer_size)
+        sink.connection_lost_waiter.add_done_callback(lambda _: self._backlog.remove(sink))
+
+    def _make_room(self, sink: NodeConnection, size: int) -> None:
+        """Set how much may wait for it before its writer waits."""
+        most, share = sink.write_limit, self._backlog.share(sink.loop.time())
+        if share < most:
+            self.counts["relay_crowded_total"] += 1
+        sink.transport.set_write_buffer_limits(high=min(most, share))
+        self._backlog.grew(size)

@@ -132,7 +132,7 @@ class TcpPort:
 
     def _meet(self, sock: socket.socket, client: Address) -> None:
         self.accepted += 1
-        # Who is behind a proxy is known later: its undecided ones are counted in all only.
+        # Who is behind a proxy is known when its header has come: until then it counts in all only.
         key = None if client[0] in self.proxies else address_key(client[0])
         if self._seats.take(key):
             self.refused += 1
@@ -150,8 +150,18 @@ class TcpPort:
             return self._handlers.turn
         return self._handlers.http if kind == "http" else None
 
+    def named(self, one: Undecided, key: str) -> bool:
+        """A proxy says whose it is; False when too many of that client are undecided."""
+        if self._seats.name(key):
+            self.refused += 1
+            one.seated = False
+            return False
+        one.key = key
+        return True
+
     def settled(self, one: Undecided, *, silent: bool) -> None:
         """It is undecided no more; `silent` when its time was up."""
         self._undecided.discard(one)
-        self._seats.leave(one.key)
+        if one.seated:
+            self._seats.leave(one.key)
         self.silent += silent

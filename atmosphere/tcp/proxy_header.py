@@ -61,9 +61,15 @@ def _text(data: bytes) -> ProxyHeader | None:
     if found is None:
         raise DecodeError("an unreadable PROXY header")
     try:
-        return ProxyHeader(len(line), (str(ipaddress.ip_address(found[1].decode())), _port(int(found[2]))))
+        return ProxyHeader(len(line), (_literal(found[1].decode()), _port(int(found[2]))))
     except ValueError as error:
         raise DecodeError("an unreadable PROXY header") from error
+
+
+def _literal(address: str | bytes) -> str:
+    """An address as text; an IPv4 address that a dual-stack proxy maps into IPv6 is the IPv4 address that it is."""
+    parsed = ipaddress.ip_address(address)
+    return str((isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped) or parsed)
 
 
 def _port(number: int) -> int:
@@ -86,4 +92,4 @@ def _binary(data: bytes) -> ProxyHeader | None:
     if length < layout.size:
         raise DecodeError("a PROXY header that is too short")
     client, _, port, _ = layout.unpack_from(data, start)
-    return ProxyHeader(size, (str(ipaddress.ip_address(client)), port))
+    return ProxyHeader(size, (_literal(client), port))

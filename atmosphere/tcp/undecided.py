@@ -15,6 +15,7 @@ from atmosphere.tasks import Tasks
 from atmosphere.tcp.kinds import kind_of
 from atmosphere.tcp.proxy_header import MAX_HEADER, may_begin, proxy_header
 from signaling.certificates import Certificates
+from signaling.limits import address_key
 from signaling.proxies import TrustedProxies
 
 logger = logging.getLogger(__name__)
@@ -59,15 +60,22 @@ class Port(Protocol):
     def maker(self, first: int) -> Maker | None:
         """Who makes the protocol for what begins with this byte."""
 
+    def named(self, one: Undecided, key: str) -> bool:
+        """A proxy says whose it is; False when it has no place."""
+
     def settled(self, one: Undecided, *, silent: bool) -> None:
         """It is undecided no more; `silent` when its time was up."""
 
 
 class Undecided:
-    """Peeks at the first byte of `sock`, through TLS where there is TLS, and gives the connection to its handler."""
+    """Peeks at the first byte of `sock`, through TLS where there is TLS, and gives the connection to its handler.
+
+    `seated` is whether it has a place at the port, which is counted for `key`.
+    """
 
     def __init__(self, port: Port, sock: socket.socket, client: Address, key: str | None) -> None:
         self.key = key
+        self.seated = True
         self._port = port
         self._sock = sock
         self._client = client
@@ -130,8 +138,11 @@ class Undecided:
             self._loop.call_later(LOOK_AGAIN, self._wait)
             return
         self._sock.recv(header.size)
-        self._client = header.client or self._client
         self._proxied = False
+        if header.client is not None:
+            self._client = header.client
+            if not self._port.named(self, address_key(header.client[0])):
+                self.cut()
 
     def _wait(self) -> None:
         if not self._settled:

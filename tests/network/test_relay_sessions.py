@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from atmosphere.network import RelayServer
-from atmosphere.network.relay_sessions import FULL, LEFT, NOBODY_CAME, TOO_MANY, SessionLimits
+from atmosphere.network.relay_sessions import FULL, LEFT, NOBODY_CAME, TOO_MANY, RelaySessions, SessionLimits
 from tests.network.relays import relaying
 from tests.until import until
 
@@ -176,3 +176,77 @@ async def test_a_server_that_stops_ends_its_sessions() -> None:
         assert (await closed(one))[0] == 1001
         with pytest.raises(ConnectionClosed):
             await two.recv()
+
+
+async def test_a_server_that_stops_does_not_wait_for_the_rate() -> None:
+    limits = SessionLimits(bytes_per_second=1, message_bytes=10_000)
+    async with relaying(sessions=limits) as server, joining(server) as one, joining(server) as two:
+        for _ in range(3):
+            await one.send(bytes(10_000))
+        assert await two.recv() == bytes(10_000)
+        async with asyncio.timeout(10):
+            await server.stop()
+        assert (await closed(two))[0] == 1001
+
+
+async def test_who_leaves_ends_the_wait_of_the_other() -> None:
+    limits = SessionLimits(bytes_per_second=1, message_bytes=10_000)
+    async with relaying(sessions=limits) as server, joining(server) as one:
+        async with joining(server) as two:
+            for _ in range(3):
+                await one.send(bytes(10_000))
+            assert await two.recv() == bytes(10_000)
+        assert (await closed(one))[0] == LEFT
+
+
+class Sink:
+    """A reader, and the transport to it."""
+
+    write_limit = 1000
+
+    def __init__(self, waiting: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.connection_lost_waiter = self.loop.create_future()
+        self.transport = self
+        self.waiting = waiting
+        self.high = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        self.high = high
+
+
+async def test_what_waits_for_all_slow_readers_is_bounded() -> None:
+    sessions = RelaySessions(SessionLimits(write_buffers=2000))
+    sinks = [Sink(waiting) for waiting in (400, 400, 0)]
+    for sink in sinks:
+        sessions._watch(sink)  # type: ignore[arg-type]
+    for sink in sinks:
+        sessions._make_room(sink, 100)  # type: ignore[arg-type]
+    assert [sink.high for sink in sinks] == [1000, 1000, 500]  # two messages more, and it is half of what there is
+    assert sessions.stats()["relay_crowded_total"] == 1
+    assert sessions.stats()["relay_waiting_bytes"] == 800
+    sinks[0].connection_lost_waiter.set_result(None)
+    await until(lambda: sessions.stats()["relay_waiting_bytes"] == 400)
+
+
+async def test_who_does_not_read_is_counted_until_gone() -> None:
+    limits = SessionLimits(write_buffers=20_000, message_bytes=10_000)
+    async with relaying(sessions=limits) as server, joining(server) as one, joining(server, max_queue=1) as two:
+        await until(lambda: server.stats()["relay_sessions_joined_total"] == 1)
+        two.transport.pause_reading()
+        pushing = asyncio.ensure_future(push(one))
+        await until(lambda: server.stats()["relay_waiting_bytes"] > 0)
+        pushing.cancel()
+        one.transport.abort()
+        two.transport.abort()
+        await asyncio.gather(pushing, return_exceptions=True)
+        await until(lambda: server.stats()["relay_waiting_bytes"] == 0)
+
+
+async def push(one: ClientConnection) -> None:
+    """Send for ever."""
+    while True:
+        await one.send(bytes(10_000))

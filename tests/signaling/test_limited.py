@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -10,7 +13,7 @@ from signaling.cluster_nodes import ClusterNodes
 from signaling.hub import Hub
 from signaling.messages import Send, Subscribe, Watch
 from signaling.metrics import LIMITED, Metrics
-from tests.signaling.tools import node, raw, serving, until
+from tests.signaling.tools import PATIENCE, node, raw, serving, until
 
 ANN, BOB, CID = ("a" * 52, "b" * 52, "c" * 52)
 
@@ -112,6 +115,34 @@ async def test_those_who_talk_nonsense_or_too_long() -> None:
             assert await bob.closed() == 1009
         await until(lambda: "max_message" in limited(server._metrics))
         assert limited(server._metrics) == {"malformed_per_connection": 1, "max_message": 1}
+
+
+@pytest.mark.parametrize("lines", [2, 200])
+async def test_those_whose_request_has_no_end(lines: int) -> None:
+    """Whether it comes in one piece or line by line."""
+    async with serving(Settings(max_head=4096)) as server, asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        await until(lambda: len(server._reception.door.inside) == 1)
+        [held] = server._reception.door.inside
+        with contextlib.suppress(ConnectionError):
+            for number in range(lines):
+                writer.write(f"X-{number}: {'a' * (8000 // lines)}\r\n".encode())
+                await writer.drain()
+            writer.write(b"\r\n")
+            assert await reader.read() == b""
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        assert limited(server._metrics) == {"max_head": 1}
+        assert held.request is None
+
+
+async def test_what_follows_a_request_is_no_part_of_it() -> None:
+    async with serving(Settings(max_head=1024)) as server, node(server) as ann:
+        await ann.send(type="watch", ids=[ann.id] * 20, ref=1)
+        assert (await ann.receive())["type"] != "error"
+        assert limited(server._metrics) == {}
 
 
 @pytest.mark.parametrize(("name", "in_all"), [("outgoing_bytes", 10**9), ("outgoing_bytes_in_all", 1000)])

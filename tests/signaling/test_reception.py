@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from signaling import Settings, SignalingServer
+from signaling import Settings, SignalingServer, reception
 from signaling.connection import NodeConnection
 from signaling.routes import Route
 from tests.signaling.tools import PATIENCE, get, node, raw, until
@@ -183,3 +183,46 @@ async def test_the_end_does_not_wait_for_who_does_not_answer() -> None:
             async with asyncio.timeout(PATIENCE):
                 await server.stop()
         websocket.transport.abort()
+
+
+async def test_the_end_does_not_wait_for_a_handler_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reception, "CLOSE_TIMEOUT", 0.05)
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def stays(connection: NodeConnection) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with serving(routes=[Route("/stays".__eq__, stays, "stays", 1)]) as server:
+        async with connect(f"ws://127.0.0.1:{server.port}/stays", proxy=None), asyncio.timeout(PATIENCE):
+            await started.wait()
+            await server.stop()
+            assert ended.is_set()
+            assert not server._reception._tasks
+
+
+async def test_the_end_does_not_wait_for_who_is_over_its_rate() -> None:
+    settings = Settings(messages_per_connection=0.001, messages_per_connection_burst=1)
+    async with serving(settings) as server, node(server) as ann, asyncio.timeout(PATIENCE):
+        for ref in range(3):
+            await ann.send(type="watch", ids=[], ref=ref)
+        await until(lambda: server.stats()["messages_delayed_total"] == 1)
+        await server.stop()
+
+
+@pytest.mark.parametrize(("hosts", "status"), [((), "403 Forbidden"), (("example.org",), "101 Switching Protocols")])
+async def test_a_page_of_a_name_that_leads_here_may_connect_when_it_is_ours(
+    hosts: tuple[str, ...], status: str
+) -> None:
+    async with serving(Settings(hosts=hosts)) as server, asyncio.timeout(PATIENCE):
+        lines = ("GET / HTTP/1.1", f"Host: example.org:{server.port}", f"Origin: http://example.org:{server.port}")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write("".join(f"{line}\r\n" for line in (*lines, *KEY, "")).encode())
+        assert (await reader.readline()).decode() == f"HTTP/1.1 {status}\r\n"
+        assert server.stats()["origins_refused_total"] == (not hosts)
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

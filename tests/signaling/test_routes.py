@@ -54,7 +54,27 @@ def test_without_a_prefix_paths_are_as_they_are() -> None:
     ],
 )
 def test_origins(origins: tuple[str, ...], host: str, allowed: bool) -> None:
-    assert origin_is_allowed(origins, host, ("https://Friend.example",)) is allowed
+    assert origin_is_allowed(origins, host, ("https://Friend.example",), host_is_ours=True) is allowed
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("rebound.example", False),
+        ("rebound.example:3478", False),
+        ("localhost.rebound.example:3478", False),
+        ("127.0.0.1.rebound.example", False),
+        ("192.0.2.7", True),
+        ("192.0.2.7:3478", True),
+        ("[2001:db8::1]:3478", True),
+        ("localhost:3478", True),
+    ],
+)
+def test_a_name_that_is_not_known_to_be_ours_proves_nothing(host: str, allowed: bool) -> None:
+    """An Origin that agrees with it may be that of a page whose owner pointed its name here."""
+    assert origin_is_allowed((f"http://{host}",), host, ()) is allowed
+    assert origin_is_allowed((f"http://{host}",), host, (), host_is_ours=True)
+    assert origin_is_allowed((f"http://{host}",), host, (f"http://{host}",))
 
 
 def test_any_origin_may_be_allowed() -> None:

@@ -252,6 +252,30 @@ async def test_a_trusted_proxy_says_who_its_client_is(tls: bool, files: tuple[Pa
             await writer.wait_closed()
 
 
+async def test_one_client_of_a_proxy_does_not_lock_the_others_out() -> None:
+    def header(client: str) -> bytes:
+        return f"PROXY TCP4 {client} 198.51.100.1 4711 443\r\n".encode()
+
+    settings = TcpSettings(trusted_proxies=("127.0.0.1",), undecided=4, undecided_per_address=2, deadline=PATIENCE)
+    async with listening(settings) as port:
+        silent = [socket.create_connection(port.addresses[0]) for _ in range(2)]
+        for sock in silent:
+            sock.sendall(header("203.0.113.9"))
+        await until(lambda: port.undecided == 2)
+        for refused in range(1, 5):
+            await hung_up(port, header("203.0.113.9"))
+            assert (port.refused, port.undecided) == (refused, 2)
+        reader, writer = await asyncio.open_connection(*port.addresses[0])
+        writer.write(header("203.0.113.10") + b"GET /")
+        assert await reader.readline() == b"http tcp 203.0.113.10 127.0.0.1\n"
+        writer.close()
+        await writer.wait_closed()
+        for sock in silent:
+            sock.close()
+        await until(lambda: port.undecided == 0)
+        assert port._seats.total == 0
+
+
 async def test_a_trusted_proxy_need_not_say_it() -> None:
     async with listening(TcpSettings(trusted_proxies=("127.0.0.1",))) as port:
         assert (await ask(port, b"GET /"))[0] == "http tcp 127.0.0.1 127.0.0.1\n"

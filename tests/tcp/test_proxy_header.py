@@ -30,6 +30,8 @@ def binary(client: str, *, command: int = 0x21, family: int | None = None, more:
         (binary("203.0.113.9"), "203.0.113.9"),
         (binary("2001:db8::9"), "2001:db8::9"),
         (binary("203.0.113.9", more=b"\x03\x00\x04abcd"), "203.0.113.9"),
+        (b"PROXY TCP6 ::ffff:203.0.113.9 ::1 4711 443\r\n", "203.0.113.9"),
+        (binary("::ffff:203.0.113.9"), "203.0.113.9"),
         (b"PROXY UNKNOWN\r\n", None),
         (b"PROXY UNKNOWN ffff::1 ::1 1 2\r\n", None),
         (binary("203.0.113.9", command=0x20), None),

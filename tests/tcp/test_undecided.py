@@ -31,6 +31,9 @@ class OnePort:
     def maker(self, first: int) -> Maker | None:
         return lambda accepted: asyncio.Protocol()
 
+    def named(self, one: Undecided, key: str) -> bool:
+        return True
+
     def settled(self, one: Undecided, *, silent: bool) -> None:
         self.told.append(silent)
 

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from atmosphere.turn.server.flow import Address, Flow, Transport, Write
+from signaling.backlog import Backlog
 from signaling.limits import Seats, address_key
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,12 @@ COUNTERS: Final = {
     "turn_streams_slow_cut_total": "of these, cut because they did not read their answers",
     "turn_streams_malformed_total": "of these, cut because what they sent was not TURN",
     "turn_streams_dropped_total": "messages with data dropped because a client did not read",
+    "turn_streams_crowded_total": "of these, dropped because too much waited for all clients",
 }
-GAUGES: Final = {"turn_streams": "connections of clients over TCP, TLS and WebSocket now"}
+GAUGES: Final = {
+    "turn_streams": "connections of clients over TCP, TLS and WebSocket now",
+    "turn_streams_waiting_bytes": "bytes that wait for clients to read them",
+}
 
 
 class Service(Protocol):
@@ -43,12 +48,13 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """Connections in all and of one address, seconds without an allocation, bytes that wait for one reader."""
+    """Connections in all and of one address, seconds without an allocation, bytes that wait for one reader, for all."""
 
     connections: int = 4096
     connections_per_address: int = 256
     idle: float = 15.0
     write_buffer: int = 262_144
+    write_buffers: int = 67_108_864
 
 
 def is_data(message: bytes) -> bool:
@@ -82,9 +88,12 @@ class Client:
         """Write what there is room for; never blocks, never raises."""
         limits, counts = self._clients.limits, self._clients.counts
         waiting = self._waiting()
-        if waiting >= limits.write_buffer:
+        room = self._clients.room(waiting)
+        if room != "enough":
             kept = [message for message in messages if not is_data(message)]
             counts["turn_streams_dropped_total"] += len(messages) - len(kept)
+            if room == "crowded":
+                counts["turn_streams_crowded_total"] += len(messages) - len(kept)
             if kept and waiting >= 2 * limits.write_buffer:
                 counts["turn_streams_slow_cut_total"] += 1
                 self.cut("too slow")
@@ -92,6 +101,7 @@ class Client:
             messages = kept
         if messages:
             self._write(messages)
+            self._clients.backlog.grew(self._waiting() - waiting)
 
 
 class StreamClients:
@@ -102,6 +112,7 @@ class StreamClients:
         self.limits = limits or StreamLimits()
         self.counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self._seats = Seats(self.limits.connections, self.limits.connections_per_address)
+        self.backlog = Backlog(self.limits.write_buffers)
         self._open: set[Client] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -112,6 +123,12 @@ class StreamClients:
     def now() -> float:
         """The loop's time."""
         return asyncio.get_running_loop().time()
+
+    def room(self, waiting: int) -> Literal["enough", "full", "crowded"]:
+        """Whether a client for whom so many bytes wait may have more data, or who has too much: it, or all together."""
+        if waiting >= self.limits.write_buffer:
+            return "full"
+        return "crowded" if waiting and waiting >= self.backlog.share(self.now()) else "enough"
 
     def start(self) -> None:
         """Begin to look for connections that have no use."""
@@ -140,12 +157,14 @@ class StreamClients:
             return None
         made = Client(self, transport, (client, local), write, waiting, cut)
         self._open.add(made)
+        self.backlog.add(made, waiting)
         return made
 
     def leave(self, client: Client) -> None:
         """It is gone. Twice is fine."""
         if client in self._open:
             self._open.discard(client)
+            self.backlog.remove(client)
             self._seats.leave(client.key)
             self.service.close_flow(client.flow)
 
@@ -168,4 +187,8 @@ class StreamClients:
 
     def stats(self) -> dict[str, float]:
         """Gauges and counters by name."""
-        return {"turn_streams": len(self._open), **self.counts}
+        return {
+            "turn_streams": len(self._open),
+            "turn_streams_waiting_bytes": self.backlog.total(),
+            **self.counts,
+        }

@@ -74,6 +74,24 @@ async def test_a_slow_reader_loses_data_and_keeps_answers(service: FakeService) 
     assert clients.stats()["turn_streams_slow_cut_total"] == 1
 
 
+async def test_all_slow_readers_together_are_bounded(service: FakeService) -> None:
+    clients = StreamClients(service, StreamLimits(write_buffer=1000, write_buffers=2000))
+    slow = [Connection(clients) for _ in range(4)]
+    reading = Connection(clients)
+    for connection in slow:
+        connection.waiting = 300  # less than one may have, and more than half of what all may have
+    for flow in service.flows:
+        flow.write([CHANNEL_DATA, ANSWER])
+    assert [connection.written for connection in slow] == [[ANSWER]] * 4
+    assert reading.written == [CHANNEL_DATA, ANSWER]
+    stats = clients.stats()
+    assert stats["turn_streams_waiting_bytes"] == 1200
+    assert (stats["turn_streams_crowded_total"], stats["turn_streams_dropped_total"]) == (4, 4)
+    assert slow[0].client is not None
+    clients.leave(slow[0].client)
+    assert clients.stats()["turn_streams_waiting_bytes"] == 900
+
+
 async def test_places_are_bounded_in_all_and_by_address(service: FakeService) -> None:
     clients = StreamClients(service, StreamLimits(connections=3, connections_per_address=2))
     first, second = Connection(clients), Connection(clients)
