@@ -31,6 +31,9 @@ cost. That the cluster cannot be heard is noticed sooner, by our own beats."""
 MAX_WAITING = 16 * 1024 * 1024
 """Bytes that may wait to be written to NATS."""
 
+CANCELLATIONS = 5
+"""How often its tasks are cancelled: the library waits by asyncio.wait_for, which may swallow one (Python 3.11)."""
+
 SCHEMES = ("nats", "tls", "ws", "wss")
 
 
@@ -82,6 +85,7 @@ class NatsLink:
         self._waiting = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._told = False
+        self._stopping = False
         self.dropped = 0
 
     def start(self) -> None:
@@ -102,10 +106,13 @@ class NatsLink:
                 await self._outgoing.join()
                 if self._client is not None and self._client.is_connected:
                     await self._client.flush()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        self._stopping = True
+        ending = set(self._tasks)
+        for _ in range(CANCELLATIONS):
+            for task in ending:
+                task.cancel()
+            if ending:
+                _, ending = await asyncio.wait(ending, timeout=RETRY)
 
     @property
     def is_connected(self) -> bool:
@@ -137,7 +144,7 @@ class NatsLink:
 
     async def _keep_connected(self, make: type[Client]) -> None:
         """The library reconnects by itself, until it takes an error for final, as it does a password; we never do."""
-        while True:
+        while not self._stopping:
             client, closed = make(), asyncio.Event()
             self._client = client
             try:
@@ -149,7 +156,9 @@ class NatsLink:
             except Exception as error:  # noqa: BLE001 (the library has many, and all mean the same)
                 await self._on_error(error)
             finally:
-                await client.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY):
+                        await client.close()
             await asyncio.sleep(RETRY)
 
     def _options(self, closed: asyncio.Event) -> dict[str, Any]:

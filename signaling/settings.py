@@ -38,8 +38,10 @@ class Settings:
     max_connections_per_address: int = 256
     handshakes_per_address: float = 20.0
     handshakes_per_address_burst: float = 300.0
-    handshakes: float = 500.0
-    handshakes_burst: float = 2_000.0
+    handshakes: float = 300.0
+    handshakes_burst: float = 500.0
+    """What one core has done within the seconds that a client waits. A crowd that is let in all at once makes each wait
+    for all, give up, and come again."""
 
     messages_per_connection: float = 50.0
     messages_per_connection_burst: float = 200.0

@@ -230,7 +230,7 @@ class Crowd:
             while waiting:
                 node = waiting.pop()
                 while not await node.connect(self.ports[node.number % len(self.ports)]):  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(self._random.uniform(0.25, 0.5))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(AT_ONCE, count)):

@@ -16,8 +16,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 ROOMY: Mapping[str, float] = {
     "max_connections": 50_000,
-    "handshakes": 20_000,
-    "handshakes_burst": 50_000,
     "handshakes_per_address": 20_000,
     "handshakes_per_address_burst": 50_000,
     "messages": 200_000,

@@ -128,6 +128,35 @@ async def test_what_waits_for_nats_is_bounded_and_may_be_lost(monkeypatch: pytes
         await link.stop()
 
 
+async def test_a_library_that_swallows_a_cancellation_is_stopped_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_link, "RETRY", 0.05)
+    swallowed: list[str] = []
+
+    class Stubborn:
+        is_connected = False
+
+        async def connect(self, **_: object) -> None:
+            for name in ("connect", "connect again"):
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    swallowed.append(name)
+            await asyncio.sleep(60)
+
+        async def close(self) -> None:
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(nats_link, "require_nats", lambda: Stubborn)
+    link = NatsLink(["nats://x"], [], _ignore)
+    link.start()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await link.stop()
+    assert swallowed == ["connect", "connect again"]
+    assert all(task.done() for task in link._tasks)
+
+
 async def test_a_link_that_never_started_can_be_stopped() -> None:
     async with asyncio.timeout(5):
         await NatsLink(["nats://x"], [], _ignore).stop()
