@@ -202,7 +202,8 @@ class SignalingServer:
         """One WebSocket from its opening to its end."""
         try:
             node = await authenticate(connection, self.settings.handshake_timeout)
-            if node is None or not connection.is_open:  # whoever has gone meanwhile must not replace who is here
+            await asyncio.sleep(0)  # so that what came together with the hello is read: perhaps its end
+            if node is None or not connection.is_open:  # whoever has gone must not replace who is here
                 self._metrics.count("handshakes_failed_total")
                 return
             self._metrics.count("handshakes_total")

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from signaling import KeySigner, Settings, SignalingServer, TurnCredentialSource, id_of
-from signaling import server as server_module
 from signaling.auth import prove
 from signaling.connection import NodeConnection
+from signaling.handshake import authenticate
 from signaling.messages import encode
 from tests.signaling.tools import node, raw, serving, until, url_of
 
@@ -201,14 +201,13 @@ async def test_stats_are_numbers() -> None:
 async def test_who_gave_up_while_it_waited_replaces_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     signer, may_go_on = KeySigner(), asyncio.Event()
     async with serving() as server, node(server, signer) as live:
-        authenticate = server_module.authenticate
 
         async def slow(connection: NodeConnection, timeout: float) -> str | None:
             proved = await authenticate(connection, timeout)
             await may_go_on.wait()
             return proved
 
-        monkeypatch.setattr(server_module, "authenticate", slow)
+        monkeypatch.setattr("signaling.server.authenticate", slow)
         async with raw(server, signer) as dead:
             challenge = await dead.receive()
             assert dead.websocket.request is not None
@@ -221,6 +220,21 @@ async def test_who_gave_up_while_it_waited_replaces_nobody(monkeypatch: pytest.M
         await live.send(type="watch", ids=[], ref=1)
         assert (await live.receive())["type"] == "done"
         assert server.stats()["replaced_total"] == 0
+
+
+async def test_who_is_gone_by_the_time_its_hello_is_read_replaces_nobody() -> None:
+    signer = KeySigner()
+    async with serving() as server, node(server, signer) as live, raw(server, signer) as dead:
+        challenge = await dead.receive()
+        assert dead.websocket.request is not None
+        proof = prove(signer, dead.websocket.request.headers["Host"], challenge["nonce"])
+        # Hello and end wait together in the socket: both are written before the server, in the same loop, reads again.
+        await dead.websocket.send(encode(proof).decode())
+        dead.websocket.transport.abort()
+        await until(lambda: server.stats()["connections"] == 1)
+        assert server.stats()["replaced_total"] == 0
+        await live.send(type="watch", ids=[], ref=1)
+        assert (await live.receive())["type"] == "done"
 
 
 async def test_who_proves_its_id_while_the_server_drains_is_told_too() -> None:
