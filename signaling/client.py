@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import logging
+import math
 import random
 import ssl
 from collections.abc import Callable, Iterable
@@ -90,7 +91,7 @@ class SignalingClient:
         # No two processes number alike: no answer meant for the one before us is taken for ours.
         self._outbox: Outbox[asyncio.Future[wire.ServerMessage]] = Outbox(MAX_UNANSWERED, _RANDOM.randrange(2**48))
         self._wanted = Subscriptions(self._outbox.new_ref)
-        self._welcomed_at: float | None = None
+        self._welcomed_at = math.inf
         self._timers = Timers()
         self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
         self._got = self._got_said = 0
@@ -221,9 +222,9 @@ class SignalingClient:
         loop = asyncio.get_running_loop()
         while True:
             self._set_state("connecting")
-            self._welcomed_at = None
+            self._welcomed_at = math.inf
             code = await self._connect_once()
-            if self._welcomed_at is not None and loop.time() - self._welcomed_at > STABLE:
+            if loop.time() - self._welcomed_at > STABLE:
                 self._backoff.reset()
             # Whoever connected under our id would be replaced in turn, for ever: leave the field for long.
             delay = self._backoff.longest() if code == REPLACED else self._backoff.next()

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -511,6 +512,12 @@ async def test_a_server_that_drains_again_and_again_has_one_timer() -> None:
         assert timers_to_come() == 0
 
 
+async def told(of: SignalingClient) -> None:
+    """Wait for an error and raise it."""
+    await until(lambda: of.error is not None)
+    await of.wait_connected(0)
+
+
 def timers_to_come() -> int:
     """Calls that the loop is to make in more than a minute: no other test's, no library's."""
     loop = asyncio.get_running_loop()
@@ -544,9 +551,8 @@ async def test_what_a_server_says_stays_in_its_line(caplog: pytest.LogCaptureFix
 
     for server, expected in ((handler, "(4000 bye?2026 INFO forged ?[2J)"), (refusing, "c?[2J (a?b)")):
         async with lying(server) as url, make(url) as ann:
-            await until(lambda ann=ann: ann.error is not None)
-            assert ann.error is not None
-            assert ann.error.endswith(expected)
+            with pytest.raises(NotConnected, match=re.escape(expected)):
+                await told(ann)
     ann._take_error(wire.Error("a\nb", "c\x1b"))
     assert all(line.isprintable() for record in caplog.records for line in [record.getMessage()])
 
