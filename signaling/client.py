@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import logging
+import math
 import random
 import ssl
 from collections.abc import Callable, Iterable
@@ -32,7 +33,10 @@ from signaling.liveness import watch
 from signaling.mailbox import RecentIds
 from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, Receipt, State, new_message_id
 from signaling.outbox import Outbox
+from signaling.printable import printable
 from signaling.session import MAX_UNSENT, decode_frame, describe, leave, open_session
+from signaling.subscriptions import Subscriptions
+from signaling.timers import Timers
 from signaling.turn_credentials import TurnServer
 from signaling.url import normalize
 
@@ -40,7 +44,12 @@ logger = logging.getLogger(__name__)
 
 MAX_UNANSWERED = 64
 STABLE = 5.0
-"""Seconds a connection must last for the next delay to be the shortest again."""
+"""Seconds a connection must last, from its welcome, for the next delay to be the shortest again."""
+
+BUSY_PAUSE = 1.0
+"""Seconds, up to twice as many, until a busy server is asked again for what we subscribed to."""
+
+_RANDOM = random.SystemRandom()
 
 DOUBT = 1.0
 """Seconds without an answer after which we ask whether the server still lives."""
@@ -79,9 +88,11 @@ class SignalingClient:
         self._websocket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
-        self._outbox: Outbox[asyncio.Future[wire.ServerMessage]] = Outbox(MAX_UNANSWERED)
-        self._topics: dict[str, None] = {}
-        self._watched: tuple[str, ...] = ()
+        # No two processes number alike: no answer meant for the one before us is taken for ours.
+        self._outbox: Outbox[asyncio.Future[wire.ServerMessage]] = Outbox(MAX_UNANSWERED, _RANDOM.randrange(2**48))
+        self._wanted = Subscriptions(self._outbox.new_ref)
+        self._welcomed_at = math.inf
+        self._timers = Timers()
         self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
         self._got = self._got_said = 0
         self._doubt = asyncio.Event()
@@ -99,9 +110,7 @@ class SignalingClient:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._set_state("closed")
-        for waiter in self._outbox.pop_all():
-            if not waiter.done():
-                waiter.set_exception(NotConnected(f"{self.url}: the client is closed"))
+        self._fail(self._outbox.pop_all(), "the client is closed")
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -152,25 +161,29 @@ class SignalingClient:
         Returns when it is in force; raises NotConnected when that takes longer (it will be, later), Rejected when the
         server refuses (it is forgotten).
         """
-        self._topics[topic] = None
+        self._wanted.topics[topic] = None
         try:
-            await self._request(lambda ref: wire.Subscribe(topic, ref), timeout)
+            await self._request(lambda ref: wire.Subscribe(topic, ref), timeout, about=topic)
         except Rejected:
-            self._topics.pop(topic, None)
+            self._wanted.topics.pop(topic, None)
             raise
 
     async def unsubscribe(self, topic: str, *, timeout: float = 10.0) -> None:
-        """Get no more of `topic`; without a connection that is so at once."""
-        self._topics.pop(topic, None)
-        if self._websocket is not None:
+        """Get no more of `topic`; without a connection that is so at once, and a `subscribe` that waits fails."""
+        self._wanted.topics.pop(topic, None)
+        if self._websocket is None:
+            self._fail(self._outbox.withdraw(topic), "unsubscribed")
+        else:
             await self._request(lambda ref: wire.Unsubscribe(topic, ref), timeout)
 
     async def watch(self, ids: Iterable[str], *, timeout: float = 10.0) -> None:
         """Be told by `on_presence` who of `ids` (the whole set) has a connection to this server; as `subscribe`."""
-        self._watched = tuple(dict.fromkeys(ids))
-        await self._request(lambda ref: wire.Watch(list(self._watched), ref), timeout)
+        watched = self._wanted.watched = tuple(dict.fromkeys(ids))
+        await self._request(lambda ref: wire.Watch(list(watched), ref), timeout)
 
-    async def _request(self, make: Callable[[int], wire.ClientMessage], timeout: float) -> wire.ServerMessage:
+    async def _request(
+        self, make: Callable[[int], wire.ClientMessage], timeout: float, about: str | None = None
+    ) -> wire.ServerMessage:
         if self._outbox.is_full or self.state == "closed":
             raise NotConnected(
                 f"{self.url}: {MAX_UNANSWERED} messages wait already" if self._outbox.is_full else "closed"
@@ -178,7 +191,7 @@ class SignalingClient:
         ref = self._outbox.new_ref()
         frame = wire.encode(make(ref))
         waiter: asyncio.Future[wire.ServerMessage] = asyncio.get_running_loop().create_future()
-        self._outbox.add(ref, frame, waiter)
+        self._outbox.add(ref, frame, waiter, about)
         self._write(frame)
         doubt = asyncio.get_running_loop().call_later(DOUBT, self._doubt.set)
         try:
@@ -189,6 +202,11 @@ class SignalingClient:
         finally:
             doubt.cancel()
             self._outbox.pop(ref)
+
+    def _fail(self, waiters: Iterable[asyncio.Future[wire.ServerMessage]], why: str) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(NotConnected(f"{self.url}: {why}"))
 
     def _write(self, frame: bytes) -> None:
         websocket = self._websocket
@@ -204,9 +222,9 @@ class SignalingClient:
         loop = asyncio.get_running_loop()
         while True:
             self._set_state("connecting")
-            began = loop.time()
+            self._welcomed_at = math.inf
             code = await self._connect_once()
-            if loop.time() - began > STABLE:
+            if loop.time() - self._welcomed_at > STABLE:
                 self._backoff.reset()
             # Whoever connected under our id would be replaced in turn, for ever: leave the field for long.
             delay = self._backoff.longest() if code == REPLACED else self._backoff.next()
@@ -231,6 +249,7 @@ class SignalingClient:
             self._note(describe(closed))
         finally:
             watcher.cancel()
+            self._timers.cancel()
             self._connected.clear()
             self._websocket = None
             try:
@@ -242,12 +261,10 @@ class SignalingClient:
 
     async def _welcomed(self, websocket: ClientConnection, welcome: wire.Welcome) -> None:
         self._websocket = websocket
+        self._welcomed_at = asyncio.get_running_loop().time()
         self._got = self._got_said = 0
         await websocket.ping()  # its answer is the first measure of `latency`
-        for topic in self._topics:
-            self._write(wire.encode(wire.Subscribe(topic, self._outbox.new_ref())))
-        if self._watched:
-            self._write(wire.encode(wire.Watch(list(self._watched), self._outbox.new_ref())))
+        self._repeat(self._wanted.all())
         for frame in self._outbox:
             self._write(frame)
         self.error = None
@@ -311,15 +328,23 @@ class SignalingClient:
             self._got_said = self._got
             self._write(wire.encode(wire.Got(self._got)))
 
+    def _repeat(self, requests: Iterable[wire.ClientMessage]) -> None:
+        for request in requests:
+            self._write(wire.encode(request))
+
     def _answer(self, ref: int, message: wire.ServerMessage) -> None:
+        self._wanted.answered(ref, busy=False)
         waiter = self._outbox.pop(ref)
         if waiter is not None and not waiter.done():
             waiter.set_result(message)
 
     def _take_error(self, error: wire.Error) -> None:
+        if self._wanted.answered(error.ref, busy=error.code == "busy"):
+            delay = _RANDOM.uniform(BUSY_PAUSE, 2 * BUSY_PAUSE)
+            self._timers.once("subscribe", delay, lambda: self._repeat(self._wanted.again()))
         waiter = self._outbox.pop(error.ref)
         if waiter is None:
-            logger.info("%s says: %s (%s)", self.url, error.text, error.code)
+            logger.info("%s says: %s (%s)", self.url, printable(error.text), printable(error.code))
         elif not waiter.done():
             waiter.set_exception(Rejected(error.code, error.text))
 
@@ -328,9 +353,9 @@ class SignalingClient:
         self._call(self.on_turn, turn)
 
     def _take_drain(self, websocket: ClientConnection, drain: wire.Drain) -> None:
-        logger.info("%s is going", self.url)
-        delay = random.SystemRandom().uniform(0, drain.within)
-        asyncio.get_running_loop().call_later(delay, leave, websocket)
+        if "leave" not in self._timers:
+            logger.info("%s is going", self.url)
+        self._timers.once("leave", _RANDOM.uniform(0, drain.within), lambda: leave(websocket))
 
     # What its owner sees
 

@@ -129,9 +129,7 @@ class ClusterHub(ClusterNodes):
         self._moved(node)
         deliveries = self._news(node, online=True) if absent else []
         if node in self.online:
-            self.online.discard(node)
-            self._lines.close(node)
-            self._forget(node)
+            self._leaves_us(node)
             self._metrics.count("replaced_total")
             deliveries.append(Delivery((node,), Error("replaced", "this id connected again"), REPLACED))
         return deliveries

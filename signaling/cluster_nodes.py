@@ -54,7 +54,7 @@ class ClusterNodes(Hub):
         self._unix_offset = unix_offset
         self.directory = Directory(own, dead_after)
         self.copies = Copies(self.mailboxes, self.directory, speak)
-        self._lines = Lines()
+        self._lines = Lines(settings.in_flight_messages + settings.mailbox_messages)
 
     # Our own nodes
 
@@ -63,6 +63,7 @@ class ClusterNodes(Hub):
         former = self.directory.place(node)
         self._forget(node)
         self.online.add(node)
+        self.copies.forget_sender(node)
         self._lines.open(node, got=got)
         stamp = self.directory.enter(node, int((now + self._unix_offset) * 1000))
         self._speak(None, Here(node, stamp))
@@ -75,15 +76,20 @@ class ClusterNodes(Hub):
 
     def disconnect(self, node: str) -> list[Delivery]:
         """As Hub.disconnect."""
-        self.online.discard(node)
-        self._lines.close(node)
-        self._forget(node)
+        self._leaves_us(node)
         stamp = self.directory.leave(node)
         if stamp is None:
             return []
         self._speak(None, Left(node, stamp))
         self._moved(node)
         return self._news(node, online=False)
+
+    def _leaves_us(self, node: str) -> None:
+        """The connection of `node` to this instance is over."""
+        self.online.discard(node)
+        self.copies.forget_sender(node)
+        self._lines.close(node)
+        self._forget(node)
 
     def receive(self, node: str, message: ClientMessage, now: float) -> list[Delivery]:
         """As Hub.receive, and `got`."""
@@ -110,7 +116,7 @@ class ClusterNodes(Hub):
         copy = self.copies.find(key)
         if copy is not None:
             self._metrics.count("messages_duplicate_total")
-            copy.sender_waits = message.ref
+            self.copies.sender_asks(key, message.ref)
             return deliveries_of(self.copies.review(key, now))
         place = self.directory.place(key.to)
         if place is None and not message.ttl:

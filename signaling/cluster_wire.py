@@ -36,6 +36,7 @@ from msgspec import Meta, Struct
 
 from signaling.errors import DecodeError
 from signaling.messages import MAX_PAYLOAD, MAX_TTL
+from signaling.printable import printable
 
 PROTOCOL: Final = 1
 MAX_FRAME: Final = 512 * 1024
@@ -186,7 +187,7 @@ def decode_frame(data: bytes) -> Frame:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise DecodeError(str(error)) from None
+        raise DecodeError(printable(str(error))) from None
 
 
 def weight(event: AnyEvent) -> int:

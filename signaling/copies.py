@@ -12,6 +12,7 @@ So a message may be written twice; instances refuse an id that was got, and clie
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,10 @@ from signaling.messages import MAX_TTL, Delivered, Error, Queued, ServerMessage
 RETRY = 0.5
 """Seconds until something unconfirmed is sent again."""
 
+AT_ONCE = 1_000
+"""How many are looked at in one go: more are sent in the next, the longest waiting first, so that one instance in
+trouble is not drowned by all the others."""
+
 PATIENCE = 0.25
 """Seconds that a receiver who is here has for its `got` before a second copy is made."""
 
@@ -32,7 +37,8 @@ Speak = Callable[[str | None, AnyEvent], None]
 
 @dataclass(slots=True)
 class Copy:
-    """What is known of a message that is held here; `sender_waits` has the sender's `ref` until it is answered."""
+    """What is known of a message that is held here; `sender_waits` has the sender's `ref` until it is answered, or
+    until the connection that it belongs to is over."""
 
     holders: list[str]
     confirmed: set[str] = field(default_factory=set)
@@ -55,6 +61,8 @@ class Copies:
         self._unsettled: dict[Key, float] = {}
         """When each of these is to be looked at again."""
         self._hurried: list[Key] = []
+        self._asked: dict[str, set[Key]] = {}
+        """What each sender waits for."""
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -79,8 +87,21 @@ class Copies:
         in_flight = self._directory.place(key.to) is not None
         put = self._mailboxes.put(*key, payload, left, now, in_flight=in_flight)
         if put is Put.QUEUED:
+            self._take_ref(key, self._copies.get(key))  # of one that is over, and came again before it was noticed
             self._copies[key] = copy
+            if copy.sender_waits is not None:
+                self.sender_asks(key, copy.sender_waits)
         return put
+
+    def sender_asks(self, key: Key, ref: int) -> None:
+        """The sender of a message that is held waits for its answer under `ref`."""
+        self._copies[key].sender_waits = ref
+        self._asked.setdefault(key.sender, set()).add(key)
+
+    def forget_sender(self, node: str) -> None:
+        """A connection of `node` begins or ends: the numbers of the former one mean nothing in the next."""
+        for key in self._asked.pop(node, ()):
+            self._copies[key].sender_waits = None
 
     def note_written(self, key: Key) -> None:
         """A message that is held was written to its receiver."""
@@ -102,24 +123,23 @@ class Copies:
 
     def hurried(self, now: float) -> list[Answer]:
         """Look at what is in a hurry; the answers for senders that this allows."""
-        keys, self._hurried = self._hurried, []
-        return [answer for key in dict.fromkeys(keys) for answer in self.review(key, now)]
+        keys, self._hurried = dict.fromkeys(self._hurried), []
+        return [answer for key in itertools.islice(keys, AT_ONCE) for answer in self.review(key, now)]
 
     def due(self, now: float) -> list[Answer]:
         """Look at what is due; the answers for senders that this allows."""
         self._hurried.clear()
-        keys = [key for key, at in self._unsettled.items() if at <= now]
+        keys = list(itertools.islice((key for key, at in self._unsettled.items() if at <= now), AT_ONCE))
         return [answer for key in keys for answer in self.review(key, now)]
 
     def review(self, key: Key, now: float) -> list[Answer]:
         """Send the message where it must be, or be content and answer its sender."""
+        self._unsettled.pop(key, None)  # what is entered again goes to the end
         copy, stored = self._copies.get(key), self._mailboxes.find(key)
         if copy is None or stored is None:
-            self._unsettled.pop(key, None)
             return []
         target = self._target(key, copy)
         if target is None:
-            self._unsettled.pop(key, None)
             return self._answer(key, copy, Queued if not copy.written else Delivered)
         if target not in copy.holders:
             copy.holders = [*copy.holders[: MAX_HOLDERS - 1], target]
@@ -138,10 +158,20 @@ class Copies:
             return None if place in copy.confirmed else place
         return None if not copy.confirmed.isdisjoint(live) else self._directory.keeper(key.to)
 
-    @staticmethod
-    def _answer(key: Key, copy: Copy, kind: type[Delivered] | type[Queued]) -> list[Answer]:
-        ref, copy.sender_waits = copy.sender_waits, None
+    def _answer(self, key: Key, copy: Copy, kind: type[Delivered] | type[Queued]) -> list[Answer]:
+        ref = self._take_ref(key, copy)
         return [] if ref is None else [(key.sender, kind(ref))]
+
+    def _take_ref(self, key: Key, copy: Copy | None) -> int | None:
+        """The number under which the sender waits; from now on it waits no more."""
+        if copy is None or copy.sender_waits is None:
+            return None
+        keys = self._asked[key.sender]
+        keys.discard(key)
+        if not keys:
+            del self._asked[key.sender]
+        ref, copy.sender_waits = copy.sender_waits, None
+        return ref
 
     # What other instances say
 
@@ -168,20 +198,18 @@ class Copies:
         if copy.sender_waits is None or copy.written or copy.confirmed:
             self._unsettled[key] = now + RETRY
             return []
-        return self._end(key, Error("full", "the receiver's mailbox is full", copy.sender_waits))
+        return self._end(key, Error("full", "the receiver's mailbox is full", self._take_ref(key, copy)))
 
     def drop(self, key: Key) -> list[Answer]:
         """The receiver has it."""
-        copy = self._copies.get(key)
-        ref = copy.sender_waits if copy else None
+        ref = self._take_ref(key, self._copies.get(key))
         return self._end(key, Delivered(ref) if ref is not None else None)
 
     def expired(self, key: Key) -> list[Answer]:
         """Its time is over."""
         if self._mailboxes.find(key):
             return []  # it came again since
-        copy = self._copies.get(key)
-        ref = copy.sender_waits if copy else None
+        ref = self._take_ref(key, self._copies.get(key))
         return self._end(key, Error("offline", "nobody took it in time", ref) if ref is not None else None)
 
     def _end(self, key: Key, answer: ServerMessage | None) -> list[Answer]:

@@ -2,7 +2,8 @@
 
 What an instance says of its nodes comes in numbered frames; after a gap it is asked for its whole roster. Of two
 instances that both have a node the one with the higher (stamp, instance) counts; a stamp is the time of the connection
-in Unix milliseconds, but always higher than the last one known.
+in Unix milliseconds, but always higher than every stamp seen before, of whatever node (a Lamport clock): clocks differ,
+and an instance that was taken for dead, its nodes forgotten, may come back with its old stamps.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Directory:
         """Seconds for which this instance has listened."""
         self._peers: dict[str, _Peer] = {}
         self._places: dict[str, tuple[int, str]] = {}
+        self._latest = 0
+        """The highest stamp that was given or heard."""
 
     def __len__(self) -> int:
         return len(self._places)
@@ -94,8 +97,7 @@ class Directory:
 
     def enter(self, node: str, unix_ms: int) -> int:
         """`node` connected here; the stamp to say so with."""
-        former = self._places.get(node)
-        stamp = max(unix_ms, former[0] + 1) if former else unix_ms
+        stamp = self._latest = max(unix_ms, self._latest + 1)
         self._move(node, stamp, self.own)
         return stamp
 
@@ -109,6 +111,7 @@ class Directory:
 
     def move(self, node: str, stamp: int, instance: str) -> bool:
         """Another instance says that it has `node`; whether that is news."""
+        self._latest = max(self._latest, stamp)
         peer = self._peers.get(instance)
         if peer is None or (node not in peer.nodes and len(peer.nodes) >= MAX_NODES):
             return False
@@ -148,15 +151,19 @@ class Directory:
     # Rosters
 
     def roster_begins(self, instance: str) -> None:
-        """Everything known of an instance is about to be said again."""
-        peer = self._peers[instance]
+        """Everything known of an instance is about to be said again; nothing happens for one that has gone."""
+        peer = self._peers.get(instance)
+        if peer is None:
+            return
         peer.unsaid = set(peer.nodes)
         peer.topics.clear()
         peer.in_step = True
 
     def roster_ends(self, instance: str) -> list[str]:
         """It has all been said; the nodes that were not named and are nowhere now."""
-        peer = self._peers[instance]
+        peer = self._peers.get(instance)
+        if peer is None:
+            return []
         unsaid, peer.unsaid = peer.unsaid, set()
         return [node for node in unsaid if self._drop(node, instance)]
 

@@ -11,6 +11,8 @@ SignalingError             everything this package raises on purpose; the messag
 
 from __future__ import annotations
 
+from signaling.printable import printable
+
 
 class SignalingError(Exception):
     """Something went wrong; the message is one line for a person."""
@@ -40,5 +42,5 @@ class Rejected(SignalingError):
     """The server said no; `code` is one of messages.ERROR_CODES, or a newer server's."""
 
     def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} ({code})")
+        super().__init__(f"{printable(text)} ({printable(code)})")
         self.code = code

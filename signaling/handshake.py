@@ -9,6 +9,7 @@ from signaling.auth import check, new_nonce
 from signaling.connection import POLICY_VIOLATION, NodeConnection
 from signaling.errors import AuthError, DecodeError
 from signaling.messages import PROTOCOL, Challenge, ClientMessage, Error, Hello, decode_client
+from signaling.printable import printable
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ async def authenticate(connection: NodeConnection, timeout: float) -> str | None
 
 def turn_away(connection: NodeConnection, code: str, text: str) -> None:
     """Say why, and close."""
-    logger.info("a client at %s was turned away: %s", connection.address, text[:200])
-    connection.tell(Error(code, text[:200]))
+    logger.info("a client at %s was turned away: %s", connection.address, printable(text))
+    connection.tell(Error(code, printable(text)))
     connection.end(POLICY_VIOLATION, code)
 
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from signaling.mailbox import Key
 
 
 @dataclass(slots=True)
 class _Line:
+    sent: deque[tuple[int, Key]]
     seq: int = 0
-    sent: deque[tuple[int, Key]] = field(default_factory=deque)
 
 
 class Lines:
-    """The numbered messages of each connection that says `got`."""
+    """The numbered messages of each connection that says `got`.
 
-    def __init__(self) -> None:
+    Of one connection the last `maximum` are known. No more than that are kept for it, and whoever says nothing for so
+    long gets again what it should have confirmed.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._lines: dict[str, _Line] = {}
 
     def open(self, node: str, *, got: bool) -> None:
         """A new connection of `node`, which counts from 1 when it says `got`."""
         self._lines.pop(node, None)
         if got:
-            self._lines[node] = _Line()
+            self._lines[node] = _Line(deque(maxlen=self._maximum))
 
     def close(self, node: str) -> None:
         """The connection is gone, and with it what it was sent."""

@@ -45,6 +45,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from signaling.errors import DecodeError
+from signaling.printable import printable
 from signaling.turn_credentials import TurnServer
 
 PROTOCOL: Final = 1
@@ -252,4 +253,4 @@ def _decode(decoder: msgspec.json.Decoder[Any], frame: str | bytes) -> Any:
         return decoder.decode(frame)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         # RecursionError: an unknown member may be nested ever so deeply.
-        raise DecodeError(str(error)) from None
+        raise DecodeError(printable(str(error))) from None

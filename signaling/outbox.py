@@ -11,16 +11,16 @@ T = TypeVar("T")
 class Outbox(Generic[T]):
     """Frames by `ref`, oldest first, each with what its owner waits with."""
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int, last_ref: int = 0) -> None:
         self._maximum = maximum
-        self._next_ref = 0
-        self._waiting: dict[int, tuple[bytes, T]] = {}
+        self._last_ref = last_ref
+        self._waiting: dict[int, tuple[bytes, T, str | None]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter([frame for frame, _ in self._waiting.values()])
+        return iter([frame for frame, *_ in self._waiting.values()])
 
     @property
     def is_full(self) -> bool:
@@ -29,12 +29,17 @@ class Outbox(Generic[T]):
 
     def new_ref(self) -> int:
         """A number that no request has had."""
-        self._next_ref += 1
-        return self._next_ref
+        self._last_ref += 1
+        return self._last_ref
 
-    def add(self, ref: int, frame: bytes, waiter: T) -> None:
-        """Keep a request until it is answered or given up."""
-        self._waiting[ref] = (frame, waiter)
+    def add(self, ref: int, frame: bytes, waiter: T, about: str | None = None) -> None:
+        """Keep a request until it is answered or given up; `about` is what `withdraw` knows it by."""
+        self._waiting[ref] = (frame, waiter, about)
+
+    def withdraw(self, about: str) -> list[T]:
+        """The waiters of the requests about this; they are not written any more."""
+        refs = [ref for ref, (*_, subject) in self._waiting.items() if subject == about]
+        return [self._waiting.pop(ref)[1] for ref in refs]
 
     def pop(self, ref: int | None) -> T | None:
         """The waiter of an answered request; None when nobody waits for this answer (any more)."""
@@ -43,6 +48,6 @@ class Outbox(Generic[T]):
 
     def pop_all(self) -> list[T]:
         """The waiters of everything unanswered; nothing is left."""
-        waiters = [waiter for _, waiter in self._waiting.values()]
+        waiters = [waiter for _, waiter, _ in self._waiting.values()]
         self._waiting.clear()
         return waiters

@@ -82,6 +82,7 @@ class SignalingServer:
         self._cluster = self._join(cluster, is_member) if cluster else None
         self._hub = self._cluster.hub if self._cluster else Hub(self.settings, self._metrics, is_member)
         self._sweeper: asyncio.Task[None] | None = None
+        self._drain: Drain | None = None
         self._started_at = 0.0
         self.port = 0
         self.addresses: list[tuple[str, int]] = []
@@ -129,9 +130,10 @@ class SignalingServer:
     async def drain(self, seconds: float) -> None:
         """Ask all clients to go elsewhere, let nobody in, and wait up to `seconds` until they went."""
         self._reception.draining = True
+        self._drain = Drain(min(self.settings.drain_within, max(seconds, 0.0)))
         if seconds > 0 and self._nodes:
             logger.info("draining %d nodes", len(self._nodes))
-            self._tell_all(Drain(min(self.settings.drain_within, seconds)))
+            self._tell_all(self._drain)
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -200,9 +202,11 @@ class SignalingServer:
         """One WebSocket from its opening to its end."""
         try:
             node = await authenticate(connection, self.settings.handshake_timeout)
-            self._metrics.count("handshakes_failed_total" if node is None else "handshakes_total")
-            if node is None:
+            await asyncio.sleep(0)  # so that what came together with the hello is read: perhaps its end
+            if node is None or not connection.is_open:  # whoever has gone must not replace who is here
+                self._metrics.count("handshakes_failed_total")
                 return
+            self._metrics.count("handshakes_total")
             self._welcome(node, connection)
             try:
                 await self._read(node, connection)
@@ -232,6 +236,8 @@ class SignalingServer:
             former.end(REPLACED, "replaced")
         logger.info("%s connected from %s", node, connection.address)
         self._deliver(self._hub.connect(node, now, got=connection.says_got))
+        if self._drain is not None:
+            connection.tell(self._drain)  # its socket was let in before; the others were told then
 
     def _mint(self, node: str) -> list[TurnServer]:
         return [self._turn.mint(node, time.time())] if self._turn and self._hub.serves(node) else []
@@ -260,7 +266,7 @@ class SignalingServer:
                 self._metrics.count("messages_delayed_total")
                 self._metrics.count("limited_messages_per_connection_total")
                 await connection.lasts(delay)
-            if message is not None:
+            if message is not None and self._nodes.get(node) is connection:
                 self._receive(node, connection, message)
 
     def _decode(self, connection: NodeConnection, frame: str | bytes) -> ClientMessage | None:

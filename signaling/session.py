@@ -24,6 +24,7 @@ from signaling.messages import (
     decode_server,
     encode,
 )
+from signaling.printable import printable
 from signaling.proxy import describe_proxy_error, proxy_for
 
 M = TypeVar("M", Challenge, Welcome)
@@ -134,12 +135,12 @@ def describe(error: BaseException) -> str:
         return "the server's name does not resolve"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def _describe_close(error: ConnectionClosed) -> str:
     if error.rcvd:
-        return f"the server closed the connection ({error.rcvd.code} {error.rcvd.reason})"
+        return f"the server closed the connection ({error.rcvd.code} {printable(error.rcvd.reason)})"
     if error.sent:
-        return f"the connection was ended because of the server ({error.sent.code} {error.sent.reason})"
+        return f"the connection was ended because of the server ({error.sent.code} {printable(error.sent.reason)})"
     return "the connection broke"

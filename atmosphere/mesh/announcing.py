@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +21,12 @@ logger = logging.getLogger(__name__)
 
 SETTLE = 0.5
 """Seconds from the first change to the new contact: servers answer one after the other."""
+
+AGAIN = 5.0
+"""Seconds until a contact that our own address book did not take, because of too many before it, is tried again."""
+
+STEP = 0.001
+"""Seconds by which a contact is newer than the one before, whatever the clock says: it may have been set back."""
 
 MAX_CANDIDATES = 16
 
@@ -44,6 +51,7 @@ class Announcing:
         self._relays = relays
         self._changed = asyncio.Event()
         self._tasks = Tasks("announcing")
+        self._refused = False
         self._told: tuple[list[str], list[str], list[str]] | None = None
         self.on_candidates: Callable[[], None] = lambda: None
 
@@ -68,7 +76,9 @@ class Announcing:
 
     async def _run(self) -> None:
         while True:
-            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN if self._refused else None):
+                    await self._changed.wait()
             await asyncio.sleep(SETTLE)
             self._changed.clear()
             self._announce()
@@ -78,13 +88,20 @@ class Announcing:
             return
         lines = signals.candidate_lines(self._endpoint.candidates)[:MAX_CANDIDATES]
         now = (lines, self._meeting.public_servers()[:8], self._relays()[:4])
+        self._refused = False
         if now == self._told:
             return
-        self._told = now
-        contact = contacts.Contact(self._identity.node_id, time.time(), *now)
+        contact = contacts.Contact(self._identity.node_id, self._stamp(), *now)
         signed = contacts.sign(contact, self._identity.sign)
-        self._roster.add_contacts([signed])
+        if not self._roster.add_contacts([signed]):
+            self._refused = True
+            return
+        self._told = now
         self._gossip.share_contact(signed)
+
+    def _stamp(self) -> float:
+        known = self._roster.contacts.get(self._identity.node_id)
+        return max(time.time(), known.stamp + STEP) if known else time.time()
 
     async def close(self) -> None:
         """Announce no more."""

@@ -79,14 +79,15 @@ class Joining:
         self._signaler = signaler
         self._meeting = meeting
         self._adopt = adopt
-        self._codes: dict[str, JoinCode] = {}
+        self._codes: dict[str, list[JoinCode]] = {}
+        """Those being redeemed, by invite; one code perhaps more than once."""
         self._tasks = Tasks("joining")
         self.on_code: Callable[[JoinCode], None] = lambda code: None
 
     def secret_of(self, invite_id: str) -> DialSecret | None:
         """The secret of a code that is being redeemed."""
-        code = self._codes.get(invite_id)
-        return code.dial_secret if code else None
+        codes = self._codes.get(invite_id)
+        return codes[-1].dial_secret if codes else None
 
     def signal_received(self, invite_id: str, message: signals.Message) -> None:
         """The host of one of our codes answered."""
@@ -101,7 +102,7 @@ class Joining:
 
         progress("checking the host's addresses")
         self.on_code(code)
-        self._codes[code.invite_id] = code
+        self._codes.setdefault(code.invite_id, []).append(code)
         try:
             async with self._meeting.also_at(meeting_places(code)):
                 known = await code_candidates(code)
@@ -111,7 +112,13 @@ class Joining:
                 except Impostor as error:
                     return await self._redeem_alone(error, known, code, name, progress, timeout)
         finally:
-            self._codes.pop(code.invite_id, None)
+            self._forget(code)
+
+    def _forget(self, code: JoinCode) -> None:
+        codes = self._codes[code.invite_id]
+        codes.remove(code)
+        if not codes:
+            del self._codes[code.invite_id]
 
     async def _redeem_alone(
         self, error: Impostor, known: list[Candidate], code: JoinCode, name: str, progress: Progress, timeout: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -36,6 +37,7 @@ class Meeting:
         self._configured: list[str] = []
         self._learned: list[str] = []
         self._visited: list[str] = []
+        self._borrowed: Counter[str] = Counter()
         self._own = ""
         self.on_payload: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_news: Callable[[], None] = lambda: None
@@ -74,10 +76,8 @@ class Meeting:
         """Wait at these members' own servers too, and no more at those visited before."""
         kept = (*self._configured, *self._learned, self._own)
         wanted = [url for url in _usable_urls(urls) if url not in kept]
-        for url in self._visited:
-            if url not in wanted and url not in kept:
-                self._pool.leave(url)
-        self._visited = [self._pool.add(url) for url in wanted]
+        former, self._visited = self._visited, [self._pool.add(url) for url in wanted]
+        self._leave_unwanted(former)
 
     def code_servers(self) -> list[str]:
         """The servers for a join code: if there are none but members' own, those where we are now."""
@@ -86,14 +86,20 @@ class Meeting:
     @asynccontextmanager
     async def also_at(self, urls: Iterable[str]) -> AsyncIterator[None]:
         """Use these servers too for as long as the context lasts."""
-        before = set(self._pool.urls)
-        added = [self._pool.add(url) for url in _usable_urls(urls) if url not in before]
+        borrowed = [self._pool.add(url) for url in _usable_urls(urls)]
+        self._borrowed.update(borrowed)
         try:
             yield
         finally:
-            for url in added:
-                if url not in (*self._learned, *self._visited):
-                    self._pool.leave(url)
+            self._borrowed -= Counter(borrowed)
+            self._leave_unwanted(borrowed)
+
+    def _leave_unwanted(self, urls: Iterable[str]) -> None:
+        """Leave those of these servers that nothing needs any more."""
+        needed = {*self._configured, *self._learned, *self._visited, *self._borrowed, self._own}
+        for url in urls:
+            if url not in needed:
+                self._pool.leave(url)
 
     async def send(self, to: str, payload: bytes, ttl: float) -> bool:
         """Leave `payload` for `to` at every server; whether one took it."""

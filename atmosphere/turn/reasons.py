@@ -6,6 +6,7 @@ import ssl
 
 from atmosphere.errors import AtmosphereError, Refused, Unreachable
 from atmosphere.stun.library import stun
+from signaling.printable import printable
 
 _REASONS = {
     401: "wrong user name or password",
@@ -26,7 +27,7 @@ def explain(error: BaseException, trouble: str | None, timeout: float) -> Atmosp
         reason = _REASONS.get(code or 0)
         if reason is None:
             _, text = error.response.attributes.get("ERROR-CODE", (0, "no reason given"))
-            reason = f"the server refused: {text[:80]} ({code})"
+            reason = f"the server refused: {printable(text[:80])} ({code})"
         return Refused(reason)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Unreachable(f"the server's certificate is not valid: {error.verify_message}")

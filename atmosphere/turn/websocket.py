@@ -12,7 +12,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
-from websockets.frames import CloseCode
+from websockets.frames import Close, CloseCode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -21,6 +21,7 @@ from atmosphere.tasks import Tasks
 from atmosphere.turn.endpoint import TurnEndpoint
 from atmosphere.turn.protocol import Receiver, StreamTurnProtocol
 from atmosphere.turn.stream import split
+from signaling.printable import printable
 from signaling.proxy import describe_proxy_error
 
 logger = logging.getLogger(__name__)
@@ -167,9 +168,13 @@ def _why_not(error: Exception) -> str | None:
 
 def _why_closed(closed: ConnectionClosed) -> str:
     if closed.rcvd is not None and closed.rcvd_then_sent is not False:
-        return f"the server closed the connection ({closed.rcvd.code} {closed.rcvd.reason})".replace(" )", ")")
+        return f"the server closed the connection ({_described(closed.rcvd)})"
     if closed.sent is not None and closed.sent.code == CloseCode.INTERNAL_ERROR:
         return "no answer"
     if closed.sent is not None:
-        return f"the server broke the rules of WebSocket ({closed.sent.code} {closed.sent.reason})".replace(" )", ")")
+        return f"the server broke the rules of WebSocket ({_described(closed.sent)})"
     return "the connection broke"
+
+
+def _described(close: Close) -> str:
+    return f"{close.code} {printable(close.reason)}".rstrip()

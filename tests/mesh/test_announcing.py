@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -104,3 +104,31 @@ async def test_a_relay_that_we_offer_is_told(around: Around) -> None:
     around.announcing.soon()
     await until(lambda: len(around.shared) == 2)
     assert [contact.relays for contact in around.told()] == [[], around.relays]
+
+
+async def test_a_clock_that_was_set_back_silences_nobody(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
+    around.announcing.start()
+    [first] = around.told()
+    monkeypatch.setattr("time.time", lambda: first.stamp - 3600)
+    around.relays = ["turn:198.51.100.1:7777"]
+    around.announcing.now()
+    assert around.told()[1].stamp > first.stamp
+    assert around.roster.contacts.get(around.roster.own_id) == around.told()[1]
+
+
+async def test_what_the_address_book_did_not_take_is_told_later(
+    around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    taken, took = around.roster.add_contacts, list[int]()
+
+    def full(signed: Iterable[bytes]) -> list[bytes]:
+        took.append(1)
+        return [] if len(took) < 3 else taken(signed)
+
+    monkeypatch.setattr(around.roster, "add_contacts", full)
+    around.announcing.start()
+    assert around.shared == []
+    around.announcing.soon()
+    await until(lambda: len(around.shared) == 1)
+    assert len(took) == 3

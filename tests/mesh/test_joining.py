@@ -29,6 +29,7 @@ from atmosphere.mesh.signaler import Signaler
 from atmosphere.replycode import ReplyCode
 from tests.mesh.fakes import BOB, HOST, FakeLink, FakeSession, code_of, founder, granted
 from tests.mesh.people import CAROL
+from tests.until import until
 
 THE_HOST = cast("Peer", object())
 
@@ -152,6 +153,17 @@ async def test_the_secret_is_known_while_it_is_redeemed(setting: Setting) -> Non
     assert setting.signaler.sent == [answer]
     joining.cancel()
     await asyncio.gather(joining, return_exceptions=True)
+
+
+async def test_the_secret_is_known_until_the_last_join_with_it_ends(setting: Setting) -> None:
+    first, second = (asyncio.ensure_future(setting.join()) for _ in range(2))
+    await until(lambda: len(setting.dialer.begun) == 2)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert setting.joining.secret_of(setting.code.invite_id) == setting.code.dial_secret
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert setting.joining.secret_of(setting.code.invite_id) is None
 
 
 async def test_somebody_else_answers(setting: Setting) -> None:

@@ -154,3 +154,18 @@ async def test_members_own_servers_are_visited_for_a_while() -> None:
         alice.visit([])
         await until(lambda: one.stats()["nodes"] == 0)
         assert (other.stats()["nodes"], alice.code_servers()) == (1, [url_of(other)])
+
+
+async def test_one_place_borrowed_twice_is_kept_until_both_are_done() -> None:
+    async with serving() as own, serving() as other, meeting(own) as (alice, _):
+        places = [url_of(other)]
+        first, second = alice.also_at(places), alice.also_at(places)
+        await first.__aenter__()
+        await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        assert url_of(other) in alice._pool.urls
+        alice.visit(places)
+        alice.visit([])  # visited no more, but borrowed still
+        assert url_of(other) in alice._pool.urls
+        await second.__aexit__(None, None, None)
+        assert url_of(other) not in alice._pool.urls

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -83,7 +84,7 @@ async def test_what_the_server_refuses_is_raised() -> None:
         assert caught.value.code == "offline"
         with pytest.raises(Rejected, match="limit"):
             await ann.subscribe("topic")
-        assert not ann._topics
+        assert not ann._wanted.topics
 
 
 async def test_a_payload_that_is_too_large_is_refused_here() -> None:
@@ -444,3 +445,118 @@ async def test_another_payload_under_a_known_id_is_another_message() -> None:
             ann._take_message(wire.Incoming(ann.id, base64.b64encode(payload).decode(), "m"))
         assert [(await get(received)).payload for _ in range(2)] == [b"one", b"two"]
         assert received.empty()
+
+
+async def test_a_server_that_never_welcomes_us_is_tried_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "STABLE", -1.0)  # however long the attempt takes, it is no connection
+    tries: list[float] = []
+
+    async def nobody(*_: object) -> None:
+        tries.append(0.0)
+        raise SignalingError("no answer within 8 s")
+
+    monkeypatch.setattr(client_module, "open_session", nobody)
+    slow = Backoff(0.001, 60, draw=lambda: 1.0)
+    async with SignalingClient("ws://127.0.0.1:9", KeySigner(), backoff=slow):
+        await until(lambda: len(tries) == 4)
+        assert slow.next() >= 0.008
+
+
+async def test_what_a_busy_server_refused_after_a_reconnection_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "BUSY_PAUSE", 0.01)
+    signer = KeySigner()
+    me = id_of(signer.public_key)
+    asked: list[str] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(say(CHALLENGE))
+        await websocket.recv()
+        await websocket.send(say(welcome(me)))
+        while True:
+            request = json.loads(await websocket.recv())
+            asked.append(request["type"])
+            answer = {"type": "error", "code": "busy", "text": "later"} if len(asked) < 4 else {"type": "done"}
+            await websocket.send(say({**answer, "ref": request["ref"]}))
+
+    async with lying(handler) as url:
+        ann = make(url, signer)
+        ann._wanted.topics["topic"] = None
+        ann._wanted.watched = (me,)
+        async with ann:
+            await until(lambda: len(asked) >= 5)
+    assert asked[:4] == ["subscribe", "watch"] * 2
+    assert set(asked[4:]) <= {"subscribe", "watch"}
+
+
+async def test_a_server_that_drains_again_and_again_has_one_timer() -> None:
+    signer = KeySigner()
+    me = id_of(signer.public_key)
+
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(say(CHALLENGE))
+        await websocket.recv()
+        await websocket.send(say(welcome(me)))
+        for _ in range(50):
+            await websocket.send(say({"type": "drain", "within": 3600}))
+        await websocket.send(say({"type": "message", "sender": me, "payload": "", "id": "m"}))
+        await websocket.wait_closed()
+
+    async with lying(handler) as url:
+        ann = make(url, signer)
+        received = inbox(ann)
+        async with ann:
+            await get(received)
+            assert timers_to_come() == 1
+        assert timers_to_come() == 0
+
+
+async def told(of: SignalingClient) -> None:
+    """Wait for an error and raise it."""
+    await until(lambda: of.error is not None)
+    await of.wait_connected(0)
+
+
+def timers_to_come() -> int:
+    """Calls that the loop is to make in more than a minute: no other test's, no library's."""
+    loop = asyncio.get_running_loop()
+    scheduled: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]
+    return sum(1 for timer in scheduled if not timer.cancelled() and timer.when() > loop.time() + 60)
+
+
+async def test_what_is_unsubscribed_while_away_is_not_asked_for() -> None:
+    async with serving() as server:
+        ann = make(server)
+        waiting = asyncio.ensure_future(ann.subscribe("topic"))
+        await asyncio.sleep(0)
+        await ann.unsubscribe("topic")
+        with pytest.raises(NotConnected, match="unsubscribed"):
+            await waiting
+        async with ann:
+            await ann.wait_connected(PATIENCE)
+            assert await ann.publish("other", b"") == 0
+            assert server.stats()["topics"] == 0
+
+
+async def test_what_a_server_says_stays_in_its_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.close(4000, "bye\n2026 INFO forged \x1b[2J")
+
+    async def refusing(websocket: ServerConnection) -> None:
+        await websocket.send(say({"type": "error", "code": "a\nb", "text": "c\x1b[2J"}))
+        await websocket.wait_closed()
+
+    for server, expected in ((handler, "(4000 bye?2026 INFO forged ?[2J)"), (refusing, "c?[2J (a?b)")):
+        async with lying(server) as url, make(url) as ann:
+            with pytest.raises(NotConnected, match=re.escape(expected)):
+                await told(ann)
+    ann._take_error(wire.Error("a\nb", "c\x1b"))
+    assert all(line.isprintable() for record in caplog.records for line in [record.getMessage()])
+
+
+def test_no_two_clients_number_alike() -> None:
+    refs = {SignalingClient("ws://127.0.0.1:9", KeySigner())._outbox.new_ref() for _ in range(8)}
+    assert len(refs) == 8

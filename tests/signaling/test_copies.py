@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from signaling import copies as module
 from signaling.cluster_wire import AnyEvent, Have, Keep
 from signaling.copies import PATIENCE, RETRY, Copies, Copy
 from signaling.directory import Directory
@@ -130,3 +133,39 @@ def test_holders_are_learned_and_bounded() -> None:
     assert copy.holders[:3] == ["us", "them", "0"]
     assert len(copy.holders) == 8
     assert copy.confirmed == {"them"}
+
+
+def test_a_new_connection_of_the_sender_gets_no_answer_of_the_former() -> None:
+    made = Made("them")
+    made.add(sender_waits=7)
+    made.copies.forget_sender("ann")
+    assert made.copies.confirm(Have(*KEY, False), KEY, "them", 1.0) == []
+    made.copies.sender_asks(KEY, 8)
+    assert made.copies.review(KEY, 1.0) == [("ann", Queued(8))]
+    made.copies.forget_sender("ann")
+    assert made.copies.drop(KEY) == []
+    made.copies.forget_sender("ann")
+
+
+def test_what_came_again_before_its_end_was_noticed_is_no_answer_to_the_first() -> None:
+    made = Made("them")
+    made.add(sender_waits=7)
+    made.mailboxes.expire(60.0)
+    made.add()
+    made.copies.forget_sender("ann")
+    assert made.copies.drop(KEY) == []
+    made.copies.forget_sender("ann")
+
+
+def test_only_so_many_are_sent_at_once_and_all_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    made = Made("them")
+    keys = [Key("bob", "ann", name) for name in "12345"]
+    for key in keys:
+        made.copies.add(key, "cGF5", 30.0, 0.0, Copy(["us"]))
+    made.copies.look_at_all()
+    made.copies.hurried(0.0)
+    for _ in range(3):
+        made.copies.due(RETRY)
+    told = [event.id for _, event in made.said if isinstance(event, Keep)]
+    assert told == ["1", "2", "3", "4", "5", "1", "2"]

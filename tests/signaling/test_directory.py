@@ -147,3 +147,21 @@ def test_what_one_instance_may_claim_is_bounded(monkeypatch: pytest.MonkeyPatch)
     found.interest(THEM, "u", 1)
     found.interest(THEM, "t", 2)
     assert (found.subscribers("t"), found.subscribers("u")) == (2, 0)
+
+
+def test_a_stamp_is_higher_than_all_that_were_seen() -> None:
+    found = made(THEM)
+    found.move("n", 1000, THEM)  # their clock is ahead of ours
+    found.remove(THEM)  # frozen: taken for dead
+    assert found.enter("n", 5) == 1001
+    assert found.enter("m", 5) == 1002
+    found.hear(THEM, 9)
+    assert not found.move("n", 1000, THEM)  # thawed, with its half-open connection
+    assert found.place("n") == US
+
+
+def test_a_roster_of_one_that_has_gone_means_nothing() -> None:
+    found = made(THEM)
+    found.remove(THEM)
+    found.roster_begins(THEM)
+    assert found.roster_ends(THEM) == []

@@ -42,3 +42,13 @@ async def test_a_client_that_says_nothing() -> None:
     async with serving(Settings(handshake_timeout=0.1)) as server, raw(server) as eve:
         await eve.receive()
         await turned_away(eve, "timeout")
+
+
+async def test_a_stranger_forges_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with serving() as server, raw(server) as eve:
+        await eve.receive()
+        await eve.websocket.send('{"type":"x\\n2026 INFO forged \\u001b[31m"}')
+        await turned_away(eve, "malformed")
+    assert "2026 INFO forged" in caplog.text
+    assert all(record.getMessage().isprintable() for record in caplog.records)

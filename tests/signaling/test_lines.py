@@ -3,11 +3,12 @@ from __future__ import annotations
 from signaling.lines import Lines
 from signaling.mailbox import Key
 
+MAXIMUM = 3
 ONE, TWO, THREE = (Key("bob", "ann", name) for name in "123")
 
 
 def test_messages_are_numbered_and_confirmed_up_to_a_number() -> None:
-    lines = Lines()
+    lines = Lines(MAXIMUM)
     lines.open("bob", got=True)
     assert [lines.number("bob", key) for key in (ONE, TWO, THREE)] == [1, 2, 3]
     assert lines.says_something("bob", 2)
@@ -18,7 +19,7 @@ def test_messages_are_numbered_and_confirmed_up_to_a_number() -> None:
 
 
 def test_a_new_connection_counts_from_the_beginning() -> None:
-    lines = Lines()
+    lines = Lines(MAXIMUM)
     lines.open("bob", got=True)
     lines.number("bob", ONE)
     lines.open("bob", got=True)
@@ -27,7 +28,7 @@ def test_a_new_connection_counts_from_the_beginning() -> None:
 
 
 def test_who_does_not_say_got_has_no_numbers() -> None:
-    lines = Lines()
+    lines = Lines(MAXIMUM)
     lines.open("bob", got=False)
     assert lines.number("bob", ONE) is None
     assert lines.got("bob", 1) == []
@@ -35,3 +36,12 @@ def test_who_does_not_say_got_has_no_numbers() -> None:
     lines.close("bob")
     assert lines.number("bob", ONE) is None
     assert not lines.says_something("bob", 1)
+
+
+def test_one_who_never_says_got_costs_a_bounded_amount() -> None:
+    lines = Lines(MAXIMUM)
+    lines.open("bob", got=True)
+    for _ in range(1000):
+        lines.number("bob", ONE)
+    assert lines.number("bob", TWO) == 1001
+    assert lines.got("bob", 1001) == [ONE, ONE, TWO]

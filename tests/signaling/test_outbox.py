@@ -18,3 +18,13 @@ def test_a_request_waits_until_it_is_answered() -> None:
     assert len(outbox) == 1
     assert outbox.pop_all() == ["b"]
     assert len(outbox) == 0
+
+
+def test_requests_about_something_are_withdrawn() -> None:
+    outbox: Outbox[str] = Outbox(9, last_ref=40)
+    for waiter, about in (("a", "t"), ("b", None), ("c", "u"), ("d", "t")):
+        outbox.add(outbox.new_ref(), waiter.encode(), waiter, about)
+    assert outbox.withdraw("t") == ["a", "d"]
+    assert outbox.withdraw("t") == []
+    assert list(outbox) == [b"b", b"c"]
+    assert outbox.pop(42) == "b"

@@ -8,6 +8,10 @@ import time
 import pytest
 
 from signaling import KeySigner, Settings, SignalingServer, TurnCredentialSource, id_of
+from signaling.auth import prove
+from signaling.connection import NodeConnection
+from signaling.handshake import authenticate
+from signaling.messages import encode
 from tests.signaling.tools import node, raw, serving, until, url_of
 
 TURN = TurnCredentialSource(("turn:turn.example.org",), "north", ttl=600)
@@ -192,3 +196,56 @@ async def test_stats_are_numbers() -> None:
     async with serving() as server, node(server):
         stats = json.loads(json.dumps(server.stats()))
         assert stats["nodes"] == stats["connections"] == stats["handshakes_total"] == 1
+
+
+async def test_who_gave_up_while_it_waited_replaces_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer, may_go_on = KeySigner(), asyncio.Event()
+    async with serving() as server, node(server, signer) as live:
+
+        async def slow(connection: NodeConnection, timeout: float) -> str | None:
+            proved = await authenticate(connection, timeout)
+            await may_go_on.wait()
+            return proved
+
+        monkeypatch.setattr("signaling.server.authenticate", slow)
+        async with raw(server, signer) as dead:
+            challenge = await dead.receive()
+            assert dead.websocket.request is not None
+            proof = prove(signer, dead.websocket.request.headers["Host"], challenge["nonce"])
+            await dead.websocket.send(encode(proof).decode())
+            dead.websocket.transport.abort()
+            await until(lambda: server.stats()["connections"] == 1)
+            may_go_on.set()
+            await until(lambda: server.stats()["handshakes_failed_total"] == 1)
+        await live.send(type="watch", ids=[], ref=1)
+        assert (await live.receive())["type"] == "done"
+        assert server.stats()["replaced_total"] == 0
+
+
+async def test_who_is_gone_by_the_time_its_hello_is_read_replaces_nobody() -> None:
+    signer = KeySigner()
+    async with serving() as server, node(server, signer) as live, raw(server, signer) as dead:
+        challenge = await dead.receive()
+        assert dead.websocket.request is not None
+        proof = prove(signer, dead.websocket.request.headers["Host"], challenge["nonce"])
+        # Hello and end wait together in the socket: both are written before the server, in the same loop, reads again.
+        await dead.websocket.send(encode(proof).decode())
+        dead.websocket.transport.abort()
+        await until(lambda: server.stats()["connections"] == 1)
+        assert server.stats()["replaced_total"] == 0
+        await live.send(type="watch", ids=[], ref=1)
+        assert (await live.receive())["type"] == "done"
+
+
+async def test_who_proves_its_id_while_the_server_drains_is_told_too() -> None:
+    server = SignalingServer(Settings(drain_within=0.5))
+    await server.start("127.0.0.1", 0)
+    async with node(server) as ann, raw(server) as bob:
+        await until(lambda: server.stats()["connections"] == 2)
+        stopping = asyncio.ensure_future(server.stop(30))
+        assert (await ann.receive())["type"] == "drain"
+        assert (await bob.hello())["type"] == "welcome"
+        assert await bob.receive() == {"type": "drain", "within": 0.5}
+        await ann.websocket.close()
+        await bob.websocket.close()
+        await asyncio.wait_for(stopping, 5)

@@ -33,3 +33,10 @@ def test_one_line(error: BaseException, trouble: str | None, expected: str) -> N
     told = explain(error, trouble, 5.0)
     assert isinstance(told, Unreachable)
     assert str(told) == expected
+
+
+def test_what_a_server_says_stays_in_its_line() -> None:
+    response = stun.Message(stun.Method.ALLOCATE, stun.Class.ERROR)
+    response.attributes["ERROR-CODE"] = (499, "no\n2026 INFO forged \x1b[2J")
+    told = explain(stun.TransactionFailed(response), None, 5.0)
+    assert str(told) == "the server refused: no?2026 INFO forged ?[2J (499)"

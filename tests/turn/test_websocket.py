@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import Close
 from websockets.http11 import Request, Response
 
 from atmosphere.errors import Refused, Unreachable
@@ -21,7 +23,7 @@ from atmosphere.turn import websocket
 from atmosphere.turn.client import Allocation, TurnEndpoint
 from atmosphere.turn.protocol import MAX_WRITE_BUFFER
 from atmosphere.turn.stream import split
-from atmosphere.turn.websocket import MAX_SENT, WebSocketTransport
+from atmosphere.turn.websocket import MAX_SENT, WebSocketTransport, _why_closed
 from tests.certificates import self_signed, server_context
 from tests.turn.bridge import Bridge, bridged
 from tests.turn.fake_server import PASSWORD, RELAYED, USER, FakeTurnServer
@@ -246,3 +248,9 @@ async def test_a_closed_port_and_a_silent_one() -> None:
             await Allocation(endpoint(port)).open(timeout=0.2)
     with pytest.raises(Unreachable, match="connection refused"):
         await Allocation(endpoint(port)).open()
+
+
+def test_what_a_server_says_when_it_closes_stays_in_its_line() -> None:
+    closed = ConnectionClosedError(Close(4000, "bye\n2026 INFO forged \x1b[2J"), None)
+    assert _why_closed(closed) == "the server closed the connection (4000 bye?2026 INFO forged ?[2J)"
+    assert _why_closed(ConnectionClosedError(Close(1011, ""), None)) == "the server closed the connection (1011)"
