@@ -84,24 +84,30 @@ class TurnCore:
 
     # what arrives
 
-    def burst(self, flow: Flow, window: Window, size: int, segment: int, now: float) -> None:
-        """Datagrams of one client, as one read gave them: `segment` bytes each, the last perhaps fewer."""
-        self._runs(flow, runs(window, size, segment), now)
+    def burst(self, flow: Flow, window: Window, size: int, segment: int, now: float) -> bool:
+        """Datagrams of one client, as one read gave them: `segment` bytes each, the last perhaps fewer.
 
-    def messages(self, flow: Flow, messages: Sequence[bytes], now: float) -> None:
-        """Whole messages of one client, as a connection carries them."""
-        self._runs(flow, message_runs(messages), now)
+        Whether there was more than data, so that allocations and `deadline` may have changed.
+        """
+        return self._runs(flow, runs(window, size, segment), now)
 
-    def _runs(self, flow: Flow, found: Iterable[Run], now: float) -> None:
+    def messages(self, flow: Flow, messages: Sequence[bytes], now: float) -> bool:
+        """Whole messages of one client, as a connection carries them; what it tells is as of `burst`."""
+        return self._runs(flow, message_runs(messages), now)
+
+    def _runs(self, flow: Flow, found: Iterable[Run], now: float) -> bool:
+        more = False
         for number, parts, segment in found:
             if number == NOT_CHANNEL_DATA:
                 self._stun(flow, bytes(parts[0]), now)
+                more = True
             elif number == MALFORMED:
                 self.metrics.count("turn_malformed_total")
             elif flow.allocation is None:
                 self.metrics.count("turn_dropped_channel_total", len(parts))
             else:
                 self.data.from_channel(flow.allocation, number, parts, segment, now)
+        return more
 
     def _stun(self, flow: Flow, data: bytes, now: float) -> None:
         try:

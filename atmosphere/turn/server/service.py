@@ -108,11 +108,11 @@ class TurnService:
         if flow is None:
             write, write_burst = partial(self._write, door, source), partial(self._write_burst, door, source)
             flow = Flow("udp", source, door.local, write, write_burst)
-        self._core.burst(flow, window, size, segment, self._loop.time())
-        # One burst may end an allocation and make the next, and may begin with data: only now is it known.
-        if flow.allocation is not None:
-            door.flows[source] = flow
-        self._arm()
+        if self._core.burst(flow, window, size, segment, self._loop.time()):
+            # One burst may end an allocation and make the next, and may begin with data: only now is it known.
+            if flow.allocation is not None:
+                door.flows[source] = flow
+            self._arm()
 
     def _write(self, door: Door, client: Address, messages: Sequence[bytes]) -> None:
         for message in messages:
@@ -137,8 +137,7 @@ class TurnService:
 
     def receive(self, flow: Flow, messages: Sequence[bytes]) -> None:
         """Whole messages of a connection; ChannelData may be padded."""
-        if self._loop is not None and messages:
-            self._core.messages(flow, messages, self._loop.time())
+        if self._loop is not None and messages and self._core.messages(flow, messages, self._loop.time()):
             self._arm()
 
     def close_flow(self, flow: Flow) -> None:
