@@ -74,6 +74,7 @@ ADDED: tuple[Entry, ...] = (
     (0x0026, "PADDING", stun.pack_bytes, stun.unpack_bytes),
     (0x0027, "RESPONSE-PORT", stun.pack_unsigned_short, stun.unpack_unsigned_short),
     (0x8000, "ADDITIONAL-ADDRESS-FAMILY", stun.pack_unsigned, stun.unpack_unsigned),
+    (0x8032, "ADDITIONAL-ADDRESS-FAMILY-OLD", stun.pack_unsigned, stun.unpack_unsigned),  # coturn's, up to 4.6
     (0x8002, "PASSWORD-ALGORITHMS", pack_algorithms, unpack_algorithms),
     (0x8023, "ALTERNATE-SERVER", stun.pack_address, stun.unpack_address),
     (0x8027, "CACHE-TIMEOUT", stun.pack_unsigned, stun.unpack_unsigned),

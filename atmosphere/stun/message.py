@@ -75,6 +75,7 @@ _EXACT: dict[int, tuple[int, ...]] = {
     0x0025: _NONE,  # USE-CANDIDATE
     0x0027: (2, 4),  # RESPONSE-PORT: its length is 2 (RFC 5780 §7.5); some send 4
     0x8000: _U32,  # ADDITIONAL-ADDRESS-FAMILY
+    0x8032: _U32,  # the same in coturn up to 4.6
     0x8023: _ADDRESS,  # ALTERNATE-SERVER
     0x8027: _U32,  # CACHE-TIMEOUT
     0x8028: _U32,  # FINGERPRINT

@@ -25,7 +25,8 @@ class Server:
     """Our server on one address of loopback, and a peer beside it that echoes."""
 
     def __init__(self, host: str) -> None:
-        settings = TurnSettings(addresses={host: host}, allow_peers=("127.0.0.0/8", "::1/128"), realm="tests")
+        both = {address: address for address in (host, "127.0.0.1", "::1")}
+        settings = TurnSettings(addresses=both, allow_peers=("127.0.0.0/8", "::1/128"), realm="tests")
         users = Several([StaticUsers({"anna": "correct-horse"}), RestUsers(SECRET)])
         self.service = TurnService(settings, users)
         self.door = UdpSocket.bind(host)

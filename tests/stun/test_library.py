@@ -18,6 +18,7 @@ VALUES: dict[str, Any] = {
     "PADDING": b"\0" * 9,
     "RESPONSE-PORT": 3479,
     "ADDITIONAL-ADDRESS-FAMILY": FAMILY_IPV6,
+    "ADDITIONAL-ADDRESS-FAMILY-OLD": FAMILY_IPV6,
     "PASSWORD-ALGORITHMS": ((2, b""), (1, b""), (7, b"salt!")),
     "ALTERNATE-SERVER": ("2001:db8::1", 3478),
     "CACHE-TIMEOUT": 3600,

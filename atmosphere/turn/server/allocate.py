@@ -49,6 +49,8 @@ def wish(request: Message, dont_fragment: bool) -> Wish:
 
 def _addresses(attributes: dict[str, Any]) -> Wish:
     family, additional = attributes.get("REQUESTED-ADDRESS-FAMILY"), attributes.get("ADDITIONAL-ADDRESS-FAMILY")
+    if additional is None:
+        additional = attributes.get("ADDITIONAL-ADDRESS-FAMILY-OLD")
     token, even = attributes.get("RESERVATION-TOKEN"), attributes.get("EVEN-PORT")
     pair = even is not None and bool(even & 0x80)
     if sum(one is not None for one in (token, family, additional)) > 1 or None not in (token, even):

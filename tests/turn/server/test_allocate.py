@@ -66,9 +66,10 @@ def test_a_family_that_is_not_relayed_is_440() -> None:
     assert only6.core.quotas.total == 0
 
 
-def test_both_families_at_once(world: World) -> None:
+@pytest.mark.parametrize("name", ["additional_address_family", "additional_address_family_old"])
+def test_both_families_at_once(world: World, name: str) -> None:
     client = world.client()
-    answer = client.allocate(additional_address_family=IPV6)
+    answer = client.allocate(**{name: IPV6})
     assert answer.message_class is Class.RESPONSE
     assert client.flow.allocation is not None
     hosts = {one.address[0] for one in client.flow.allocation.relayed.values()}
