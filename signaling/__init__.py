@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from signaling.auth import KeySigner, Signer, id_of
 from signaling.client import SignalingClient
-from signaling.cluster import ClusterSettings
+from signaling.cluster.instance import ClusterSettings
+from signaling.cluster.nats_link import ClusterError
 from signaling.errors import AuthError, DecodeError, InvalidURL, NotConnected, Rejected, SignalingError
 from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, State, new_message_id
-from signaling.nats_link import ClusterError
 from signaling.pool import SignalingPool
 from signaling.server import SignalingServer
 from signaling.settings import Settings

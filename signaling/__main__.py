@@ -19,9 +19,9 @@ from typing import NoReturn
 
 from signaling import logs
 from signaling.certificates import Certificates
-from signaling.cluster import ClusterSettings
+from signaling.cluster.instance import ClusterSettings
+from signaling.cluster.nats_link import ClusterError, servers_of
 from signaling.errors import CertificateError
-from signaling.nats_link import ClusterError, servers_of
 from signaling.proxies import TrustedProxies
 from signaling.server import SignalingServer
 from signaling.settings import Settings

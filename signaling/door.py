@@ -7,7 +7,7 @@ from http import HTTPStatus
 from websockets.http11 import Request
 
 from signaling import http
-from signaling.cluster_wire import HANDSHAKES, MAX_ADDRESSES, MESSAGES, Used
+from signaling.cluster.wire import HANDSHAKES, MAX_ADDRESSES, MESSAGES, Used
 from signaling.connection import NodeConnection
 from signaling.limits import KeyedBuckets, Seats, TokenBucket, address_key
 from signaling.metrics import Metrics

@@ -12,9 +12,9 @@ from typing import Protocol
 from signaling.auth import Signer
 from signaling.client import SignalingClient
 from signaling.model import Health, Message, Receipt, State
-from signaling.mqtt_client import MqttClient
-from signaling.mqtt_gate import Seen
-from signaling.mqtt_url import is_mqtt
+from signaling.mqtt.client import MqttClient
+from signaling.mqtt.gate import Seen
+from signaling.mqtt.url import is_mqtt
 from signaling.turn_credentials import TurnServer
 
 

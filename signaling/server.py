@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 
 from signaling import http
-from signaling.cluster import Cluster, ClusterSettings
+from signaling.cluster.instance import Cluster, ClusterSettings
+from signaling.cluster.nats_link import require_nats
 from signaling.connection import CLOSE_TIMEOUT, POLICY_VIOLATION, REPLACED, Address, NodeConnection
 from signaling.errors import DecodeError
 from signaling.handshake import authenticate, decode_frame
@@ -38,7 +39,6 @@ from signaling.messages import (
     encode,
 )
 from signaling.metrics import Metrics, Source
-from signaling.nats_link import require_nats
 from signaling.reception import Reception
 from signaling.routes import Route
 from signaling.settings import Settings

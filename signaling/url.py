@@ -1,11 +1,11 @@
-"""The addresses of meeting places: signaling servers, and MQTT brokers (mqtt_url.py)."""
+"""The addresses of meeting places: signaling servers, and MQTT brokers (mqtt/url.py)."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
 from signaling.errors import InvalidURL
-from signaling.mqtt_url import MAX_URL, is_mqtt, parse_broker, redact
+from signaling.mqtt.url import MAX_URL, is_mqtt, parse_broker, redact
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 

@@ -19,17 +19,17 @@ LONGEST_FILE = 400
 ONLY_IN = {
     "aioice": "atmosphere/stun/library.py",
     "aiortc": "atmosphere/sctp/library.py",
-    "aiomqtt": "signaling/mqtt_session.py",
-    "paho": "signaling/mqtt_session.py",
+    "aiomqtt": "signaling/mqtt/session.py",
+    "paho": "signaling/mqtt/session.py",
 }
 """Libraries whose private names we use, and the one file that may."""
 
 TASK_OWNERS = {
     "atmosphere/tasks.py",
     "signaling/client.py",
-    "signaling/cluster.py",
-    "signaling/mqtt_client.py",
-    "signaling/nats_link.py",
+    "signaling/cluster/instance.py",
+    "signaling/mqtt/client.py",
+    "signaling/cluster/nats_link.py",
     "signaling/pool.py",
     "signaling/reception.py",
     "signaling/server.py",

@@ -57,8 +57,8 @@ def _check_signaling(url: str) -> None:
     from importlib.util import find_spec
 
     from signaling.errors import InvalidURL
-    from signaling.mqtt_client import MISSING
-    from signaling.mqtt_url import is_mqtt
+    from signaling.mqtt.client import MISSING
+    from signaling.mqtt.url import is_mqtt
     from signaling.url import normalize
 
     try:

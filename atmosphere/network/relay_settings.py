@@ -12,7 +12,7 @@ from atmosphere.network.relay_sessions import SessionLimits
 from atmosphere.tcp.port import TcpSettings
 from atmosphere.turn.server.clients import StreamLimits
 from atmosphere.turn.server.settings import TurnSettings
-from signaling.cluster import ClusterSettings
+from signaling.cluster.instance import ClusterSettings
 from signaling.errors import InvalidURL
 from signaling.proxies import TrustedProxies
 from signaling.settings import Settings

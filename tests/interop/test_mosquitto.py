@@ -15,10 +15,10 @@ import aiomqtt
 import pytest
 
 from signaling import KeySigner, Message, SignalingPool
-from signaling.mqtt_client import MqttClient
-from signaling.mqtt_envelope import seal
-from signaling.mqtt_sieve import BURST, RATE
-from signaling.mqtt_topics import lane
+from signaling.mqtt.client import MqttClient
+from signaling.mqtt.envelope import seal
+from signaling.mqtt.sieve import BURST, RATE
+from signaling.mqtt.topics import lane
 from tests.interop.mosquitto import PASSWORD, USER, Mosquitto, running_mosquitto
 from tests.mesh.nodes import Mesh
 from tests.mesh.nodes import mesh as make_mesh

@@ -15,7 +15,7 @@ from atmosphere.identity import Identity
 from atmosphere.mesh.listeners import NodeSettings
 from atmosphere.mesh.meeting import MAX_LEARNED, Meeting
 from signaling import SignalingServer, TurnCredentialSource
-from signaling.mqtt_client import MISSING
+from signaling.mqtt.client import MISSING
 from signaling.turn_credentials import TurnServer
 from tests.mesh.people import ALICE, BOB
 from tests.signaling import broker
@@ -110,7 +110,7 @@ async def test_two_meet_at_a_broker_whose_password_stays_here() -> None:
 
 
 async def test_places_that_cannot_be_used_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "signaling.mqtt_session", raising=False)
+    monkeypatch.delitem(sys.modules, "signaling.mqtt.session", raising=False)
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
     async with serving() as own, serving() as shared, meeting(own) as (alice, _):
         urls = ["mqtt://broker.example", url_of(shared), "no url"]

@@ -19,7 +19,7 @@ from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.uri import Transport
 from atmosphere.udp.socket import UdpSocket
 from signaling import KeySigner, TurnServer
-from signaling.cluster import ClusterSettings
+from signaling.cluster.instance import ClusterSettings
 from tests.certificates import LOOPBACK, self_signed, trusting
 from tests.network.relays import allocated, endpoint, relaying, talk
 from tests.signaling.nats import nats_server

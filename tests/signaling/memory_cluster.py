@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from signaling.cluster_hub import ClusterHub
-from signaling.cluster_wire import PROTOCOL, AnyEvent, Frame, decode_frame, encode_frame
+from signaling.cluster.hub import ClusterHub
+from signaling.cluster.wire import PROTOCOL, AnyEvent, Frame, decode_frame, encode_frame
 from signaling.hub import Delivery
 from signaling.messages import ClientMessage, Got, Incoming, ServerMessage
 from signaling.metrics import Metrics

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from signaling import Settings, door
-from signaling.cluster_wire import Used
+from signaling.cluster.wire import Used
 from signaling.metrics import Metrics
 from tests.signaling.tools import get, node, raw, serving, until
 

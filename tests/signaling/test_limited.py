@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from signaling import Settings
-from signaling.cluster_nodes import ClusterNodes
+from signaling.cluster.nodes import ClusterNodes
 from signaling.hub import Hub
 from signaling.messages import Send, Subscribe, Watch
 from signaling.metrics import LIMITED, Metrics

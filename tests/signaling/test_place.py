@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from signaling import InvalidURL, KeySigner, SignalingClient
-from signaling.mqtt_client import MqttClient
+from signaling.mqtt.client import MqttClient
 from signaling.place import Place, Places
 
 

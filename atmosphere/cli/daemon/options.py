@@ -37,7 +37,7 @@ class NodeOptions(msgspec.Struct):
 
     def public(self) -> dict[str, dict[str, Any]]:
         """Each setting with its value and origin, passwords left out."""
-        from signaling.mqtt_url import redact
+        from signaling.mqtt.url import redact
 
         values = msgspec.to_builtins(self)
         origins = values.pop("origins")

@@ -14,8 +14,8 @@ from atmosphere.network.relay_sessions import SessionLimits
 from atmosphere.network.relay_settings import RelaySettings
 from atmosphere.turn.server.clients import StreamLimits
 from atmosphere.turn.server.settings import TurnSettings
-from signaling.cluster import ClusterSettings
-from signaling.nats_link import ClusterError, servers_of
+from signaling.cluster.instance import ClusterSettings
+from signaling.cluster.nats_link import ClusterError, servers_of
 from signaling.settings import Settings
 
 _SAME = ("public_host", "public_url", "secret", "tls_cert", "tls_key", "plain")

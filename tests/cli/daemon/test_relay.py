@@ -12,7 +12,7 @@ from atmosphere.cli.commands.relay import relay as command
 from atmosphere.cli.daemon.relay import describe, settings_of, start, users_of
 from atmosphere.errors import AtmosphereError
 from atmosphere.network import RelayServer, RelaySettings
-from signaling.cluster import ClusterSettings
+from signaling.cluster.instance import ClusterSettings
 
 NOTHING: dict[str, Any] = {
     str(param.name): () if param.multiple else False if param.is_flag else None  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""Several signaling servers as one, joined by NATS."""

@@ -1,0 +1,1 @@
+"""Meeting through an MQTT broker instead of a signaling server."""
