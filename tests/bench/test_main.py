@@ -32,7 +32,7 @@ SMALLEST = Plan(
 )
 
 
-@pytest.mark.needs("nats-server")
+@pytest.mark.needs("nats-server", "coturn")
 def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(program, "QUICK", SMALLEST)
     monkeypatch.setattr("tests.bench.idle.WARM", 0)

@@ -19,11 +19,14 @@ def command_in(namespace: str, command: Sequence[str]) -> list[str]:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Our environment without colours, terminals and proxies, plus `extra`."""
+    """Our environment without colours, terminals and proxies, plus `extra`.
+
+    Without coverage too: each of many programs starts slower with it, and other tests run the same lines.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("ATMOSPHERE_") and not name.lower().endswith("_proxy")
+        if not name.startswith(("ATMOSPHERE_", "COVERAGE_")) and not name.lower().endswith("_proxy")
     }
     return inherited | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | dict(extra)
 
