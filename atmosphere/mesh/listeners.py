@@ -7,12 +7,13 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
 from atmosphere.errors import AtmosphereError, StateError
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.settings import IceSettings
 from atmosphere.stun.defaults import DEFAULT_STUN_SERVERS
+from atmosphere.tcp.hangup import HangUp
 from atmosphere.tcp.port import TcpPort
 from atmosphere.tcp.undecided import Accepted
 from atmosphere.turn.uri import ServerUri, TurnServer, parse_stun, parse_turn
@@ -158,11 +159,3 @@ class Listeners:
             except (AtmosphereError, OSError) as error:
                 logger.debug("stopping the signaling server: %s", error)
         await self.endpoint.close()
-
-
-class HangUp(asyncio.Protocol):
-    """For a connection that nobody serves."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """End it (asyncio.Protocol)."""
-        cast("asyncio.Transport", transport).close()

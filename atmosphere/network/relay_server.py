@@ -15,8 +15,9 @@ from atmosphere.network.relay_numbers import Numbers
 from atmosphere.network.relay_places import Places
 from atmosphere.network.relay_sessions import RelaySessions
 from atmosphere.network.relay_settings import RelaySettings, is_literal, public_place
-from atmosphere.network.relay_turn import HangUp, RelayStun, RelayTurn
+from atmosphere.network.relay_turn import RelayStun, RelayTurn
 from atmosphere.network.stun_service import own_addresses
+from atmosphere.tcp.hangup import HangUp
 from atmosphere.tcp.port import TcpPort
 from atmosphere.tcp.undecided import Accepted
 from atmosphere.udp.socket import UdpSocket

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
 
 from atmosphere.network.relay_places import Places
 from atmosphere.network.stun_discovery import open_discovery
@@ -64,14 +63,6 @@ class RelayTurn:
     def stats(self) -> dict[str, float]:
         """All numbers by name."""
         return {**self.service.stats(), **self.clients.stats()}
-
-
-class HangUp(asyncio.Protocol):
-    """For a connection that is not served."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """End it (asyncio.Protocol)."""
-        cast("asyncio.Transport", transport).close()
 
 
 class RelayStun:
