@@ -24,6 +24,7 @@ from signaling.mqtt.envelope import seal
 from signaling.mqtt.gate import Gate, Seen
 from signaling.mqtt.topics import Lane, lane, lanes, until_next
 from signaling.mqtt.url import parse_broker
+from signaling.printable import printable
 from signaling.turn_credentials import TurnServer
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ class MqttClient:
     # What its owner sees
 
     def _note(self, error: str) -> None:
-        error = "".join(filter(str.isprintable, error))
+        error = printable(error)
         if error != self.error:
             logger.info("%s: %s", self.url, error)
         self.error = error

@@ -29,6 +29,7 @@ from signaling.errors import AuthError, DecodeError
 from signaling.messages import MAX_TTL, MessageId
 from signaling.model import MAX_PAYLOAD_BYTES
 from signaling.mqtt.topics import Lane
+from signaling.printable import printable
 
 MAX_ENVELOPE = MAX_PAYLOAD_BYTES + 512
 """Bytes; what is longer is none."""
@@ -79,8 +80,7 @@ def unseal(lane: Lane, data: bytes) -> Envelope:
     try:
         return _decoder.decode(plain)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        said = "".join(filter(str.isprintable, str(error)))
-        raise DecodeError(f"not an envelope: {said}") from None
+        raise DecodeError(f"not an envelope: {printable(str(error))}") from None
 
 
 def check(lane: Lane, envelope: Envelope) -> None:

@@ -328,7 +328,7 @@ async def test_what_is_noted_is_one_printable_line(caplog: pytest.LogCaptureFixt
     ann = MqttClient("mqtt://127.0.0.1:9", KeySigner())
     caplog.set_level(logging.INFO)
     ann._note("so\x1b[31m\nit ends")
-    assert ann.error == "so[31mit ends"
+    assert ann.error == "so?[31m?it ends"
     assert "\x1b" not in caplog.text
 
 

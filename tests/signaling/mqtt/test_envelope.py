@@ -130,4 +130,4 @@ def test_what_is_said_about_it_is_printable(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(mqtt_envelope, "_decoder", Quoting())
     with pytest.raises(DecodeError) as caught:
         unseal(LANE, sealed(b"a\x1b[2J\nb"))
-    assert str(caught.value) == "not an envelope: what is a[2Jb?"
+    assert str(caught.value) == "not an envelope: what is a?[2J?b?"
