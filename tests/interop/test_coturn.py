@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from atmosphere.errors import Refused, Unreachable
 from atmosphere.ice.endpoint import IceEndpoint
@@ -19,6 +15,7 @@ from atmosphere.ice.health import ServerHealth
 from atmosphere.ice.settings import IceSettings, PathPolicy, parse_stun, parse_turn
 from atmosphere.turn.client import Allocation, TurnEndpoint
 from atmosphere.turn.uri import Transport
+from tests.certificates import self_signed
 from tests.ice.loopback import connect, exchange
 from tests.interop.coturn import PASSWORD, USER, Coturn, rest_credentials, running_coturn
 from tests.until import until
@@ -86,30 +83,6 @@ async def until_echoed(
         except TimeoutError:
             continue
         return
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost and its key, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    no_password = serialization.NoEncryption()
-    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password
-    files[1].write_bytes(key.private_bytes(*pem))
-    return files
 
 
 async def test_over_tls_the_certificate_counts(tmp_path: Path) -> None:
