@@ -79,6 +79,8 @@ class MqttClient:
         self._ready = asyncio.Event()
         self._listening = asyncio.Lock()
         self._lanes: dict[str, Lane] = {}
+        self._asked: dict[str, Lane] = {}
+        """What was asked for and not yet answered: messages may come before the answer does (MQTT 5.0 §3.8.4)."""
         self._topics: dict[str, None] = {}
         self._refusals: dict[str, str] = {}
         """What the broker said to the topics that it refused lately."""
@@ -274,7 +276,11 @@ class MqttClient:
         async with self._listening:
             wanted = self._wanted()
             fresh = [topic for topic in wanted if topic not in self._lanes]
-            refused = await session.subscribe(fresh) if fresh else {}
+            self._asked = {topic: wanted[topic] for topic in fresh}
+            try:
+                refused = await session.subscribe(fresh) if fresh else {}
+            finally:
+                self._asked = {}
             names = self._refuse((wanted[topic], said) for topic, said in refused.items())
             held = [topic for topic in {**self._lanes, **wanted} if topic not in refused]
             self._lanes = {
@@ -311,7 +317,7 @@ class MqttClient:
         return f"{self._broker.prefix}/{one.topic}"
 
     def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
-        to = self._lanes.get(topic)
+        to = self._lanes.get(topic) or self._asked.get(topic)
         if to is None or retained:
             return  # a topic that we have just left, or what somebody laid down there for all who come
         message = self.gate.admit(to, payload, self._clock(), asyncio.get_running_loop().time())

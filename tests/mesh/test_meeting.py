@@ -98,6 +98,7 @@ async def test_two_meet_at_a_broker_whose_password_stays_here() -> None:
         async with meeting(own, signaling=(secret,)) as (alice, _), meeting(other, BOB) as (bob, _):
             got: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
             bob.on_payload = lambda source, payload: got.put_nowait((source, payload))
+            await until(lambda: alice.servers()[0].ok)
             bob.learn([secret])
             alice.learn([shared.url])
             await until(lambda: len(shared.topics) == 6)

@@ -77,6 +77,8 @@ class FakeBroker:
     mute: bool = False
     """Takes messages and subscriptions, and answers none, nor whether it is still there."""
     tells_offline: bool = True
+    slow: bool = False
+    """Takes subscriptions, and does not say so."""
     connections: list[Connection] = field(default_factory=list)
     connected: int = 0
     published: list[Published] = field(default_factory=list)
@@ -167,9 +169,9 @@ class FakeBroker:
             (one.topics.add if kind == SUBSCRIBE and not code else one.topics.discard)(topic)
             codes.append(code)
         properties = b"\0" if one.v5 else b""
-        if kind == SUBSCRIBE:
+        if kind == SUBSCRIBE and not self.slow:
             one.writer.write(packet(SUBACK, name + properties + codes))
-        else:
+        elif kind == UNSUBSCRIBE:
             one.writer.write(packet(UNSUBACK, name + properties + (codes if one.v5 else b"")))
 
 

@@ -214,6 +214,20 @@ async def test_a_connection_that_is_never_used_makes_no_delay_short(monkeypatch:
             await until(lambda: resets)
 
 
+async def test_what_comes_before_the_broker_says_that_it_will_come() -> None:
+    ann, bob, now = KeySigner(), KeySigner(), time.time()
+    here = lane("node", id_of(bob.public_key), now)
+    topic = f"atmosphere/{here.topic}"
+    async with serving(FakeBroker(slow=True)) as broker:
+        client = make(broker, bob)
+        received = inbox(client)
+        async with client:
+            await until(lambda: topic in broker.topics)
+            assert broker.push(topic, seal(here, ann, "m", b"early", 30, now)) == 1
+            assert await get(received) == Message(id_of(ann.public_key), b"early", "m")
+            assert client.state == "connecting"
+
+
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_topic_that_the_broker_refuses_is_forgotten(count: int) -> None:
     refused = {f"atmosphere/{one.topic}" for one in lanes("topic", "secret", time.time())[:count]}
