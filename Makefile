@@ -3,7 +3,7 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= 2
+WORKERS ?= 3
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 SOURCES := atmosphere signaling tests tools

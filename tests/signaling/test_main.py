@@ -37,6 +37,9 @@ async def program(*arguments: str, **environment: str) -> AsyncIterator[tuple[as
     finally:
         if process.returncode is None:
             process.kill()
+        process.stdin.close()  # or its socket outlives the loop, which sees the process end before the pipe does
+        with contextlib.suppress(ConnectionError):
+            await process.stdin.wait_closed()
         await process.communicate()
 
 
