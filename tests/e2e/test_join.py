@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import subprocess
 import time
+
+import pytest
 
 from atmosphere.errors import StateError
 from atmosphere.joincode import JoinCode
@@ -147,7 +150,10 @@ def test_join_in_the_foreground(machine: MakeMachine) -> None:
     assert joining.stdout.readline().startswith("joined home; connected to desk ")
     assert desk.json("ping", "laptop", "-c", "1")["received"] == 1
     joining.send_signal(signal.SIGINT)
-    _, err = joining.communicate(timeout=20)
+    try:
+        _, err = joining.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"Ctrl-C did not end it; its node says:\n{laptop.log()}")
     assert joining.returncode == 0, err
     laptop.run("status", "--check", "live", code=3)
 
@@ -163,7 +169,10 @@ def test_interrupted(machine: MakeMachine) -> None:
     assert joining.stderr is not None
     joining.stderr.readline()
     joining.send_signal(signal.SIGINT)
-    _, err = joining.communicate(timeout=20)
+    try:
+        _, err = joining.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"Ctrl-C did not end it; its node says:\n{laptop.log()}")
     assert (joining.returncode, err) == (6, "Error: interrupted\n")
     laptop.run("status", "--check", "live", code=3)
 
