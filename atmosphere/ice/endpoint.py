@@ -2,7 +2,8 @@
 
 One UDP port serves every session, and answers as a STUN server too. Candidates are gathered once for all sessions: host
 at once, server-reflexive and relayed as servers answer; each trickles into every session and to `on_candidate`. Servers
-are asked side by side, so one that is dead costs nobody time.
+are asked side by side, so one that is dead costs nobody time. When the network changes, all of it begins again, and the
+callbacks in `on_change` are called once the sockets are right.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from atmosphere.errors import Unreachable
 from atmosphere.ice.base import Base, reflexive, relay_base
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.following import Following
 from atmosphere.ice.gather import Gatherer, Mapped
 from atmosphere.ice.health import Kind, ServerHealth, ServerTable
 from atmosphere.ice.listener import Listener, PasswordFor
@@ -28,14 +30,13 @@ from atmosphere.ice.settings import IceSettings, ServerUri, TurnServer
 from atmosphere.ice.sockets import Sockets
 from atmosphere.tasks import Tasks
 from atmosphere.turn.client import Allocation
+from atmosphere.udp.route import ways_out
 from atmosphere.udp.socket import UdpSocket
 
 __all__ = ["IceEndpoint"]
 
 logger = logging.getLogger(__name__)
 
-FOLLOW_ADDRESSES = 3.0
-"""Seconds between looks at the machine's addresses."""
 NAME_RETRY = 30.0
 
 
@@ -45,6 +46,7 @@ class IceEndpoint:
     def __init__(self, settings: IceSettings) -> None:
         self.settings = settings.with_servers(settings.stun, settings.turn)
         self.on_candidate: Callable[[Candidate], None] | None = None
+        self.on_change: list[Callable[[], None]] = []
         self._numbers = itertools.count(1)
         self._bases: dict[int, Base] = {}
         self._relayed: dict[Allocation, Base] = {}
@@ -54,6 +56,7 @@ class IceEndpoint:
         self._stun_tasks: dict[str, asyncio.Task[None] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
+        self._following = Following(lambda sure: self.refresh_addresses(sure=sure), self._own)
         self._changed = asyncio.Event()
         self._running = False
 
@@ -64,10 +67,10 @@ class IceEndpoint:
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
         self._sockets.open()
         self._running = True
+        self._ways = ways_out()
+        self._following.start()
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))
         self.set_servers(self.settings.stun, self.settings.turn)
-        if self.settings.addresses is None:
-            self._tasks.spawn(self._follow(), "follow addresses")
 
     async def close(self) -> None:
         """End every session, give relayed addresses back (a second at most), free the port. Twice is fine."""
@@ -75,6 +78,7 @@ class IceEndpoint:
             return
         self._running = False
         self.on_candidate = None
+        self._following.close()
         self.mux.close()
         await self._tasks.close()
         await self._relays.close()
@@ -257,6 +261,7 @@ class IceEndpoint:
 
     def _opened(self, base: Base, sock: UdpSocket) -> None:
         sock.on_burst = partial(self._received_burst, base)
+        sock.on_no_way = self._following.doubt
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
 
@@ -292,16 +297,30 @@ class IceEndpoint:
 
     # changes of the network
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(FOLLOW_ADDRESSES)
-            self.refresh_addresses()
+    def _own(self) -> set[str]:
+        return {*self._sockets.addresses, *self._sockets.names}
 
-    def refresh_addresses(self) -> None:
-        """Look at the machine's addresses now: new ones get a socket and candidates, those gone lose theirs."""
-        if self._running and self._sockets.refresh():
-            self._gatherer.ask_again(self._loop.time())
-            self._gather()
-            self._relays.hurry()
-            self._changed.set()
-            self._changed.clear()
+    def refresh_addresses(self, *, sure: bool = False) -> bool:
+        """Look at the network now: new addresses get a socket and candidates, those gone lose theirs.
+
+        Whether anything changed, or is said to have changed (`sure`); then all is asked and tried again at once.
+        """
+        if not self._running:
+            return False
+        moved, former, self._ways = self._sockets.refresh(), self._ways, ways_out()
+        if not moved and self._ways == former and not sure:
+            return False
+        logger.info("the network changed: %s", ", ".join(self.addresses))
+        self._gatherer.ask_again(self._loop.time())
+        self._gather()
+        self._relays.hurry()
+        self.mux.network_changed()
+        self._changed.set()
+        self._changed.clear()
+        for tell in list(self.on_change):
+            try:
+                tell()
+            except Exception:
+                # One listener's fault must not keep the others from hearing of it.
+                logger.exception("a receiver of changes failed")
+        return True

@@ -58,6 +58,7 @@ class Announcing:
     def start(self) -> None:
         """Announce now and at every change."""
         self._endpoint.on_candidate = self._candidate
+        self._endpoint.on_change.append(self._network_changed)
         self.now()
         self._tasks.spawn(self._run(), "contact")
 
@@ -71,6 +72,10 @@ class Announcing:
 
     def _candidate(self, candidate: Candidate) -> None:
         logger.info("candidate: %s %s:%d", candidate.type, candidate.address, candidate.port)
+        self.on_candidates()
+        self.soon()
+
+    def _network_changed(self) -> None:
         self.on_candidates()
         self.soon()
 

@@ -28,6 +28,7 @@ class Around:
     def __init__(self, home: Home) -> None:
         self.candidates: list[Candidate] = [HOST]
         self.on_candidate: Callable[[Candidate], None] | None = None
+        self.on_change: list[Callable[[], None]] = []
         self.shared: list[bytes] = []
         self.servers = [f"ws://192.0.2.{number}" for number in range(20)]
         self.relays: list[str] = []
@@ -78,6 +79,19 @@ async def test_at_the_start_and_at_each_change_once(around: Around) -> None:
     assert heard == [True]
     await until(lambda: len(around.shared) == 2)
     assert around.told()[1].candidates == [HOST.to_sdp(), SRFLX.to_sdp()]
+
+
+async def test_a_change_of_the_network_is_told_though_no_candidate_is_new(around: Around) -> None:
+    heard: list[bool] = []
+    around.candidates = [HOST, SRFLX]
+    around.announcing.start()
+    around.announcing.on_candidates = lambda: heard.append(True)
+    around.candidates = [HOST]
+    [changed] = around.on_change
+    changed()
+    assert heard == [True]
+    await until(lambda: len(around.shared) == 2)
+    assert around.told()[1].candidates == [HOST.to_sdp()]
 
 
 async def test_changes_together_are_one_contact(around: Around) -> None:
