@@ -36,7 +36,7 @@ class Watcher:
         return [str(one) for one in self.said("candidates")[-1]["candidates"]] if self.said("candidates") else []
 
     def wait(self, condition: Callable[[list[str]], bool], since: float) -> float:
-        """Seconds from `since` to the first candidates after it that are right; AssertionError if there are none for 20."""
+        """Seconds from `since` to the first right candidates after it; AssertionError if none come for 20."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for line in self.said("candidates"):
