@@ -221,12 +221,15 @@ async def _close(allocation: Allocation) -> None:
 async def _reached(
     resolved: Sequence[Resolved], found: Sequence[ServerInfo], healths: Sequence[HealthAnswer], timeout: float
 ) -> set[str]:
-    """Where servers answer: on the "internet", in "local" networks. Where none does, TCP is tried."""
+    """Where servers answer: on the "internet", in "local" networks. Where none does, TCP is tried.
+
+    Not behind a captive portal, which takes every connection.
+    """
     answered = {
         address for server, info in zip(resolved, found, strict=True) if info.ok for address in server.addresses
     }
     heard = {_place(health.host) for health in healths if health.ok}
-    if not answered and "internet" not in heard:
+    if not answered and "internet" not in heard and not _portal(healths):
         places = list(dict.fromkeys(address for server in resolved for address in server.addresses))
         connected = await asyncio.gather(*(_connects(place, timeout) for place in places))
         answered = {place for place, ok in zip(places, connected, strict=True) if ok}

@@ -78,6 +78,8 @@ async def test_tcp_alone_gets_through() -> None:
     servers = await resolve_all(parse_servers([f"127.0.0.1:{port}"]))
     assert await gather._reached(servers, [ServerInfo("stun:x", False)], [], 1) == {"local"}
     await asyncio.wait_for(accepted.wait(), 5)
+    portal = HealthAnswer(portal=True)
+    assert await gather._reached(servers, [ServerInfo("stun:x", False)], [portal], 1) == set()
     listener.close()
     await listener.wait_closed()
 

@@ -90,8 +90,11 @@ def _public(address: PublicAddress | None) -> str:
 
 
 def _public_ipv6(info: NetworkInfo) -> str:
-    """IPv6 has no NAT as a rule, so an address without an answer is worth a word."""
-    if info.public.ipv6 is None and any(item.family == 6 for item in info.interfaces):
+    """IPv6 has no NAT as a rule, so a global address without an answer is worth a word."""
+    from atmosphere.udp.address_class import address_class
+
+    everywhere = [one for one in info.interfaces if one.family == 6 and address_class(one.address) != "private"]
+    if info.public.ipv6 is None and everywhere:
         return "none seen: no server answers over it"
     return _public(info.public.ipv6)
 

@@ -87,3 +87,5 @@ def test_a_captive_portal_and_ipv6_that_nobody_answers_are_said() -> None:
     text = "\n".join(lines(found))
     assert "internet:     no, behind a captive portal" in text
     assert "public IPv6:  none seen: no server answers over it" in text
+    local = msgspec.structs.replace(found, interfaces=[InterfaceInfo("eth0", "fd00::1", 6)])
+    assert "public IPv6:  none seen" in lines(local)
