@@ -38,6 +38,8 @@ __all__ = ["IceEndpoint"]
 logger = logging.getLogger(__name__)
 
 NAME_RETRY = 30.0
+CHANGE_TAKES = 5.0
+"""Seconds in which another public address belongs to a change of the network that was noticed already."""
 
 
 class IceEndpoint:
@@ -68,6 +70,7 @@ class IceEndpoint:
         self._sockets.open()
         self._running = True
         self._ways = ways_out()
+        self._changed_at = self._loop.time()
         self._following.start()
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))
         self.set_servers(self.settings.stun, self.settings.turn)
@@ -182,6 +185,8 @@ class IceEndpoint:
             if task is not None:
                 task.cancel()
             self._gatherer.set_server(gone, [], self._loop.time())
+        for base in self._bases.values():
+            base.reflexive = {server: one for server, one in base.reflexive.items() if self._gatherer.asks(server)}
         for name, uri in wanted.items():
             if name not in self._stun_tasks:
                 self._stun_tasks[name] = self._tasks.spawn(self._find_stun(name, uri), f"find {name}")
@@ -239,11 +244,16 @@ class IceEndpoint:
         if base is None or event.address == base.candidate.endpoint:
             return
         candidate = reflexive(base, event.address, event.server)
+        if event.former is not None:
+            base.reflexive = {server: one for server, one in base.reflexive.items() if one.endpoint != event.former}
         base.reflexive[event.server] = candidate
         if event.new:
             logger.info("%s port %d is seen as %s port %d", *base.candidate.endpoint, *event.address)
             self.mux.add_candidate(candidate, base)
+        if event.new or event.former is not None:
             self._announce([candidate])
+        if event.former is not None and event.former[0] != event.address[0]:
+            self._public_address_changed()
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
         base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
@@ -311,8 +321,19 @@ class IceEndpoint:
         if not moved and self._ways == former and not sure:
             return False
         logger.info("the network changed: %s", ", ".join(self.addresses))
-        self._gatherer.ask_again(self._loop.time())
+        self._changed_at = self._loop.time()
+        self._gatherer.ask_again(self._changed_at)
         self._gather()
+        self._try_everything_again()
+        return True
+
+    def _public_address_changed(self) -> None:
+        """The router has another address, so other mappings; unless it is the change that made us ask."""
+        if self._loop.time() - self._changed_at >= CHANGE_TAKES:
+            self._changed_at = self._loop.time()
+            self._try_everything_again()
+
+    def _try_everything_again(self) -> None:
         self._relays.hurry()
         self.mux.network_changed()
         self._changed.set()
@@ -323,4 +344,3 @@ class IceEndpoint:
             except Exception:
                 # One listener's fault must not keep the others from hearing of it.
                 logger.exception("a receiver of changes failed")
-        return True

@@ -481,6 +481,85 @@ async def test_a_socket_without_a_way_out_makes_it_look(monkeypatch: pytest.Monk
         await until(lambda: done == ALL_OF_IT)
 
 
+class Sees:
+    """STUN servers that see everybody as `address`."""
+
+    def __init__(self, count: int) -> None:
+        self.address = ("203.0.113.5", 40000)
+        self.sockets = [UdpSocket.bind("127.0.0.1") for _ in range(count)]
+        self.uris = tuple(parse_stun(f"127.0.0.1:{sock.port}") for sock in self.sockets)
+        for sock in self.sockets:
+            sock.on_datagram = lambda data, source, sock=sock: self.answer(sock, data, source)  # type: ignore[misc]
+
+    def answer(self, sock: UdpSocket, data: bytes, source: tuple[str, int]) -> None:
+        attributes = {"XOR-MAPPED-ADDRESS": self.address}
+        response = Message(Method.BINDING, Class.RESPONSE, decode(data).transaction_id, attributes)
+        sock.send(encode(response), source)
+
+    def close(self) -> None:
+        for sock in self.sockets:
+            sock.close()
+
+
+def mapped_as(endpoint: IceEndpoint) -> list[tuple[str, int]]:
+    return [one.endpoint for one in endpoint.candidates if one.type == "srflx"]
+
+
+async def test_a_router_with_another_address_is_another_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one keepalive that sees it; what other servers saw before is forgotten, and they are asked at once."""
+    seen = Sees(3)
+    async with IceEndpoint(IceSettings(("127.0.0.1",), stun=seen.uris)) as endpoint:
+        await endpoint.gathered(5)
+        (base,) = endpoint._bases.values()
+        assert len(base.reflexive) == 3
+        monkeypatch.setattr(endpoint_module, "CHANGE_TAKES", 0.0)
+        done = spy(monkeypatch, endpoint)
+        told: list[tuple[str, int]] = []
+        endpoint.on_candidate = lambda candidate: told.append(candidate.endpoint)
+        seen.address = ("203.0.113.77", 40000)
+        keeper = endpoint._gatherer._keepers[base.id]
+        keeper.due = 0.0
+        endpoint._gather()
+        await until(lambda: len(base.reflexive) == 3 and mapped_as(endpoint) == [seen.address])
+        assert {one.endpoint for one in base.reflexive.values()} == {seen.address}
+        assert told == [seen.address]
+        assert done == ["hurry", "network_changed", "told"]
+        endpoint.set_servers(seen.uris[:1], ())
+        assert len(base.reflexive) == 1
+        endpoint.set_servers((), ())
+        assert mapped_as(endpoint) == []
+    seen.close()
+
+
+async def test_another_port_is_told_but_no_other_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Sees(1)
+    async with IceEndpoint(IceSettings(("127.0.0.1",), stun=seen.uris)) as endpoint:
+        await endpoint.gathered(5)
+        monkeypatch.setattr(endpoint_module, "CHANGE_TAKES", 0.0)
+        done = spy(monkeypatch, endpoint)
+        told: list[tuple[str, int]] = []
+        endpoint.on_candidate = lambda candidate: told.append(candidate.endpoint)
+        seen.address = ("203.0.113.5", 40001)
+        endpoint._gatherer.ask_again(0.0)
+        endpoint._gather()
+        await until(lambda: told == [seen.address])
+        assert mapped_as(endpoint) == [seen.address]
+        assert done == ["ask_again"]
+    seen.close()
+
+
+async def test_the_address_that_a_change_brings_is_no_second_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Sees(1)
+    async with IceEndpoint(IceSettings(("127.0.0.1",), stun=seen.uris)) as endpoint:
+        await endpoint.gathered(5)
+        done = spy(monkeypatch, endpoint)
+        seen.address = ("203.0.113.77", 40000)
+        assert endpoint.refresh_addresses(sure=True)
+        await until(lambda: mapped_as(endpoint) == [seen.address])
+        assert done == ALL_OF_IT
+    seen.close()
+
+
 async def test_a_failing_receiver_of_changes_is_contained(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
