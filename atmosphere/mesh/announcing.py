@@ -105,8 +105,10 @@ class Announcing:
         self._gossip.share_contact(signed)
 
     def _stamp(self) -> float:
-        known = self._roster.contacts.get(self._identity.node_id)
-        return max(time.time(), known.stamp + STEP) if known else time.time()
+        known, now = self._roster.contacts.get(self._identity.node_id), time.time()
+        if known is None or known.stamp > now + contacts.MAX_AHEAD:  # said by a clock that was wrong: taken by nobody
+            return now
+        return max(now, known.stamp + STEP)
 
     async def close(self) -> None:
         """Announce no more."""

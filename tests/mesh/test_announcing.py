@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.mesh import announcing as module
 from atmosphere.mesh import contacts
 from atmosphere.mesh.announcing import MAX_CANDIDATES, Announcing
+from atmosphere.mesh.contacts import MAX_AHEAD
 from atmosphere.mesh.gossip import Gossip
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.roster import Roster
@@ -127,6 +129,22 @@ async def test_a_clock_that_was_set_back_silences_nobody(around: Around, monkeyp
     around.relays = ["turn:198.51.100.1:7777"]
     around.announcing.now()
     assert around.told()[1].stamp > first.stamp
+    assert around.roster.contacts.get(around.roster.own_id) == around.told()[1]
+
+
+@pytest.mark.parametrize("ahead", [86_000.0, 3e7])
+async def test_a_clock_that_was_wrong_for_a_while_silences_nobody(
+    around: Around, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """A machine that woke up in another year, said so, and was told the time then."""
+    right = time.time()
+    monkeypatch.setattr("time.time", lambda: right + ahead)
+    around.announcing.start()
+    monkeypatch.setattr("time.time", lambda: right)
+    around.relays = ["turn:198.51.100.1:7777"]
+    around.announcing.now()
+    assert len(around.shared) == 2
+    assert around.told()[1].stamp <= right + MAX_AHEAD
     assert around.roster.contacts.get(around.roster.own_id) == around.told()[1]
 
 
