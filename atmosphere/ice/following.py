@@ -84,7 +84,8 @@ class Following:
         own = self._own()
         lost = any(_is_loss(change, own) for change in changes)
         news = [change for change in changes if not isinstance(change, RouteChange) or change.default]
-        self._sure |= lost or any(isinstance(change, RouteChange) for change in news)
+        # One that comes is none: some systems set IPv6's default route anew with every advertisement of the router.
+        self._sure |= lost or any(isinstance(change, RouteChange) and change.gone for change in news)
         if lost and self._loop.time() - self._looked_at >= SETTLE:
             self._look()
         elif news:

@@ -56,11 +56,14 @@ class AddressChange:
 
 @dataclass(frozen=True)
 class RouteChange:
-    """A unicast route of `family` 4 or 6 came or went; `default` for one to everywhere, or to a half of everywhere, as
-    VPNs set them."""
+    """A unicast route of `family` 4 or 6 came or changed (`gone` False), or went.
+
+    `default` for one to everywhere, or to a half of everywhere, as VPNs set them.
+    """
 
     family: int
     default: bool
+    gone: bool = False
 
 
 NetworkChange = LinkChange | AddressChange | RouteChange
@@ -92,7 +95,7 @@ def _change(kind: int, body: bytes) -> NetworkChange | None:
     if kind in (_NEWADDR, _DELADDR):
         return _address(body, gone=kind == _DELADDR)
     if kind in (_NEWROUTE, _DELROUTE):
-        return _route(body)
+        return _route(body, gone=kind == _DELROUTE)
     return None
 
 
@@ -114,12 +117,12 @@ def _address(body: bytes, *, gone: bool) -> AddressChange | None:
     return AddressChange(str(ipaddress.ip_address(value)), gone) if len(value) in (4, 16) else None
 
 
-def _route(body: bytes) -> RouteChange | None:
+def _route(body: bytes, *, gone: bool) -> RouteChange | None:
     _check(body, _ROUTE)
     family, length, *_ = head = _ROUTE.unpack_from(body)
     if head[7] != _RTN_UNICAST:
         return None
-    return RouteChange(4 if family == 2 else 6, length <= 1)
+    return RouteChange(4 if family == 2 else 6, length <= 1, gone)
 
 
 def _check(body: bytes, head: struct.Struct) -> None:

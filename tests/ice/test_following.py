@@ -69,7 +69,8 @@ async def test_a_loss_is_looked_at_at_once_and_a_flapping_link_when_it_settled(q
         (AddressChange("192.0.2.8", True), False),
         (LinkChange("eth0", True), False),
         (LinkChange("docker0", False), False),
-        (RouteChange(4, True), True),
+        (RouteChange(4, True), False),
+        (RouteChange(4, True, gone=True), True),
     ],
 )
 async def test_other_news_is_looked_at_once_it_has_settled(quick: None, change: NetworkChange, sure: bool) -> None:

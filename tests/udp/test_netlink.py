@@ -62,7 +62,7 @@ def route(length: int, family: int = socket.AF_INET, kind: int = 1, *, gone: boo
         ("point to point", address("192.0.2.7", peer="192.0.2.1"), [AddressChange("192.0.2.7", False)]),
         ("IPv6", address("2001:db8::7", gone=True), [AddressChange("2001:db8::7", True)]),
         ("the default route", route(0), [RouteChange(4, True)]),
-        ("IPv6's", route(0, socket.AF_INET6, gone=True), [RouteChange(6, True)]),
+        ("IPv6's", route(0, socket.AF_INET6, gone=True), [RouteChange(6, True, gone=True)]),
         ("half of everything", route(1), [RouteChange(4, True)]),
         ("a network", route(24), [RouteChange(4, False)]),
         ("a route to ourselves", route(32, kind=2), []),
