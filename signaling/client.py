@@ -33,6 +33,7 @@ from signaling.liveness import watch
 from signaling.mailbox import RecentIds
 from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, Receipt, State, new_message_id
 from signaling.outbox import Outbox
+from signaling.pause import Pause
 from signaling.printable import printable
 from signaling.session import MAX_UNSENT, decode_frame, describe, leave, open_session
 from signaling.subscriptions import Subscriptions
@@ -96,6 +97,7 @@ class SignalingClient:
         self._seen = RecentIds(REMEMBERED, REMEMBERED_SECONDS)
         self._got = self._got_said = 0
         self._doubt = asyncio.Event()
+        self._pause = Pause()
 
     # Life
 
@@ -118,6 +120,12 @@ class SignalingClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def hurry(self) -> None:
+        """The network changed: a pause ends, and the server is asked at once whether it still hears us."""
+        self._backoff.reset()
+        self._pause.end()
+        self._doubt.set()
 
     async def wait_connected(self, timeout: float) -> None:
         """Return once the server has welcomed us; raises NotConnected after `timeout` seconds."""
@@ -226,10 +234,12 @@ class SignalingClient:
             code = await self._connect_once()
             if loop.time() - self._welcomed_at > STABLE:
                 self._backoff.reset()
-            # Whoever connected under our id would be replaced in turn, for ever: leave the field for long.
-            delay = self._backoff.longest() if code == REPLACED else self._backoff.next()
             self._set_state("waiting")
-            await asyncio.sleep(delay)
+            if code == REPLACED:
+                # Whoever connected under our id would be replaced in turn, for ever: leave the field for long.
+                await asyncio.sleep(self._backoff.longest())
+            else:
+                await self._pause.sleep(self._backoff.next())
 
     async def _connect_once(self) -> int | None:
         """One connection from beginning to end; the code that it was closed with."""

@@ -39,6 +39,9 @@ class Place(Protocol):
     async def close(self) -> None:
         """End the connection and fail what is unanswered."""
 
+    def hurry(self) -> None:
+        """The network changed: try again now what waits, and doubt what seems to be well."""
+
     async def wait_connected(self, timeout: float) -> None:
         """Return once it can be used; raises NotConnected after `timeout` seconds."""
 

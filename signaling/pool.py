@@ -106,6 +106,11 @@ class SignalingPool:
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
+    def hurry(self) -> None:
+        """The network changed: no server is waited for any longer, and none is believed to be well unasked."""
+        for client in self._clients.values():
+            client.hurry()
+
     async def close(self) -> None:
         """Leave all servers."""
         for task in self._working:

@@ -17,7 +17,7 @@ from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, R
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.path import PathKeeper
 from atmosphere.ice.rounds import Rounds
-from atmosphere.ice.schedule import next_round
+from atmosphere.ice.schedule import next_round, rush
 from atmosphere.ice.transactions import Check
 from atmosphere.stun.message import Class, Message, Method, encode
 
@@ -91,6 +91,12 @@ class Agent:
         if selected is not None and selected.base == base:
             self._path.base_gone(selected.base_candidate, now)
         self.handle_timer(now)
+
+    def network_changed(self, now: float) -> None:
+        """What was learned of the pairs may be wrong now: each is tried again at once, the back-off forgotten."""
+        if not self._is_over:
+            rush(self._pairs, now, only_valid=False)
+            self.handle_timer(now)
 
     def add_remote(self, candidate: Candidate, now: float) -> None:
         """Take a remote candidate, at any time; one that is unusable, known or forbidden by the policy is ignored."""

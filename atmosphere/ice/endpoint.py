@@ -2,7 +2,8 @@
 
 One UDP port serves every session, and answers as a STUN server too. Candidates are gathered once for all sessions: host
 at once, server-reflexive and relayed as servers answer; each trickles into every session and to `on_candidate`. Servers
-are asked side by side, so one that is dead costs nobody time.
+are asked side by side, so one that is dead costs nobody time. When the network changes, all of it begins again, and the
+callbacks in `on_change` are called once the sockets are right.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from atmosphere.errors import Unreachable
 from atmosphere.ice.base import Base, reflexive, relay_base
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.following import Following
 from atmosphere.ice.gather import Gatherer, Mapped
 from atmosphere.ice.health import Kind, ServerHealth, ServerTable
 from atmosphere.ice.listener import Listener, PasswordFor
@@ -28,15 +30,16 @@ from atmosphere.ice.settings import IceSettings, ServerUri, TurnServer
 from atmosphere.ice.sockets import Sockets
 from atmosphere.tasks import Tasks
 from atmosphere.turn.client import Allocation
+from atmosphere.udp.route import ways_out
 from atmosphere.udp.socket import UdpSocket
 
 __all__ = ["IceEndpoint"]
 
 logger = logging.getLogger(__name__)
 
-FOLLOW_ADDRESSES = 3.0
-"""Seconds between looks at the machine's addresses."""
 NAME_RETRY = 30.0
+CHANGE_TAKES = 5.0
+"""Seconds in which another public address belongs to a change of the network that was noticed already."""
 
 
 class IceEndpoint:
@@ -45,6 +48,7 @@ class IceEndpoint:
     def __init__(self, settings: IceSettings) -> None:
         self.settings = settings.with_servers(settings.stun, settings.turn)
         self.on_candidate: Callable[[Candidate], None] | None = None
+        self.on_change: list[Callable[[], None]] = []
         self._numbers = itertools.count(1)
         self._bases: dict[int, Base] = {}
         self._relayed: dict[Allocation, Base] = {}
@@ -54,6 +58,7 @@ class IceEndpoint:
         self._stun_tasks: dict[str, asyncio.Task[None] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
+        self._following = Following(lambda sure: self.refresh_addresses(sure=sure), self._own)
         self._changed = asyncio.Event()
         self._running = False
 
@@ -64,10 +69,11 @@ class IceEndpoint:
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
         self._sockets.open()
         self._running = True
+        self._ways = ways_out()
+        self._changed_at = self._loop.time()
+        self._following.start()
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))
         self.set_servers(self.settings.stun, self.settings.turn)
-        if self.settings.addresses is None:
-            self._tasks.spawn(self._follow(), "follow addresses")
 
     async def close(self) -> None:
         """End every session, give relayed addresses back (a second at most), free the port. Twice is fine."""
@@ -75,6 +81,7 @@ class IceEndpoint:
             return
         self._running = False
         self.on_candidate = None
+        self._following.close()
         self.mux.close()
         await self._tasks.close()
         await self._relays.close()
@@ -178,6 +185,8 @@ class IceEndpoint:
             if task is not None:
                 task.cancel()
             self._gatherer.set_server(gone, [], self._loop.time())
+        for base in self._bases.values():
+            base.reflexive = {server: one for server, one in base.reflexive.items() if self._gatherer.asks(server)}
         for name, uri in wanted.items():
             if name not in self._stun_tasks:
                 self._stun_tasks[name] = self._tasks.spawn(self._find_stun(name, uri), f"find {name}")
@@ -235,11 +244,16 @@ class IceEndpoint:
         if base is None or event.address == base.candidate.endpoint:
             return
         candidate = reflexive(base, event.address, event.server)
+        if event.former is not None:
+            base.reflexive = {server: one for server, one in base.reflexive.items() if one.endpoint != event.former}
         base.reflexive[event.server] = candidate
         if event.new:
             logger.info("%s port %d is seen as %s port %d", *base.candidate.endpoint, *event.address)
             self.mux.add_candidate(candidate, base)
+        if event.new or event.former is not None:
             self._announce([candidate])
+        if event.former is not None and event.former[0] != event.address[0]:
+            self._public_address_changed()
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
         base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
@@ -257,6 +271,7 @@ class IceEndpoint:
 
     def _opened(self, base: Base, sock: UdpSocket) -> None:
         sock.on_burst = partial(self._received_burst, base)
+        sock.on_no_way = self._following.doubt
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
 
@@ -292,16 +307,40 @@ class IceEndpoint:
 
     # changes of the network
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(FOLLOW_ADDRESSES)
-            self.refresh_addresses()
+    def _own(self) -> set[str]:
+        return {*self._sockets.addresses, *self._sockets.names}
 
-    def refresh_addresses(self) -> None:
-        """Look at the machine's addresses now: new ones get a socket and candidates, those gone lose theirs."""
-        if self._running and self._sockets.refresh():
-            self._gatherer.ask_again(self._loop.time())
-            self._gather()
-            self._relays.hurry()
-            self._changed.set()
-            self._changed.clear()
+    def refresh_addresses(self, *, sure: bool = False) -> bool:
+        """Look at the network now: new addresses get a socket and candidates, those gone lose theirs.
+
+        Whether anything changed, or is said to have changed (`sure`); then all is asked and tried again at once.
+        """
+        if not self._running:
+            return False
+        moved, former, self._ways = self._sockets.refresh(), self._ways, ways_out()
+        if not moved and self._ways == former and not sure:
+            return False
+        logger.info("the network changed: %s", ", ".join(self.addresses))
+        self._changed_at = self._loop.time()
+        self._gatherer.ask_again(self._changed_at)
+        self._gather()
+        self._try_everything_again()
+        return True
+
+    def _public_address_changed(self) -> None:
+        """The router has another address, so other mappings; unless it is the change that made us ask."""
+        if self._loop.time() - self._changed_at >= CHANGE_TAKES:
+            self._changed_at = self._loop.time()
+            self._try_everything_again()
+
+    def _try_everything_again(self) -> None:
+        self._relays.hurry()
+        self.mux.network_changed()
+        self._changed.set()
+        self._changed.clear()
+        for tell in list(self.on_change):
+            try:
+                tell()
+            except Exception:
+                # One listener's fault must not keep the others from hearing of it.
+                logger.exception("a receiver of changes failed")

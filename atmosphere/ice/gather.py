@@ -31,7 +31,10 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True)
 class Mapped:
-    """`server` (`uri` its name) sees `base` as `address`; `rtt` in seconds; `new` when `base` was not seen so yet."""
+    """`server` (`uri` its name) sees `base` as `address`; `rtt` in seconds; `new` when `base` was not seen so yet.
+
+    `former`: as which this very server saw it before, where that was something else.
+    """
 
     base: int
     uri: str
@@ -39,6 +42,7 @@ class Mapped:
     address: Address
     rtt: float
     new: bool
+    former: Address | None = None
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,23 @@ class Gatherer:
             return True
         self._stop(probe)
         new = all(other.mapped != mapped for other in self._probes.values() if other.base == base)
+        former = probe.mapped if probe.mapped != mapped else None
         probe.mapped, probe.failed, probe.backoff = mapped, False, RETRY_FIRST
+        if former is not None:
+            self._contradicted(base, former, now)
         probe.due = now + self._interval(probe) * random.uniform(0.9, 1.1)  # noqa: S311 - only spreads load
-        self._events.append(Mapped(base, probe.uri, source, mapped, rtt, new))
+        self._events.append(Mapped(base, probe.uri, source, mapped, rtt, new, former))
         return True
+
+    def _contradicted(self, base: int, former: Address, now: float) -> None:
+        """The mapping is another now: whoever saw the former one is asked again at once, and not in five minutes."""
+        for probe in self._probes.values():
+            if probe.base == base and probe.mapped == former:
+                probe.mapped, probe.due = None, now
+
+    def asks(self, server: Address) -> bool:
+        """Whether this address is one of a server that is asked."""
+        return any(server in addresses for addresses in self._servers.values())
 
     def _interval(self, probe: _Probe) -> float:
         """The first server to answer a base keeps that base's mapping alive; the others are merely watched."""

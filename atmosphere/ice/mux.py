@@ -145,6 +145,11 @@ class Mux:
         for session in self.sessions:
             session.remove_base(number)
 
+    def network_changed(self) -> None:
+        """Another network, or another way into it: every session tries every pair again at once."""
+        for session in self.sessions:
+            session.network_changed()
+
     def listen(self, listener: Listener) -> None:
         """Sessions may begin by a check; raises ValueError when that ufrag is listened on already."""
         if listener.ufrag in self._listeners:

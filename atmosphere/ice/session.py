@@ -164,6 +164,12 @@ class IceSession:
             self._agent.remove_base(base, self._loop.time())
             self._flush()
 
+    def network_changed(self) -> None:
+        """The endpoint is on another network."""
+        if self._ended is None:
+            self._agent.network_changed(self._loop.time())
+            self._flush()
+
     # datagrams
 
     @property

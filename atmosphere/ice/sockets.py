@@ -39,12 +39,18 @@ class Sockets:
         self._number = number
         self._on_open, self._on_close = on_open, on_close
         self._open: dict[str, tuple[Base, UdpSocket]] = {}
+        self._names: dict[str, str] = {}
         self.port = 0
 
     @property
     def addresses(self) -> list[str]:
         """Those with a socket."""
         return list(self._open)
+
+    @property
+    def names(self) -> set[str]:
+        """The interfaces that these are on, as far as they are known."""
+        return {name for address, name in self._names.items() if address in self._open}
 
     @property
     def sockets(self) -> list[UdpSocket]:
@@ -58,8 +64,8 @@ class Sockets:
         if not bound:
             raise AtmosphereError("this machine has no address to listen on", hint="is the network up?")
         self.port = bound[0][1].port
-        for place, (local, sock) in enumerate(bound):
-            self._add(local, sock, place)
+        for local, sock in bound:
+            self._add(local, sock)
 
     def refresh(self) -> bool:
         """Follow the machine's addresses; whether anything changed. Never raises for one that cannot be bound."""
@@ -69,19 +75,21 @@ class Sockets:
         gone = [one for one in self._open if one not in names and address_class(one) != "loopback"]
         for address in gone:
             base, sock = self._open.pop(address)
+            self._names.pop(address, None)
             sock.close()
+            logger.info("no longer listening on %s: this machine has it no more", address)
             self._on_close(base)
-        opened = [self._follow(local, place) for place, local in enumerate(wanted) if local.address not in self._open]
+        opened = [self._follow(local) for local in wanted if local.address not in self._open]
         return bool(gone) or any(opened)
 
-    def _follow(self, local: LocalAddress, place: int) -> bool:
+    def _follow(self, local: LocalAddress) -> bool:
         try:
             sock = UdpSocket.bind(local.address, self.port)
         except OSError as error:
             logger.debug("cannot listen on %s port %d: %s", local.address, self.port, error)
             return False
         logger.info("listening on %s port %d", local.address, self.port)
-        self._add(local, sock, place)
+        self._add(local, sock)
         return True
 
     def close(self) -> None:
@@ -90,11 +98,18 @@ class Sockets:
             sock.close()
         self._open.clear()
 
-    def _add(self, local: LocalAddress, sock: UdpSocket, place: int) -> None:
+    def _add(self, local: LocalAddress, sock: UdpSocket) -> None:
         number = self._number()
-        base = socket_base(number, sock, preference(local.quality, place, number))
+        base = socket_base(number, sock, self._preference(local, number))
         self._open[local.address] = (base, sock)
+        self._names[local.address] = local.name
         self._on_open(base, sock)
+
+    def _preference(self, local: LocalAddress, number: int) -> int:
+        """Unique among the sockets, as RFC 8445 §5.1.2.1 wants: after 256 of them the numbers begin again."""
+        taken = {base.candidate.priority >> 8 & 0xFFFF for base, _ in self._open.values()}
+        wanted = preference(local.quality, _place(local.address), number)
+        return next(free for free in range(wanted, -1, -1) if free not in taken)
 
     def _wanted(self) -> list[LocalAddress]:
         if self._settings.addresses is not None:
@@ -107,8 +122,19 @@ class Sockets:
 
 
 def preference(quality: int, place: int, number: int) -> int:
-    """A socket's local preference (0–65535, RFC 8445 §5.1.2.2): its interface, its place in the list, then its age."""
-    return (min(quality, 15) << 12) | ((63 - min(place, 63)) << 6) | (63 - number % 64)
+    """A socket's local preference (0–65535, RFC 8445 §5.1.2.2): its interface, its address's kind, then its age.
+
+    `place` is the kind's (0 to 15, the best first). By these and not by the order in which addresses came: an IPv6
+    address that comes late ranks as if it had always been there.
+    """
+    return (min(quality, 15) << 12) | ((15 - min(place, 15)) << 8) | (255 - number % 256)
+
+
+def _place(address: str) -> int:
+    """Public IPv6, then IPv4, then IPv6 of local use (RFC 8421 §4, RFC 6724)."""
+    if ":" not in address:
+        return 1
+    return 2 if address_class(address) == "private" else 0
 
 
 def _named(address: str) -> LocalAddress:

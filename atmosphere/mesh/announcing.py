@@ -58,6 +58,7 @@ class Announcing:
     def start(self) -> None:
         """Announce now and at every change."""
         self._endpoint.on_candidate = self._candidate
+        self._endpoint.on_change.append(self._network_changed)
         self.now()
         self._tasks.spawn(self._run(), "contact")
 
@@ -71,6 +72,10 @@ class Announcing:
 
     def _candidate(self, candidate: Candidate) -> None:
         logger.info("candidate: %s %s:%d", candidate.type, candidate.address, candidate.port)
+        self.on_candidates()
+        self.soon()
+
+    def _network_changed(self) -> None:
         self.on_candidates()
         self.soon()
 
@@ -100,8 +105,10 @@ class Announcing:
         self._gossip.share_contact(signed)
 
     def _stamp(self) -> float:
-        known = self._roster.contacts.get(self._identity.node_id)
-        return max(time.time(), known.stamp + STEP) if known else time.time()
+        known, now = self._roster.contacts.get(self._identity.node_id), time.time()
+        if known is None or known.stamp > now + contacts.MAX_AHEAD:  # said by a clock that was wrong: taken by nobody
+            return now
+        return max(now, known.stamp + STEP)
 
     async def close(self) -> None:
         """Announce no more."""

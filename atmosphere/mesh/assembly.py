@@ -112,6 +112,7 @@ class Assembly:
         self.joining.on_code = lambda code: self.servers.join(stun_of(code), relays_of(code))
         self.meeting.on_payload = self.signaler.envelope_received
         self.meeting.on_news = self._met
+        self.listeners.endpoint.on_change.append(self.meeting.hurry)
         self.gossip.on_signal = self.signaler.envelope_received
         self.gossip.on_bye = self._bye
         self.signaler.on_member = self.connecting.signal_received

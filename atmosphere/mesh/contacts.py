@@ -6,6 +6,7 @@ few packets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
@@ -81,12 +82,19 @@ class ContactBook:
         self._newest: dict[str, tuple[Contact, bytes]] = {}
         self._news = KeyedBuckets(NEWS_RATE, NEWS_BURST, MAX_MEMBERS)
 
-    def add(self, data: bytes, now_unix: float) -> Contact | None:
+    def add(self, data: bytes, now_unix: float, *, kept: bool = False) -> Contact | None:
         """Take in one signed contact; the contact when it is news, else None, also when there was too much news of
-        that member lately. Raises DecodeError for what is not one."""
+        that member lately. Raises DecodeError for what is not one.
+
+        `kept`: it was taken before and comes from our own disk, so that a clock which is behind now (a machine without
+        a battery for it starts in the past) says nothing against it.
+        """
         contact, signed = decode(data)
         known = self._newest.get(contact.node_id)
-        if (known and known[0].stamp >= contact.stamp) or not contact.stamp <= now_unix + MAX_AHEAD:
+        if not contact.stamp <= (math.inf if kept else now_unix + MAX_AHEAD):
+            return None
+        # A stamp beyond that was taken while our own clock was wrong, and must not silence the member until then.
+        if known and contact.stamp <= known[0].stamp <= now_unix + MAX_AHEAD:
             return None
         if not self._verify(contact.node_id, signed.signature, DOMAIN + signed.body):
             return None

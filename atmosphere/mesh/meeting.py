@@ -125,6 +125,10 @@ class Meeting:
         if state == "connected":
             self.on_news()
 
+    def hurry(self) -> None:
+        """The network changed: try every server at once."""
+        self._pool.hurry()
+
     async def close(self) -> None:
         """Leave every server."""
         await self._pool.close()

@@ -30,7 +30,7 @@ class Roster:
         self._home = home
         self.contacts = ContactBook(self._is_signed)
         for data in home.load_contacts():
-            self._add_contact(data)
+            self._add_contact(data, kept=True)
         self.on_facts: Callable[[list[bytes]], None] = lambda fresh: None
         self.on_contacts: Callable[[], None] = lambda: None
 
@@ -218,9 +218,9 @@ class Roster:
             self.on_contacts()
         return fresh
 
-    def _add_contact(self, data: bytes) -> Contact | None:
+    def _add_contact(self, data: bytes, *, kept: bool = False) -> Contact | None:
         try:
-            return self.contacts.add(data, time.time())
+            return self.contacts.add(data, time.time(), kept=kept)
         except DecodeError as error:
             logger.debug("a contact was dropped: %s", error)
             return None

@@ -85,12 +85,13 @@ class ReplayWindow:
         return True
 
     def _forget(self, now: float) -> None:
-        """Drop the ids that are too old to be taken again; once in a while, as it looks at all of them."""
+        """Drop the ids that are too old to be taken again, or of another time altogether (the clock was set); once in a
+        while, as it looks at all of them."""
         if abs(now - self._forgotten_at) < MAX_AGE / 4:
             return
         self._forgotten_at = now
         for sender, seen in list(self._seen.items()):
-            for unique in [one for one, when in seen.items() if when + 2 * MAX_AGE < now]:
+            for unique in [one for one, when in seen.items() if abs(now - when) > 2 * MAX_AGE]:
                 del seen[unique]
             if not seen:
                 del self._seen[sender]

@@ -28,12 +28,16 @@ class PublicInfo(msgspec.Struct, frozen=True):
 
 
 class NatInfo(msgspec.Struct, frozen=True):
-    """What the NAT does (`atmosphere.ice.nat`): RFC 5780's terms and the everyday name in `type`."""
+    """What the NAT does (`atmosphere.ice.nat`): RFC 5780's terms and the everyday name in `type`.
+
+    `mapping_lifetime_s`: seconds that a silent mapping lives at the least, where that was tried.
+    """
 
     mapping: str = "unknown"
     filtering: str = "unknown"
     hairpinning: bool | None = None
     type: str = "unknown"
+    mapping_lifetime_s: float | None = None
 
 
 class PortMappingInfo(msgspec.Struct, frozen=True):
@@ -45,7 +49,7 @@ class PortMappingInfo(msgspec.Struct, frozen=True):
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """One STUN or TURN server: whether it works, its round-trip time in milliseconds, else one line why not."""
+    """One STUN, TURN or signaling server: whether it works, its round-trip time in ms, else one line why not."""
 
     uri: str
     ok: bool
@@ -54,7 +58,10 @@ class ServerInfo(msgspec.Struct, frozen=True):
 
 
 class NetworkInfo(msgspec.Struct, frozen=True):
-    """Everything `gather_network_info` found. `summary` is one plain sentence on what to expect."""
+    """Everything `gather_network_info` found. `summary` is one plain sentence on what to expect.
+
+    `captive_portal`: something on the way answers in a signaling server's place; None where none was asked.
+    """
 
     interfaces: list[InterfaceInfo]
     public: PublicInfo
@@ -63,3 +70,4 @@ class NetworkInfo(msgspec.Struct, frozen=True):
     servers: list[ServerInfo]
     internet: bool
     summary: str
+    captive_portal: bool | None = None

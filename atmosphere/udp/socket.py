@@ -43,6 +43,19 @@ _NO_SEGMENTS = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """How a kernel or a network card says that it sends no bursts."""
 _NOT_THESE_SEGMENTS = frozenset({errno.EINVAL, errno.EMSGSIZE})
 """How it says that a segment is larger than the path's MTU, and would be fragmented."""
+_NO_WAY = frozenset(
+    {
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.EADDRNOTAVAIL,
+        errno.ENETDOWN,
+        errno.ENODEV,
+        errno.EPERM,
+        errno.EACCES,
+        errno.EINVAL,
+    }
+)
+"""How it says that there is no way from this socket, EINVAL that its own address is gone."""
 _ANCILLARY = 64
 _U16, _INT = struct.Struct("=H"), struct.Struct("=i")
 
@@ -62,6 +75,7 @@ class UdpSocket:
     `address` and `port` are what it is bound to, `family` is 4 or 6 (an IPv6 socket is IPv6 only). Counters tell what
     happened: `sent`, `received`, `bytes_sent`, `bytes_received`; `dropped` (the kernel's buffer was full), `errors`
     (the network said no, as after an address is gone; `last_error` is the latest), `failures` of the receiver.
+    `on_no_way()` is called for each error that says there is no way from here.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -74,6 +88,7 @@ class UdpSocket:
         self.sent = self.received = self.bytes_sent = self.bytes_received = 0
         self.dropped = self.errors = self.failures = 0
         self.last_error: Exception | None = None
+        self.on_no_way: Callable[[], None] | None = None
         self._sock = sock
         self._family = int(sock.family)  # the property makes an enum of it each time
         self._closed = False
@@ -276,6 +291,8 @@ class UdpSocket:
         if type(error) is not type(self.last_error):
             logger.debug("%r: %s", self, error)
         self.last_error = error
+        if self.on_no_way is not None and isinstance(error, OSError) and error.errno in _NO_WAY:
+            self.on_no_way()
 
     def _readable(self) -> None:
         if self._window is not None and self._on_window is not None:

@@ -24,6 +24,7 @@ from signaling.mqtt.envelope import seal
 from signaling.mqtt.gate import Gate, Seen
 from signaling.mqtt.topics import Lane, lane, lanes, until_next
 from signaling.mqtt.url import parse_broker
+from signaling.pause import Pause
 from signaling.printable import printable
 from signaling.turn_credentials import TurnServer
 
@@ -87,6 +88,7 @@ class MqttClient:
         self._since: float | None = None
         self._unanswered = 0
         self._rtt: float | None = None
+        self._pause = Pause()
 
     # Life
 
@@ -109,6 +111,11 @@ class MqttClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def hurry(self) -> None:
+        """The network changed: a pause ends. A connection that is dead is noticed by MQTT's own pings."""
+        self._backoff.reset()
+        self._pause.end()
 
     async def wait_connected(self, timeout: float) -> None:
         """Return once the broker has taken our subscriptions; raises NotConnected after `timeout` seconds."""
@@ -228,7 +235,7 @@ class MqttClient:
             if self._lasted():
                 self._backoff.reset()
             self._set_state("waiting")
-            await asyncio.sleep(self._backoff.next())
+            await self._pause.sleep(self._backoff.next())
 
     def _lasted(self) -> bool:
         """Whether the connection that is over was worth its while."""

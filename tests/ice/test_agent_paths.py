@@ -59,6 +59,21 @@ def test_relay_first_then_direct_as_soon_as_it_works() -> None:
     assert a.agent.selected.local.endpoint == (V4[0], 7777)
 
 
+def test_a_change_of_the_network_ends_every_back_off() -> None:
+    """The direct way opens after a minute over the relay, when it is tried every 16 s; told of it, all is tried now."""
+    network = Network()
+    network.drops.append(between(*V4))
+    a, b = open_nodes(network, relays=True)
+    network.run(60)
+    network.drops.clear()
+    a.agent.network_changed(network.now)
+    a.drain()
+    assert network.run(0.5, lambda: agree(a, b) and not is_relayed(a))
+    a.agent.close()
+    a.agent.network_changed(network.now)
+    assert a.agent.transmits() == []
+
+
 def test_direct_that_opens_within_the_first_seconds_is_taken_quickly() -> None:
     network = Network()
     network.drops.append(between(*V4))

@@ -77,6 +77,40 @@ def test_a_changed_mapping_is_news() -> None:
     assert [event.address[1] for event in events if isinstance(event, Mapped) and event.new] == [8]
 
 
+def test_a_server_that_contradicts_itself_makes_the_others_be_asked_at_once() -> None:
+    network = Network(sees={(1, A): ("203.0.113.1", 7), (1, B): ("203.0.113.1", 7)}, delay={B: 0.1})
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.gatherer.set_server("stun:b", [B], 0.0)
+    network.run(1.0)
+    network.sees = {(1, A): ("203.0.113.9", 8), (1, B): ("203.0.113.9", 8)}
+    events = [event for event in network.run(KEEPALIVE * 1.2) if isinstance(event, Mapped)]
+    assert [(event.server, event.new, event.former) for event in events] == [
+        (A, True, ("203.0.113.1", 7)),
+        (B, False, None),
+    ]
+
+
+def test_a_symmetric_nats_other_mappings_are_left_in_peace() -> None:
+    network = Network(sees={(1, A): ("203.0.113.1", 7), (1, B): ("203.0.113.1", 8)}, delay={B: 0.1})
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.gatherer.set_server("stun:b", [B], 0.0)
+    network.run(1.0)
+    network.sees[1, A] = ("203.0.113.1", 9)
+    events = [event for event in network.run(KEEPALIVE * 1.2) if isinstance(event, Mapped)]
+    assert [(event.server, event.former) for event in events] == [(A, ("203.0.113.1", 7))]
+
+
+def test_whom_it_asks() -> None:
+    gatherer = Gatherer()
+    gatherer.set_server("stun:a", [A], 0.0)
+    assert gatherer.asks(A)
+    assert not gatherer.asks(B)
+    gatherer.set_server("stun:a", [], 0.0)
+    assert not gatherer.asks(A)
+
+
 def test_when_the_keeper_dies_another_takes_over() -> None:
     network = Network(sees={(1, A): ("203.0.113.1", 7), (1, B): ("203.0.113.1", 7)}, delay={B: 0.1})
     network.gatherer.add_base(1, LOCAL, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -100,6 +101,27 @@ async def test_new_credentials_do_not_disturb_an_allocation_before_the_old_end(
     told.relays.set_servers((turn(server, password="newer"),))
     await until(lambda: server.requests[Method.BINDING])
     assert told.open == [first]
+
+
+@pytest.mark.parametrize("jump", [-3e7, 3e7])
+async def test_a_wall_clock_that_jumps_costs_no_allocation(
+    server: FakeTurnServer, told: Told, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    now = time.time()
+    username = f"{now + 3600:.0f}:anna"
+    monkeypatch.setattr("tests.turn.fake_server.USERS", (username,))
+    uri = turn(server).uri
+    told.relays.set_servers((TurnServer(uri, username, PASSWORD),))
+    await until(lambda: told.open)
+    first = told.open[0]
+    monkeypatch.setattr("time.time", lambda: now + jump)
+    for _ in range(3):
+        asked = server.requests[Method.BINDING]
+        told.relays.hurry()
+        await until(lambda asked=asked: server.requests[Method.BINDING] > asked)  # type: ignore[misc]
+    assert told.open == [first]
+    assert server.requests[Method.ALLOCATE] <= 2
+    assert told.errors == []
 
 
 async def test_another_user_gets_an_allocation_of_its_own_before_the_former_one_goes(

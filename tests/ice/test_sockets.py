@@ -119,3 +119,32 @@ def test_preferences_are_unique_and_ordered_by_interface_then_place() -> None:
     assert found == sorted(set(found), reverse=True)
     assert all(0 <= one <= 65535 for one in found)
     assert preference(99, 1000, 10**6) <= 65535
+
+
+async def test_an_address_that_comes_late_ranks_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPv6's duplicate address detection ends seconds after IPv4 is there: the order must not be the arrival's."""
+    present = [LocalAddress("x", "127.0.0.3", 4, Quality.WIRED)]
+    monkeypatch.setattr(module, "local_addresses", lambda: present)
+    sockets = make(IceSettings())
+    sockets.open()
+    present.insert(0, LocalAddress("x", "::1", 6, Quality.WIRED))
+    assert sockets.refresh()
+    assert sockets.names == {"x"}
+    late, early = (sockets._open[one][0].candidate.priority for one in ("::1", "127.0.0.3"))
+    assert late > early
+    sockets.close()
+
+
+def test_kinds_of_addresses_in_their_order() -> None:
+    assert sorted(["fd00::1", "192.0.2.1", "2001:db8::1"], key=module._place) == ["2001:db8::1", "192.0.2.1", "fd00::1"]
+
+
+async def test_preferences_stay_unique_when_the_numbers_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter([1, 257, 513])
+    settings = IceSettings(("127.0.0.1", "127.0.0.2", "127.0.0.3"))
+    sockets = Sockets(settings, numbers.__next__, lambda base, sock: None, lambda base: None)
+    sockets.open()
+    found = [base.candidate.priority for base, _ in sockets._open.values()]
+    assert len(set(found)) == 3
+    assert found == sorted(found, reverse=True)
+    sockets.close()

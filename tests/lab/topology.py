@@ -110,8 +110,8 @@ class Home:
         self.name = name
         self.kind = kind
         self.outside = outside
-        self._lab = lab
-        self._inside = inside
+        self.lab = lab
+        self.inside = inside
         self._hosts = itertools.count(10)
         self.namespace = lab.make_namespace(f"{name}-router")
         lab.plug_into_public(self.namespace, "wan", outside)
@@ -125,13 +125,13 @@ class Home:
     def machine(self, name: str) -> Machine:
         """One more machine of this household."""
         number = next(self._hosts)
-        machine = Machine(self._lab, name, f"{self._inside}.{number}")
-        self._lab.cable(self.namespace, f"port{number}", machine.namespace, "eth0")
+        machine = Machine(self.lab, name, f"{self.inside}.{number}")
+        self.lab.cable(self.namespace, f"port{number}", machine.namespace, "eth0")
         _ip("-n", self.namespace, "link", "set", f"port{number}", "master", "lan", "up")
         _ip("-n", machine.namespace, "address", "add", f"{machine.address}/24", "dev", "eth0")
-        machine.gateway = f"{self._inside}.1"
+        machine.gateway = f"{self.inside}.1"
         machine.plug()
-        self._lab.machines.append(machine)
+        self.lab.machines.append(machine)
         return machine
 
     def forget_flows(self) -> None:

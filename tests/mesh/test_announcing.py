@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.mesh import announcing as module
 from atmosphere.mesh import contacts
 from atmosphere.mesh.announcing import MAX_CANDIDATES, Announcing
+from atmosphere.mesh.contacts import MAX_AHEAD
 from atmosphere.mesh.gossip import Gossip
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.roster import Roster
@@ -28,6 +30,7 @@ class Around:
     def __init__(self, home: Home) -> None:
         self.candidates: list[Candidate] = [HOST]
         self.on_candidate: Callable[[Candidate], None] | None = None
+        self.on_change: list[Callable[[], None]] = []
         self.shared: list[bytes] = []
         self.servers = [f"ws://192.0.2.{number}" for number in range(20)]
         self.relays: list[str] = []
@@ -80,6 +83,19 @@ async def test_at_the_start_and_at_each_change_once(around: Around) -> None:
     assert around.told()[1].candidates == [HOST.to_sdp(), SRFLX.to_sdp()]
 
 
+async def test_a_change_of_the_network_is_told_though_no_candidate_is_new(around: Around) -> None:
+    heard: list[bool] = []
+    around.candidates = [HOST, SRFLX]
+    around.announcing.start()
+    around.announcing.on_candidates = lambda: heard.append(True)
+    around.candidates = [HOST]
+    [changed] = around.on_change
+    changed()
+    assert heard == [True]
+    await until(lambda: len(around.shared) == 2)
+    assert around.told()[1].candidates == [HOST.to_sdp()]
+
+
 async def test_changes_together_are_one_contact(around: Around) -> None:
     around.announcing.start()
     for number in range(30):
@@ -113,6 +129,22 @@ async def test_a_clock_that_was_set_back_silences_nobody(around: Around, monkeyp
     around.relays = ["turn:198.51.100.1:7777"]
     around.announcing.now()
     assert around.told()[1].stamp > first.stamp
+    assert around.roster.contacts.get(around.roster.own_id) == around.told()[1]
+
+
+@pytest.mark.parametrize("ahead", [86_000.0, 3e7])
+async def test_a_clock_that_was_wrong_for_a_while_silences_nobody(
+    around: Around, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """A machine that woke up in another year, said so, and was told the time then."""
+    right = time.time()
+    monkeypatch.setattr("time.time", lambda: right + ahead)
+    around.announcing.start()
+    monkeypatch.setattr("time.time", lambda: right)
+    around.relays = ["turn:198.51.100.1:7777"]
+    around.announcing.now()
+    assert len(around.shared) == 2
+    assert around.told()[1].stamp <= right + MAX_AHEAD
     assert around.roster.contacts.get(around.roster.own_id) == around.told()[1]
 
 

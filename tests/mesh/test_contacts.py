@@ -58,6 +58,23 @@ def test_a_stamp_of_the_far_future_is_refused(stamp: float) -> None:
     assert book().add(contact(stamp=stamp), NOW) is None
 
 
+def test_what_was_taken_by_a_clock_that_was_wrong_gives_way() -> None:
+    """Ours ran a year ahead, as the member's did: it could say nothing new for a year after both were right again."""
+    contacts, ahead = book(), NOW + 3e7
+    assert contacts.add(contact(stamp=ahead), ahead) is not None
+    found = contacts.add(contact(stamp=NOW), NOW)
+    assert found is not None
+    assert contacts.get(ALICE.node_id) == found
+    assert contacts.add(contact(stamp=NOW - 1), NOW) is None
+
+
+def test_what_was_kept_counts_though_the_clock_is_behind_now() -> None:
+    contacts = book()
+    assert contacts.add(contact(), NOW - 3e7, kept=True) is not None
+    assert contacts.add(contact(stamp=float("nan")), NOW, kept=True) is None
+    assert contacts.add(contact(stamp=NOW + 1), NOW) is not None
+
+
 def test_former_members_are_forgotten() -> None:
     contacts = book()
     contacts.add(contact(of=ALICE), NOW)

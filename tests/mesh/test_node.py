@@ -391,3 +391,19 @@ async def test_a_ping_follows_the_link_that_takes_over(mesh: Mesh) -> None:
     former.post = lambda message: former.link.abort("gone before the answer")  # type: ignore[method-assign]
     assert await peer.ping(WAIT) > 0
     assert peer.link is not former
+
+
+async def test_a_change_of_the_network_is_news_to_servers_and_contacts(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried: list[bool] = []
+    monkeypatch.setattr("signaling.pool.SignalingPool.hurry", lambda pool: hurried.append(True))
+    alpha = await mesh.found("alpha")
+    beta = await mesh.join(alpha, "beta")
+    (peer,) = await connected(alpha, "beta")
+    candidates: list[bool] = []
+    monkeypatch.setattr(alpha._parts.dialer, "tell_candidates", lambda: candidates.append(True))
+    assert alpha._parts.listeners.endpoint.refresh_addresses(sure=True)
+    assert hurried == candidates == [True]
+    assert await peer.ping() > 0
+    assert beta.peer("alpha").state == "connected"

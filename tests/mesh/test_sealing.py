@@ -134,6 +134,14 @@ def test_what_is_wrong_with_a_joiner_s_envelope() -> None:
         joined(envelope, window=window)
 
 
+def test_a_window_outlives_a_clock_that_was_wrong() -> None:
+    """What it noted in another year is forgotten too, or its places would be taken for ever."""
+    window, ahead = ReplayWindow(per_sender=1), NOW + 3e7
+    assert window.admit("a", b"1", ahead)
+    assert window.admit("a", b"2", NOW)
+    assert not window.admit("a", b"2", NOW)
+
+
 def test_the_window_is_bounded() -> None:
     window = ReplayWindow(per_sender=2, senders=2)
     assert window.admit("a", b"1", NOW)

@@ -12,6 +12,7 @@ from atmosphere.ice.portmap_probe import PortMapping
 from atmosphere.network import gather
 from atmosphere.network.gather import gather_network_info, summary_of
 from atmosphere.network.info import ServerInfo
+from atmosphere.network.portal import HealthAnswer
 from atmosphere.network.servers import parse_servers, resolve_all
 from atmosphere.network.stun_service import StunService
 from atmosphere.udp.addresses import LocalAddress, Quality
@@ -75,8 +76,10 @@ async def test_tcp_alone_gets_through() -> None:
     listener = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     servers = await resolve_all(parse_servers([f"127.0.0.1:{port}"]))
-    assert await gather._reached(servers, [], [ServerInfo("stun:x", False)], 1) == {"local"}
+    assert await gather._reached(servers, [ServerInfo("stun:x", False)], [], 1) == {"local"}
     await asyncio.wait_for(accepted.wait(), 5)
+    portal = HealthAnswer(portal=True)
+    assert await gather._reached(servers, [ServerInfo("stun:x", False)], [portal], 1) == set()
     listener.close()
     await listener.wait_closed()
 
@@ -131,6 +134,22 @@ LOOPBACK = [LocalAddress("lo", "127.0.0.1", 4, Quality.LOOPBACK)]
 
 
 @pytest.mark.parametrize(
+    ("portal", "ipv6", "kind", "reached", "word"),
+    [
+        (True, False, "udp-blocked", set(), "log in"),
+        (True, False, "udp-blocked", {"local"}, "log in"),
+        (True, False, "open", {"internet"}, "public address"),
+        (False, True, "symmetric", {"internet"}, "have IPv6 too"),
+        (False, True, "port-restricted-cone", {"internet"}, "most networks"),
+    ],
+)
+def test_the_sentence_knows_portals_and_ipv6(
+    portal: bool, ipv6: bool, kind: NatType, reached: set[str], word: str
+) -> None:
+    assert word in summary_of(NatBehaviour(type=kind), ETHERNET, reached=reached, portal=portal, ipv6=ipv6)
+
+
+@pytest.mark.parametrize(
     ("kind", "interfaces", "reached", "relayed", "word"),
     [
         ("open", ETHERNET, {"internet"}, False, "public address"),
@@ -153,3 +172,59 @@ async def test_nobody_was_asked() -> None:
     found = await gather_network_info([], port_mapping=False)
     assert found.servers == []
     assert "No server was asked" in found.summary or "no network" in found.summary
+
+
+async def test_a_signaling_server_is_asked_and_a_broker_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def ask(url: str, *, timeout: float) -> HealthAnswer:
+        asked.append(url)
+        return HealthAnswer(True, 0.0123, "198.51.100.7", None, False)
+
+    monkeypatch.setattr(gather, "ask_health", ask)
+    urls = ["ws://relay.example", "mqtts://broker.example", "ws://relay.example/"]
+    found = await gather_network_info([], [], urls, port_mapping=False)
+    assert asked == ["ws://relay.example/"]
+    assert found.servers == [ServerInfo("ws://relay.example/", True, 12.3)]
+    assert (found.internet, found.captive_portal) == (True, False)
+    with pytest.raises(DecodeError):
+        await gather_network_info([], [], ["ftp://nonsense"])
+
+
+@pytest.mark.parametrize(
+    ("portals", "found"), [([], None), ([None], None), ([None, False], False), ([False, True], True)]
+)
+def test_a_portal_is_one_when_it_answers_for_anybody(portals: list[bool | None], found: bool | None) -> None:
+    assert gather._portal([HealthAnswer(portal=portal) for portal in portals]) is found
+
+
+@pytest.mark.parametrize(
+    ("health", "internet"),
+    [(HealthAnswer(True, 0.1, "192.168.1.5"), False), (HealthAnswer(True, 0.1, ""), True), (HealthAnswer(), False)],
+)
+async def test_where_signaling_servers_are(
+    monkeypatch: pytest.MonkeyPatch, health: HealthAnswer, internet: bool
+) -> None:
+    async def ask(url: str, *, timeout: float) -> HealthAnswer:
+        return health
+
+    monkeypatch.setattr(gather, "ask_health", ask)
+    found = await gather_network_info([], [], ["ws://relay.example"], port_mapping=False)
+    assert found.internet is internet
+    assert found.nat.type == "unknown"
+
+
+async def test_how_long_the_nat_remembers_is_tried_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[tuple[str, int], float]] = []
+
+    async def probe(server: tuple[str, int], limit: float) -> float | None:
+        asked.append((server, limit))
+        return 45.0
+
+    monkeypatch.setattr(gather, "probe_lifetime", probe)
+    async with StunService("127.0.0.1", 0) as one, StunService(("127.0.0.1", "127.0.0.2"), 0, discovery=True) as two:
+        servers = [f"127.0.0.1:{service.port}" for service in (one, two)]
+        assert (await gather_network_info(servers, port_mapping=False)).nat.mapping_lifetime_s is None
+        found = await gather_network_info(servers, port_mapping=False, lifetime=60)
+    assert found.nat.mapping_lifetime_s == 45.0
+    assert asked == [(("127.0.0.1", two.port), 60)]

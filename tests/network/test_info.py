@@ -31,6 +31,7 @@ def test_the_json_is_the_contracts() -> None:
             "filtering": "address-and-port-dependent",
             "hairpinning": False,
             "type": "port-restricted-cone",
+            "mapping_lifetime_s": None,
         },
         "port_mapping": {"upnp": True, "nat_pmp": False, "pcp": None},
         "servers": [
@@ -39,4 +40,5 @@ def test_the_json_is_the_contracts() -> None:
         ],
         "internet": True,
         "summary": "Fine.",
+        "captive_portal": None,
     }

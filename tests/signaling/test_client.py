@@ -462,6 +462,29 @@ async def test_a_server_that_never_welcomes_us_is_tried_less_and_less(monkeypatc
         assert slow.next() >= 0.008
 
 
+async def test_a_change_of_the_network_ends_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    async def nobody(*_: object) -> None:
+        tries.append(0.0)
+        raise SignalingError("no answer within 8 s")
+
+    monkeypatch.setattr(client_module, "open_session", nobody)
+    async with SignalingClient("ws://127.0.0.1:9", KeySigner(), backoff=Backoff(1e6, 1e9)) as ann:
+        for count in (1, 2, 3):
+            await until(lambda count=count: len(tries) == count and ann.state == "waiting")  # type: ignore[misc]
+            ann.hurry()
+
+
+async def test_a_change_of_the_network_makes_it_doubt_a_server_that_is_well() -> None:
+    async with serving() as server, client(server) as ann:
+        await ann.wait_connected(PATIENCE)
+        ann.hurry()
+        assert ann._doubt.is_set()
+        await until(lambda: not ann._doubt.is_set())  # it is asked: liveness has it
+        assert ann.state == "connected"
+
+
 async def test_what_a_busy_server_refused_after_a_reconnection_is_asked_for_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

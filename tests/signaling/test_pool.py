@@ -84,6 +84,15 @@ async def test_without_servers_nothing_is_accepted() -> None:
         assert not await ann.wait_connected(0.1)
 
 
+async def test_a_change_of_the_network_hurries_every_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried: list[str] = []
+    monkeypatch.setattr("signaling.client.SignalingClient.hurry", lambda client: hurried.append(client.url))
+    async with pool() as ann:
+        added = [ann.add("ws://127.0.0.1:9"), ann.add("ws://127.0.0.1:10")]
+        ann.hurry()
+        assert hurried == added
+
+
 async def test_a_message_waits_for_the_first_server() -> None:
     async with serving() as server:
         ann = SignalingPool(KeySigner())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atmosphere.udp.route import default_gateway, parse_routes, source_for
+from atmosphere.udp.route import default_gateway, parse_routes, source_for, ways_out
 
 HEAD = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 
@@ -56,3 +56,8 @@ def test_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Path, "read_text", missing)
     assert default_gateway() is None
+
+
+def test_the_ways_out_are_this_machines_own() -> None:
+    ipv4, ipv6, gateway = ways_out()
+    assert (ipv4, ipv6, gateway) == (source_for(("192.0.2.1", 9)), source_for(("2001:db8::1", 9)), default_gateway())

@@ -108,6 +108,19 @@ async def test_what_cannot_be_sent_is_counted(destination: tuple[str, int]) -> N
         assert a.last_error is not None
 
 
+async def test_that_there_is_no_way_out_is_told() -> None:
+    async with pair() as (a, b, _):
+        told: list[bool] = []
+        a.send(b"x", ("255.255.255.255", 9))
+        a.on_no_way = lambda: told.append(True)
+        a.send(bytes(70000), (b.address, b.port))
+        a.send(b"x", ("host.invalid", 9))
+        assert told == []
+        a.send(b"x", ("255.255.255.255", 9))
+        assert told == [True]
+        assert a.errors == 4
+
+
 async def test_too_large_is_counted() -> None:
     async with pair() as (a, b, _):
         a.send(bytes(70000), (b.address, b.port))

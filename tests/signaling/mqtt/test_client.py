@@ -113,6 +113,17 @@ async def test_without_a_broker_nothing_is_accepted() -> None:
         assert ann.health == Health(ann.url, False, None, ann.error)
 
 
+async def test_a_change_of_the_network_ends_a_long_pause() -> None:
+    async with serving() as broker:
+        pass
+    ann = MqttClient(broker.url, KeySigner(), backoff=Backoff(1e6, 1e9))
+    async with ann:
+        await until(lambda: ann.state == "waiting")
+        async with serving(broker):
+            ann.hurry()
+            await ann.wait_connected(PATIENCE)
+
+
 async def test_a_place_that_is_away_is_found_when_it_comes() -> None:
     async with serving() as broker:
         pass
