@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from atmosphere.ice.candidate import Candidate, foundation, peer_reflexive_priority
+from atmosphere.ice.consent import REST
 from atmosphere.ice.events import PairReport
 from atmosphere.ice.pair import CandidatePair, PairState, can_pair
 
@@ -29,11 +30,15 @@ SPARES = 3
 
 
 class CheckList:
-    """Bases, remote candidates, and the pairs between them; nothing here sends or measures."""
+    """Bases, remote candidates, and the pairs between them; nothing here sends or measures.
+
+    `rest` is the longest pause (seconds) between checks that keep a NAT's mapping for a path that nobody uses.
+    """
 
     def __init__(self, policy: PathPolicy) -> None:
         self.controlling = False
         self.selected: CandidatePair | None = None
+        self.rest = REST
         self.bases: dict[int, Candidate] = {}
         self.remotes: dict[tuple[str, int], Candidate] = {}
         self._policy = policy
@@ -136,10 +141,19 @@ class CheckList:
         """How good a pair is in the role that we have."""
         return pair.rank(self.controlling)
 
-    def best_valid(self, *, besides: CandidatePair | None = None, away_from: str = "") -> CandidatePair | None:
-        """The best pair that the remote answered over; those to the address `away_from` only if there is no other."""
-        valid = (pair for pair in self._pairs.values() if pair.is_valid and pair is not besides)
-        return max(valid, key=lambda pair: (pair.remote.address != away_from, self.rank(pair)), default=None)
+    def best_valid(
+        self, now: float, *, besides: CandidatePair | None = None, away_from: str = ""
+    ) -> CandidatePair | None:
+        """The best pair that the remote answered over, and that data may go over.
+
+        Those to the address `away_from`, and those that were left lately, only if there is no other.
+        """
+
+        def merit(pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int]]:
+            return (pair.remote.address != away_from, now >= pair.distrusted_until, self.rank(pair))
+
+        valid = (p for p in self._pairs.values() if p.is_valid and p is not besides and now >= p.unfit_until)
+        return max(valid, key=merit, default=None)
 
     def is_spare(self, pair: CandidatePair) -> bool:
         """Whether an answered pair is among the few worth keeping warm.

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from atmosphere.errors import DecodeError
 from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.consent import REST
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.gather import Gatherer
@@ -91,6 +92,7 @@ class Mux:
         self._each = SourceLimiter(rate=NEW_PER_SECOND_OF_SOURCE, burst=NEW_BURST_OF_SOURCE)
         self._spoken = Recent(self._loop.time())
         self.stun_server = BindingServer()
+        self._rest = REST
         self.on_turn: OnTurn | None = None
         self.on_reached: OnReached = lambda base, source: None
         self.dropped: Counter[str] = Counter()
@@ -116,6 +118,7 @@ class Mux:
 
     def _add(self, session: IceSession) -> IceSession:
         self._sessions[session.key] = session
+        session.set_rest(self._rest)
         for base in self._bases.values():
             for candidate in self.useful(base.candidates):
                 session.add_local(candidate, base.id)
@@ -144,6 +147,12 @@ class Mux:
             del self._routes[key]
         for session in self.sessions:
             session.remove_base(number)
+
+    def set_rest(self, seconds: float) -> None:
+        """Let every session, and those to come, check its idle paths at least this often."""
+        self._rest = seconds
+        for session in self.sessions:
+            session.set_rest(seconds)
 
     def listen(self, listener: Listener) -> None:
         """Sessions may begin by a check; raises ValueError when that ufrag is listened on already."""

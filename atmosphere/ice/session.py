@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
+EXPECT_AGAIN = 0.5
+"""Seconds for which the agent need not hear of further data."""
 LATE_ENOUGH = 0.05
 """Seconds that a timer may fire early."""
 
@@ -74,6 +76,7 @@ class IceSession:
         self._early_in: deque[bytes] = deque(maxlen=MAX_EARLY_IN)
         self._early_out: deque[bytes] = deque(maxlen=MAX_EARLY_OUT)
         self._timer: asyncio.TimerHandle | None = None
+        self._expect_again_at = 0.0
         self._ended: Literal["failed", "closed"] | None = None
         self._reason = ""
         self._settled: asyncio.Future[None] | None = None
@@ -97,6 +100,11 @@ class IceSession:
     def is_over(self) -> bool:
         """Whether it failed or was closed."""
         return self._ended is not None
+
+    @property
+    def rest(self) -> float:
+        """Seconds between the checks of an idle path, at most (see `set_rest`)."""
+        return self._agent.rest
 
     @property
     def path(self) -> Path | None:
@@ -188,6 +196,38 @@ class IceSession:
             return
         base.send(datagram, pair.remote.endpoint)
         self.bytes_sent += len(datagram)
+        if self._loop.time() >= self._expect_again_at:
+            self.expect_traffic()
+
+    # liveness
+
+    def expect_traffic(self) -> None:
+        """Watch the path for some seconds: whoever waits for data calls it; `send`, and data that comes, do the same.
+
+        On a path that was idle a check goes at once. One that died is noticed within 3 s.
+        """
+        if self._ended is None:
+            now = self._loop.time()
+            self._expect_again_at = now + EXPECT_AGAIN
+            self._agent.expect(now)
+            self._flush()
+
+    def distrust(self, reason: str) -> None:
+        """Data does not get through this path although ICE's checks do; `reason` is one line for the report.
+
+        The next best pair takes over at once and this one has to wait, longer each time; `on_event` hears PathSelected,
+        or PathLost where there is no other. Without effect while there is no path.
+        """
+        if self._ended is None:
+            logger.info("%r: the path is left: %s", self, reason)
+            self._agent.distrust(reason, self._loop.time())
+            self._flush()
+
+    def set_rest(self, seconds: float) -> None:
+        """Check an idle path at least this often (5 to 18 s): less than what a NAT's mapping lives."""
+        self._agent.set_rest(seconds)
+        if self._ended is None:
+            self._arm()
 
     def receive_stun(self, message: Message, raw: bytes, base: int, source: Address, *, returned: bool = False) -> None:
         """A STUN message that is meant for this session; the agent authenticates it.
@@ -212,9 +252,11 @@ class IceSession:
         """A datagram from an address that the remote proved to be its own."""
         if self._ended is not None:
             return
-        self._agent.received_data(base, source, self._loop.time())
+        now = self._loop.time()
+        self._agent.received_data(base, source, now)
         self.bytes_received += len(data)
-        if self._agent.state != "connected":
+        if now >= self._expect_again_at or self._agent.state != "connected":
+            self._expect_again_at = now + EXPECT_AGAIN
             self._flush()
         self._deliver(data)
 

@@ -72,6 +72,15 @@ async def test_one_session_a_dialer_however_often_it_asks() -> None:
     assert mux.sessions == []
 
 
+async def test_the_idle_interval_is_that_of_sessions_to_come_too() -> None:
+    mux, _, met = make()
+    mux.session_of(mux._listeners[LOCAL.ufrag], "dialer", None)
+    mux.set_rest(9.0)
+    mux.session_of(mux._listeners[LOCAL.ufrag], "another", None)
+    assert [session.rest for session in met] == [9.0, 9.0]
+    mux.close()
+
+
 async def test_data_goes_to_whoever_proved_the_address() -> None:
     mux, base, met = make()
     got: list[bytes] = []
