@@ -7,7 +7,6 @@ remote's (triggered) go before those that are merely due.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
@@ -45,8 +44,8 @@ class CheckList:
         self._mapped: dict[tuple[int, tuple[str, int]], Candidate] = {}
         self._pairs: dict[tuple[int, tuple[str, int]], CandidatePair] = {}
         self._discovered: dict[tuple[str, int], float] = {}
-        self._triggered: deque[CandidatePair] = deque()
-        self._ended: deque[PairReport] = deque(maxlen=MAX_ENDED)
+        self._triggered: list[CandidatePair] = []
+        self._ended: list[PairReport] = []
         self.dropped: list[tuple[int, tuple[str, int]]] = []
         """Base and remote address of pairs dropped since somebody last emptied this."""
 
@@ -127,7 +126,7 @@ class CheckList:
     def next_pair(self, now: float) -> CandidatePair | None:
         """The pair to check now: triggered, then new, then answered before (best first), then retried."""
         if self._triggered:
-            return self._triggered.popleft()
+            return self._triggered.pop(0)
         due = [pair for pair in self._pairs.values() if pair.due_at <= now]
         return max(due, key=self._urgency, default=None)
 
@@ -190,7 +189,7 @@ class CheckList:
     def report(self) -> list[PairReport]:
         """Every pair there is, best first, then those that ended."""
         pairs = sorted(self._pairs.values(), key=self.rank, reverse=True)
-        return [pair.report(selected=pair is self.selected) for pair in pairs] + list(self._ended)
+        return [pair.report(selected=pair is self.selected) for pair in pairs] + self._ended
 
     def _allows(self, candidate: Candidate, *, local: bool) -> bool:
         if self._policy == "direct":
@@ -251,6 +250,7 @@ class CheckList:
         if pair in self._triggered:
             self._triggered.remove(pair)
         self._ended.append(pair.report(selected=False))
+        del self._ended[:-MAX_ENDED]
 
     def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int], float]:
         failed = pair.state is PairState.FAILED

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -73,8 +72,8 @@ class IceSession:
         self.on_event: OnEvent | None = None
         self.bytes_sent = self.bytes_received = self.dropped = 0
         self._on_datagram: OnDatagram | None = None
-        self._early_in: deque[bytes] = deque(maxlen=MAX_EARLY_IN)
-        self._early_out: deque[bytes] = deque(maxlen=MAX_EARLY_OUT)
+        self._early_in: list[bytes] = []
+        self._early_out: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._expect_again_at = 0.0
         self._ended: Literal["failed", "closed"] | None = None
@@ -183,7 +182,7 @@ class IceSession:
     def on_datagram(self, receiver: OnDatagram | None) -> None:
         self._on_datagram = receiver
         while self._on_datagram is not None and self._early_in:
-            self._deliver(self._early_in.popleft())
+            self._deliver(self._early_in.pop(0))
 
     def send(self, datagram: bytes) -> None:
         """Send one datagram to the remote by the present path. Never raises and never waits; may be lost like any."""
@@ -192,7 +191,7 @@ class IceSession:
         if pair is None or base is None or self._ended is not None:
             self.dropped += self._ended is not None or len(self._early_out) == MAX_EARLY_OUT
             if self._ended is None:
-                self._early_out.append(datagram)
+                _keep(self._early_out, datagram, MAX_EARLY_OUT)
             return
         base.send(datagram, pair.remote.endpoint)
         self.bytes_sent += len(datagram)
@@ -263,7 +262,7 @@ class IceSession:
     def _deliver(self, data: bytes) -> None:
         if self._on_datagram is None:
             self.dropped += len(self._early_in) == MAX_EARLY_IN
-            self._early_in.append(data)
+            _keep(self._early_in, data, MAX_EARLY_IN)
             return
         try:
             self._on_datagram(data)
@@ -289,7 +288,7 @@ class IceSession:
             self._router.connected(self)
             self._settle()
             while self._early_out:
-                self.send(self._early_out.popleft())
+                self.send(self._early_out.pop(0))
         if self.on_event is not None and self._ended != "closed":
             try:
                 self.on_event(event)
@@ -346,6 +345,12 @@ class IceSession:
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
+
+
+def _keep(queue: list[bytes], datagram: bytes, most: int) -> None:
+    """Append, and forget the oldest of too many; a list, since an empty deque would cost each link 760 bytes."""
+    queue.append(datagram)
+    del queue[:-most]
 
 
 def _ms(seconds: float | None) -> float | None:
