@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from atmosphere.channels import wire
 from atmosphere.channels.credit import ReceiveCredit, SendCredit, WindowBudget
 from atmosphere.errors import ChannelClosed
+from atmosphere.light import Event
 from atmosphere.sctp.interface import MAX_MESSAGE, ChannelOptions
 
 MAX_UNRELIABLE_MESSAGES, MAX_UNRELIABLE_BYTES = 1024, 256 * 1024
@@ -74,7 +75,7 @@ class Channel:
         self._send_credit = SendCredit()
         self._receive_credit = ReceiveCredit(budget)
         self._blocked = False
-        self._changed = asyncio.Event()
+        self._changed = Event()
         self._sending = asyncio.Lock()
         self._closing = False
         self._watcher: Callable[[], None] = _nothing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -20,13 +19,13 @@ class Backlog(Generic[Item]):
 
     def __init__(self) -> None:
         self.handler: Callable[[Item], None] | None = None
-        self._waiting: deque[Item] = deque(maxlen=MAX_OPEN)
+        self._waiting: list[Item] = []
 
     def set_handler(self, handler: Callable[[Item], None] | None) -> None:
         """From now on `handler` gets them, first those that wait."""
         self.handler = handler
         while handler is not None and self._waiting:
-            handler(self._waiting.popleft())
+            handler(self._waiting.pop(0))
 
     def offer(self, item: Item) -> None:
         """Give one to the handler, or keep it."""

@@ -21,6 +21,7 @@ from atmosphere.channels.protected import DatagramTransport, ProtectedPath
 from atmosphere.channels.stream import Stream
 from atmosphere.dtls.session import Keys
 from atmosphere.errors import ChannelClosed, DecodeError, LinkError, Unreachable
+from atmosphere.light import Event
 from atmosphere.sctp.association import LOW_MARK, SctpAssociation
 from atmosphere.sctp.interface import Association, ChannelOptions
 
@@ -47,9 +48,9 @@ class Link:
         self._streams: dict[int, Stream] = {}
         self._inbound = Inbound()
         self._windows = WindowBudget()
-        self._settled = asyncio.Event()
-        self._closed = asyncio.Event()
-        self._progress = asyncio.Event()
+        self._settled = Event()
+        self._closed = Event()
+        self._progress = Event()
         self._end_reason: str | None = None
         self._mesh_channel: Channel | None = None
         self.on_datagram: Callable[[bytes], None] = _ignore

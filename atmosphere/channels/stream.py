@@ -14,6 +14,7 @@ from typing import Any
 from atmosphere.channels import wire
 from atmosphere.channels.channel import Carrier, Channel
 from atmosphere.errors import LinkError, StreamReset
+from atmosphere.light import Event
 
 CHUNK = 16 * 1024
 """Bytes in one message of a stream, at most."""
@@ -34,7 +35,7 @@ class Stream:
         self._channel = channel
         self._incoming = bytearray()
         self._outgoing = bytearray()
-        self._changed = asyncio.Event()
+        self._changed = Event()
         self._end_received = False
         self._end_wanted = False
         self._end_sent = False

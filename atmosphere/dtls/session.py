@@ -14,7 +14,6 @@ DTLS 1.2 exactly: every WebRTC stack speaks it, and its record header is what `r
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import Literal, Protocol
 from weakref import WeakKeyDictionary
 
@@ -102,8 +101,8 @@ class DtlsSession:
         self._srtp = srtp
         self._client = client
         self._ssl = self._new_connection()
-        self._outgoing: deque[bytes] = deque(maxlen=MAX_PENDING)
-        self._incoming: deque[bytes] = deque(maxlen=MAX_PENDING)
+        self._outgoing: list[bytes] = []
+        self._incoming: list[bytes] = []
         self._flight: list[bytes] = []
         self._resend_after = RESEND_FIRST
         self._resend_at: float | None = None
@@ -170,7 +169,7 @@ class DtlsSession:
             return
         try:
             self._ssl.send(data)
-            self._outgoing.append(self._ssl.bio_read(_RECORD))
+            self._put([self._ssl.bio_read(_RECORD)])
         except SSL.Error as error:
             self._end("failed", _reason(error))
 
@@ -182,7 +181,7 @@ class DtlsSession:
             self.timed_out = True
             self._end("failed", "the DTLS handshake took too long")
         elif self._resend_at is not None and now >= self._resend_at:
-            self._outgoing.extend(self._flight)
+            self._put(self._flight)
             self._resend_after = min(self._resend_after * RESEND_FACTOR, RESEND_MOST)
             self._resend_at = now + self._resend_after
 
@@ -202,14 +201,12 @@ class DtlsSession:
 
     def datagrams(self) -> list[bytes]:
         """The datagrams to be sent now, each at most `MTU` bytes unless one record alone is larger."""
-        taken = list(self._outgoing)
-        self._outgoing.clear()
+        taken, self._outgoing = self._outgoing, []
         return taken
 
     def data(self) -> list[bytes]:
         """What the peer sent, one entry a record."""
-        taken = list(self._incoming)
-        self._incoming.clear()
+        taken, self._incoming = self._incoming, []
         return taken
 
     def deadline(self) -> float | None:
@@ -264,6 +261,7 @@ class DtlsSession:
         try:
             for _ in range(count):
                 self._incoming.append(self._ssl.recv(_RECORD))
+                del self._incoming[:-MAX_PENDING]
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -277,14 +275,18 @@ class DtlsSession:
         except SSL.WantReadError:
             return []
 
+    def _put(self, datagrams: list[bytes]) -> None:
+        self._outgoing += datagrams
+        del self._outgoing[:-MAX_PENDING]
+
     def _collect(self) -> None:
-        self._outgoing.extend(self._written())
+        self._put(self._written())
 
     def _keep_flight(self, now: float) -> None:
         flight = self._written()
         if flight:
             self._flight = flight
-            self._outgoing.extend(flight)
+            self._put(flight)
             self._resend_after = RESEND_FIRST
             self._resend_at = now + RESEND_FIRST
 
@@ -292,7 +294,7 @@ class DtlsSession:
         """A client still sends its last flight, so it missed ours: send ours again, at most ten times a second."""
         if not self._client and self._flight and now >= self._answered_at + ANSWER_INTERVAL:
             self._answered_at = now
-            self._outgoing.extend(self._flight)
+            self._put(self._flight)
 
     def _end(self, state: State, reason: str) -> None:
         self.state, self.reason = state, reason

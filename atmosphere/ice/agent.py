@@ -29,6 +29,8 @@ PATIENCE = 30.0
 """Seconds without any path until `IceFailed`; each new candidate renews it, up to twice."""
 TRIGGER_SPACING = 0.05
 STALE = 5.0
+REST_LEAST, REST_MOST = 5.0, 18.0
+"""Bounds (seconds) of an idle path's interval; with more a lost check could cost the consent."""
 STALL = 0.5
 
 
@@ -56,6 +58,7 @@ class Agent:
         self._pairs.controlling = controlling
         self._rounds = Rounds(local, remote, self._role, self._pairs, now)
         self._path = PathKeeper(self._pairs, self._role, settle, self._rounds.start)
+        self._rounds.doubt = self._path.doubt
         self._fails_at = now + PATIENCE
         self._fails_at_last = now + 2 * PATIENCE
         self._now = now
@@ -125,10 +128,33 @@ class Agent:
 
     def received_data(self, base: int, source: Address, now: float) -> None:
         """Data came from a valid source; on the selected pair that is a sign of life (but no consent)."""
+        self.expect(now)
         selected = self._pairs.selected
         if selected is not None and self._path.consent is not None and selected.key == (base, source):
             self._path.consent.heard(now)
+
+    def expect(self, now: float) -> None:
+        """Data was sent or is expected: for a while the path is watched, and its death noticed within 3 s."""
+        if self._is_over:
+            return
+        if self._path.expect(now):
+            self.handle_timer(now)
+        else:
             self._deadline = None
+
+    def distrust(self, why: str, now: float) -> None:
+        """Data does not get through the selected pair although checks do: `why` in words for the report.
+
+        The next best valid pair takes over at once; without one there is `PathLost`, and everything is tried.
+        """
+        if not self._is_over:
+            self._path.distrust(why, now)
+            self.handle_timer(now)
+
+    def set_rest(self, seconds: float) -> None:
+        """Check idle paths and spare pairs at least this often: less than what the NATs' mappings live."""
+        self._path.set_rest(min(max(seconds, REST_LEAST), REST_MOST))
+        self._deadline = None
 
     def handle_timer(self, now: float) -> None:
         """Do everything that is due."""
@@ -158,6 +184,11 @@ class Agent:
     def remote(self) -> IceCredentials | None:
         """The remote's credentials; None as long as they are unknown."""
         return self._rounds.remote
+
+    @property
+    def rest(self) -> float:
+        """Seconds between the checks of an idle path, at most."""
+        return self._pairs.rest
 
     @property
     def state(self) -> AgentState:
@@ -304,18 +335,24 @@ class Agent:
         if pair is None:
             return
         self._answer(build_answer(message, source, self.local), base, source)
+        self._path.checked(pair, now)
         if not pair.authenticated:
             pair.authenticated = True
             self._be_patient(now)
         self._see(pair)
         nominates = "USE-CANDIDATE" in message.attributes and not self._role.controlling
+        is_news = nominates and pair is not self.selected
         if nominates:
             self._path.nominated(pair, message.attributes.get("NOMINATION"), now)
-        self._check_back(pair, now, nominated=nominates)
+        self._path.doubted(pair, message.attributes.get("DOUBT"), now)
+        self._check_back(pair, now, is_news=is_news)
 
-    def _check_back(self, pair: CandidatePair, now: float, *, nominated: bool) -> None:
-        """Check a pair that a check came over, unless we know that it works or asked just now (RFC 8445 §7.3.1.4)."""
-        fresh = now - pair.answered_at < STALE or not nominated
+    def _check_back(self, pair: CandidatePair, now: float, *, is_news: bool) -> None:
+        """Check a pair that a check came over, unless we know that it works or asked just now (RFC 8445 §7.3.1.4).
+
+        `is_news` says that it nominated a pair which was not selected before.
+        """
+        fresh = now - pair.answered_at < STALE or not is_news
         asked = pair.in_round and now - pair.last_sent_at < TRIGGER_SPACING
         if not (pair.is_valid and fresh) and not asked:
             self._pairs.trigger(pair)

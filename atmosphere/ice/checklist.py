@@ -7,12 +7,12 @@ remote's (triggered) go before those that are merely due.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
 from atmosphere.ice.candidate import Candidate, foundation, peer_reflexive_priority
+from atmosphere.ice.consent import REST
 from atmosphere.ice.events import PairReport
 from atmosphere.ice.pair import CandidatePair, PairState, can_pair
 
@@ -29,19 +29,23 @@ SPARES = 3
 
 
 class CheckList:
-    """Bases, remote candidates, and the pairs between them; nothing here sends or measures."""
+    """Bases, remote candidates, and the pairs between them; nothing here sends or measures.
+
+    `rest` is the longest pause (seconds) between checks that keep a NAT's mapping for a path that nobody uses.
+    """
 
     def __init__(self, policy: PathPolicy) -> None:
         self.controlling = False
         self.selected: CandidatePair | None = None
+        self.rest = REST
         self.bases: dict[int, Candidate] = {}
         self.remotes: dict[tuple[str, int], Candidate] = {}
         self._policy = policy
         self._mapped: dict[tuple[int, tuple[str, int]], Candidate] = {}
         self._pairs: dict[tuple[int, tuple[str, int]], CandidatePair] = {}
         self._discovered: dict[tuple[str, int], float] = {}
-        self._triggered: deque[CandidatePair] = deque()
-        self._ended: deque[PairReport] = deque(maxlen=MAX_ENDED)
+        self._triggered: list[CandidatePair] = []
+        self._ended: list[PairReport] = []
         self.dropped: list[tuple[int, tuple[str, int]]] = []
         """Base and remote address of pairs dropped since somebody last emptied this."""
 
@@ -122,7 +126,7 @@ class CheckList:
     def next_pair(self, now: float) -> CandidatePair | None:
         """The pair to check now: triggered, then new, then answered before (best first), then retried."""
         if self._triggered:
-            return self._triggered.popleft()
+            return self._triggered.pop(0)
         due = [pair for pair in self._pairs.values() if pair.due_at <= now]
         return max(due, key=self._urgency, default=None)
 
@@ -136,10 +140,19 @@ class CheckList:
         """How good a pair is in the role that we have."""
         return pair.rank(self.controlling)
 
-    def best_valid(self, *, besides: CandidatePair | None = None, away_from: str = "") -> CandidatePair | None:
-        """The best pair that the remote answered over; those to the address `away_from` only if there is no other."""
-        valid = (pair for pair in self._pairs.values() if pair.is_valid and pair is not besides)
-        return max(valid, key=lambda pair: (pair.remote.address != away_from, self.rank(pair)), default=None)
+    def best_valid(
+        self, now: float, *, besides: CandidatePair | None = None, away_from: str = ""
+    ) -> CandidatePair | None:
+        """The best pair that the remote answered over, and that data may go over.
+
+        Those to the address `away_from`, and those that were left lately, only if there is no other.
+        """
+
+        def merit(pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int]]:
+            return (pair.remote.address != away_from, now >= pair.distrusted_until, self.rank(pair))
+
+        valid = (p for p in self._pairs.values() if p.is_valid and p is not besides and now >= p.unfit_until)
+        return max(valid, key=merit, default=None)
 
     def is_spare(self, pair: CandidatePair) -> bool:
         """Whether an answered pair is among the few worth keeping warm.
@@ -176,7 +189,7 @@ class CheckList:
     def report(self) -> list[PairReport]:
         """Every pair there is, best first, then those that ended."""
         pairs = sorted(self._pairs.values(), key=self.rank, reverse=True)
-        return [pair.report(selected=pair is self.selected) for pair in pairs] + list(self._ended)
+        return [pair.report(selected=pair is self.selected) for pair in pairs] + self._ended
 
     def _allows(self, candidate: Candidate, *, local: bool) -> bool:
         if self._policy == "direct":
@@ -237,6 +250,7 @@ class CheckList:
         if pair in self._triggered:
             self._triggered.remove(pair)
         self._ended.append(pair.report(selected=False))
+        del self._ended[:-MAX_ENDED]
 
     def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int], float]:
         failed = pair.state is PairState.FAILED

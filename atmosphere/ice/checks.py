@@ -4,6 +4,8 @@ A check is a Binding request with USERNAME "their ufrag:our ufrag", PRIORITY, IC
 64-bit tie-breaker), MESSAGE-INTEGRITY under the *receiver's* password, and FINGERPRINT. The controlling side nominates
 by USE-CANDIDATE. Ours adds NOMINATION (0xC001, 32 bits, counting up from 1): the highest wins, which is how a link
 moves to another pair later (draft-thatcher-ice-renomination); a peer that does not know the attribute skips it.
+The controlled side of ours may answer by DOUBT (0xC002, 32 bits): the pair nominated by that number is of no use to it,
+and the pair that the check comes over is. So the link moves although the controlling side sees nothing wrong.
 """
 
 from __future__ import annotations
@@ -46,9 +48,15 @@ class Role:
 
 
 def build_check(
-    local: IceCredentials, remote: IceCredentials, *, role: Role, priority: int, nomination: int | None
+    local: IceCredentials,
+    remote: IceCredentials,
+    *,
+    role: Role,
+    priority: int,
+    nomination: int | None,
+    doubt: int | None = None,
 ) -> Message:
-    """A signed check; with a `nomination` counter it nominates the pair it is sent over."""
+    """A signed check; with a `nomination` counter it nominates the pair it is sent over, `doubt` objects to one."""
     attributes: dict[str, Any] = {
         "USERNAME": f"{remote.ufrag}:{local.ufrag}",
         "PRIORITY": priority,
@@ -57,6 +65,8 @@ def build_check(
     if nomination is not None:
         attributes["USE-CANDIDATE"] = None
         attributes["NOMINATION"] = nomination
+    if doubt is not None:
+        attributes["DOUBT"] = doubt
     message = binding_request(attributes)
     message.add_message_integrity(remote.key)
     return message

@@ -161,6 +161,10 @@ class IceEndpoint:
         self.mux.listen(listener)
         return listener
 
+    def set_rest(self, seconds: float) -> None:
+        """Check idle paths at least this often (5 to 18 s; 15 unless told): half of what the NAT's mappings live."""
+        self.mux.set_rest(seconds)
+
     # servers
 
     def set_servers(self, stun: tuple[ServerUri, ...], turn: tuple[TurnServer, ...]) -> None:

@@ -27,24 +27,16 @@ from collections.abc import Callable, Iterable
 from atmosphere.errors import DecodeError
 from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.consent import REST
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.gather import Gatherer
 from atmosphere.ice.listener import Listener
+from atmosphere.ice.newcomers import Newcomers
 from atmosphere.ice.recent import Recent
 from atmosphere.ice.router import Claim, SessionKey
 from atmosphere.ice.session import IceSession
-from atmosphere.ice.settings import (
-    HALF_OPEN,
-    HALF_OPEN_OF_ONE,
-    HALF_OPEN_SECONDS,
-    NEW_BURST,
-    NEW_BURST_OF_SOURCE,
-    NEW_PER_SECOND,
-    NEW_PER_SECOND_OF_SOURCE,
-    PathPolicy,
-)
-from atmosphere.stun.limits import SourceLimiter
+from atmosphere.ice.settings import PathPolicy
 from atmosphere.stun.message import Class, Message, Method, decode
 from atmosphere.stun.server import BindingServer
 from atmosphere.udp.socket import UdpSocket
@@ -83,14 +75,13 @@ class Mux:
         self._sessions: dict[SessionKey, IceSession] = {}
         self._listeners: dict[str, Listener] = {}
         self._routes: dict[tuple[int, Address], IceSession] = {}
-        self._half_open: dict[IceSession, asyncio.TimerHandle] = {}
+        self._newcomers = Newcomers()
         self._asked: tuple[dict[bytes, Question], dict[bytes, Question]] = ({}, {})
         self._ended: tuple[set[SessionKey], set[SessionKey]] = (set(), set())
         self._turned = self._loop.time()
-        self._everybody = SourceLimiter(rate=NEW_PER_SECOND, burst=NEW_BURST, size=1)
-        self._each = SourceLimiter(rate=NEW_PER_SECOND_OF_SOURCE, burst=NEW_BURST_OF_SOURCE)
         self._spoken = Recent(self._loop.time())
         self.stun_server = BindingServer()
+        self._rest = REST
         self.on_turn: OnTurn | None = None
         self.on_reached: OnReached = lambda base, source: None
         self.dropped: Counter[str] = Counter()
@@ -116,6 +107,7 @@ class Mux:
 
     def _add(self, session: IceSession) -> IceSession:
         self._sessions[session.key] = session
+        session.set_rest(self._rest)
         for base in self._bases.values():
             for candidate in self.useful(base.candidates):
                 session.add_local(candidate, base.id)
@@ -149,6 +141,12 @@ class Mux:
         """Another network, or another way into it: every session tries every pair again at once."""
         for session in self.sessions:
             session.network_changed()
+
+    def set_rest(self, seconds: float) -> None:
+        """Let every session, and those to come, check its idle paths at least this often."""
+        self._rest = seconds
+        for session in self.sessions:
+            session.set_rest(seconds)
 
     def listen(self, listener: Listener) -> None:
         """Sessions may begin by a check; raises ValueError when that ufrag is listened on already."""
@@ -236,11 +234,11 @@ class Mux:
 
     def connected(self, session: IceSession) -> None:
         """The session has a path."""
-        self._no_longer_half_open(session)
+        self._newcomers.remove(session)
 
     def release(self, session: IceSession) -> None:
         """The session is over: forget all about it, but that its checks must not start it anew."""
-        self._no_longer_half_open(session)
+        self._newcomers.remove(session)
         if self._sessions.get(session.key) is session:
             del self._sessions[session.key]
         for key in list(session.claims):
@@ -251,11 +249,6 @@ class Mux:
         self._turn(self._loop.time())
         if len(self._ended[0]) < MAX_ENDED:
             self._ended[0].add(session.key)
-
-    def _no_longer_half_open(self, session: IceSession) -> None:
-        timer = self._half_open.pop(session, None)
-        if timer is not None:
-            timer.cancel()
 
     def _turn(self, now: float) -> None:
         """Forget by generations: the older of two is dropped whole."""
@@ -281,12 +274,11 @@ class Mux:
         if self._listeners.get(listener.ufrag) is not listener or key in self._ended[0] or key in self._ended[1]:
             return None
         remote = listener.remote_credentials(remote_ufrag)
-        if remote is None or self._is_crowded(listener):
+        if remote is None or self._newcomers.is_crowded(listener.ufrag):
             self.dropped["refused"] += 1
             return None
         session = IceSession(self, listener.local, remote, controlling=False, policy=self._policy, origin=origin)
-        timer = self._loop.call_later(HALF_OPEN_SECONDS, session.fail, f"not connected within {HALF_OPEN_SECONDS:g} s")
-        self._half_open[session] = timer
+        self._newcomers.add(session)
         self._add(session)
         listener.announce(session)
         return session if not session.is_over else None
@@ -361,22 +353,13 @@ class Mux:
             self.dropped["unknown"] += 1
         elif not message.check_message_integrity(listener.local.key):
             self.dropped["unauthenticated"] += 1
-        elif self._is_crowded(listener):
+        elif self._newcomers.is_crowded(listener.ufrag):
             self.dropped["refused"] += 1
-        elif not self._admits(source[0]):
+        elif not self._newcomers.admits(source[0]):
             self.dropped["rate"] += 1
         else:
             return self.session_of(listener, remote, source[0])
         return None
-
-    def _is_crowded(self, listener: Listener) -> bool:
-        """Whether too many wait already; asked before a new one costs anything of the rate that all share."""
-        own = sum(session.local_ufrag == listener.ufrag for session in self._half_open)
-        return len(self._half_open) >= HALF_OPEN or own >= HALF_OPEN_OF_ONE
-
-    def _admits(self, host: str) -> bool:
-        now = self._loop.time()
-        return self._each.allow(host, now) and self._everybody.allow("", now)
 
     def _response(self, base: Base, message: Message, data: bytes, source: Address) -> bool:
         question = self._asked[0].get(message.transaction_id) or self._asked[1].get(message.transaction_id)

@@ -36,7 +36,7 @@ class Nominator:
         A direct pair waits for the settle, and only while a better one is being checked. A relayed one waits a little
         longer for direct ones that were started lately: most links that can be direct show it within that time.
         """
-        best = pairs.best_valid()
+        best = pairs.best_valid(now)
         if best is None:
             return None, math.inf
         hopes = [pair for pair in pairs if _is_open(pair) and pairs.rank(pair) > pairs.rank(best)]
@@ -69,10 +69,12 @@ class Nominations:
 
     With counters the highest wins. Without (aioice, libwebrtc, libjuice) the best nominated valid pair does, as it
     stands now: an aggressive nominator nominates every pair, and both ends must still come to the same one.
+    `is_overruled` says that we use another pair than the one nominated by `counter`.
     """
 
     def __init__(self) -> None:
-        self._counter = 0
+        self.counter = 0
+        self.is_overruled = False
         self._chosen: CandidatePair | None = None
 
     def heard(self, pair: CandidatePair, counter: int | None, *, steady: bool) -> None:
@@ -82,14 +84,15 @@ class Nominations:
         counts once the selected pair has fallen quiet: a replayed check may look the same.
         """
         if counter is None:
-            pair.nominated = pair.nominated or self._counter == 0
-        elif counter > self._counter or (counter == self._counter and not steady):
-            self._counter, self._chosen = counter, pair
+            pair.nominated = pair.nominated or self.counter == 0
+        elif counter > self.counter or (counter == self.counter and not steady):
+            self.counter, self._chosen, self.is_overruled = counter, pair, False
 
     def prefer(self, pair: CandidatePair) -> None:
-        """Use `pair` until the remote nominates anew (our end of the nominated one went away)."""
+        """Use `pair` until the remote nominates anew (the nominated one is of no use to us)."""
         pair.nominated = True
         if self._chosen is not None:
+            self.is_overruled = self.is_overruled or pair is not self._chosen
             self._chosen = pair
 
     def current(self, pairs: CheckList) -> CandidatePair | None:

@@ -47,7 +47,8 @@ class CandidatePair:
     `local` is the true local candidate: the base's own at first, and once the remote has said what it sees, the server-
     or peer-reflexive one. Times are monotonic seconds; `due_at` is when a round of checks may start by itself,
     `in_round` whether one is on; `failures` counts the rounds in a row that nobody answered, `deaths` how often it fell
-    silent while selected; until `distrusted_until` no better rank makes us return to it.
+    silent while selected; until `distrusted_until` no better rank makes us return to it, and until `unfit_until`
+    nothing does, for data did not get through although checks did.
     """
 
     base: int
@@ -67,6 +68,7 @@ class CandidatePair:
     answered_at: float = -math.inf
     deaths: int = 0
     distrusted_until: float = -math.inf
+    unfit_until: float = -math.inf
     why: str = ""
 
     @property

@@ -20,6 +20,10 @@ from atmosphere.ice.schedule import next_round, rush
 __all__ = ["PathKeeper"]
 
 HOLD_DOWN, HOLD_DOWN_MOST = 3.0, 60.0
+UNFIT_MOST = 10.0
+"""A pair that data does not get through is not used for so long at most, be it the only one: consent lasts longer."""
+WARM_BY_OTHERS = 60.0
+"""A spare pair that the remote keeps warm is asked by us once in so many seconds."""
 
 
 class PathKeeper:
@@ -58,6 +62,27 @@ class PathKeeper:
         """When `run` has something to do."""
         return self._settle_at if self.consent is None else self.consent.deadline(now)
 
+    def expect(self, now: float) -> bool:
+        """Data was sent, came, or is expected; True where the path rested until now, so that a check is due."""
+        if self.consent is None:
+            return False
+        rested = not self.consent.is_watched(now)
+        self.consent.expect(now)
+        return rested
+
+    def checked(self, pair: CandidatePair, now: float) -> None:
+        """An authentic check came over `pair` and was answered."""
+        if self.consent is not None and pair is self._pairs.selected:
+            self.consent.checked(now)
+        elif pair.is_valid:
+            pair.due_at = max(pair.due_at, min(next_round(self._pairs, pair, now), pair.answered_at + WARM_BY_OTHERS))
+
+    def set_rest(self, seconds: float) -> None:
+        """Let a resting path, and spare pairs, be asked at this interval."""
+        self._pairs.rest = seconds
+        if self.consent is not None:
+            self.consent.rest = seconds
+
     def stalled(self, now: float) -> None:
         """The caller slept through its deadline: that is no sign against a path that was well."""
         if self.consent is not None and self.state == "connected":
@@ -65,9 +90,14 @@ class PathKeeper:
 
     def answered(self, pair: CandidatePair, sent_at: float, rtt: float | None, now: float) -> None:
         """A valid answer came over `pair`, which is marked valid already."""
-        if pair is self._pairs.selected and self.consent is not None:
+        if self.consent is not None and pair is self._pairs.selected:
             self.consent.answered(sent_at, rtt, now)
-        elif self._role.controlling:
+            return
+        if self.consent is not None and self._pairs.selected is None:
+            self.consent.answered(sent_at, rtt, now)  # the remote is there; whether that pair will do is another matter
+        if now < pair.unfit_until:
+            return
+        if self._role.controlling:
             self._nominator.succeeded(now)
             in_need = self.consent is not None and (self._pairs.selected is None or self._health > Health.ALIVE)
             if in_need or self._nominator.is_upgrade(self._pairs, pair, now):
@@ -84,7 +114,7 @@ class PathKeeper:
 
     def reconsider(self, now: float) -> None:
         """Look whether another pair is better after all: a candidate may have turned out to be a relay."""
-        best = self._pairs.best_valid(besides=self._pairs.selected)
+        best = self._pairs.best_valid(now, besides=self._pairs.selected)
         if best is not None and self._role.controlling and self._nominator.is_upgrade(self._pairs, best, now):
             self._nominate(best, now)
 
@@ -94,26 +124,63 @@ class PathKeeper:
         Where it was a relay, its server has probably gone as a whole, and the remote's relay there too.
         """
         self._pairs.selected = None
-        spare = self._pairs.best_valid(away_from=base.address if base.is_relayed else "")
+        self._leave_for(self._pairs.best_valid(now, away_from=base.address if base.is_relayed else ""), 0.0, now)
+
+    def distrust(self, why: str, now: float) -> None:
+        """Checks pass on the selected pair but data does not: use another at once, or be disconnected.
+
+        It may be used again when its hold-down is over. The controlled side's checks tell the remote, which sees
+        nothing wrong, by DOUBT.
+        """
+        pair = self._pairs.selected
+        if pair is None or self.consent is None or self.state != "connected":
+            return
+        self._hold_down(pair, why, now)
+        pair.unfit_until = min(pair.distrusted_until, now + UNFIT_MOST)
+        spare = self._pairs.best_valid(now, besides=pair)
+        self._leave_for(spare, self.consent.quiet(now), now)
+
+    def doubt(self) -> int | None:
+        """The remote's nomination that our checks object to: what it chose has fallen silent, or is not used here."""
+        if self._role.controlling or self.consent is None or not self._nominations.counter:
+            return None
+        objects = self._nominations.is_overruled or self._health > Health.ALIVE
+        return self._nominations.counter if objects else None
+
+    def doubted(self, pair: CandidatePair, nomination: int | None, now: float) -> None:
+        """A check came over `pair` that objects to that nomination of ours (None: to none)."""
+        selected = self._pairs.selected
+        if nomination is None or nomination != self.counter or pair is selected:
+            return
+        if pair.is_valid and now >= pair.unfit_until:
+            if selected is not None:
+                self._hold_down(selected, "the other side gets nothing over it", now)
+            self._nominate(pair, now)
+
+    def role_switched(self, now: float) -> None:
+        """We nominate now, or the remote does; what is selected stays."""
+        if self.consent is not None:
+            self.consent.leads = self._role.controlling
+        self._nominator = Nominator(self._settle)
+        self._nominations = Nominations()
+        self._nominator.counter = int(self._pairs.selected is not None)
+        if self._pairs.best_valid(now) is not None:
+            self._nominator.succeeded(now)
+
+    def _leave_for(self, spare: CandidatePair | None, quiet: float, now: float) -> None:
         if spare is None:
-            self._lose(0.0, now)
+            self._pairs.selected = None
+            self._lose(quiet, now)
         elif self._role.controlling:
             self._nominate(spare, now)
         else:
             self._nominations.prefer(spare)
             self._select(spare, now)
-
-    def role_switched(self, now: float) -> None:
-        """We nominate now, or the remote does; what is selected stays."""
-        self._nominator = Nominator(self._settle)
-        self._nominations = Nominations()
-        self._nominator.counter = int(self._pairs.selected is not None)
-        if self._pairs.best_valid() is not None:
-            self._nominator.succeeded(now)
+            self._check(spare, now, None)
 
     def _follow(self, now: float) -> None:
         pair = self._nominations.current(self._pairs)
-        if pair is not None:
+        if pair is not None and now >= pair.unfit_until:
             self._select(pair, now)
 
     def _take_over(self, pair: CandidatePair, now: float) -> None:
@@ -135,7 +202,8 @@ class PathKeeper:
             return
         was_lost = self.state == "disconnected"
         self._pairs.selected = pair
-        self.consent = Consent(now, pair.rtt, seed=self._role.tie_breaker)
+        role = self._role
+        self.consent = Consent(now, pair.rtt, role.tie_breaker, leads=role.controlling, rest=self._pairs.rest)
         self.state, self._health = "connected", Health.ALIVE
         self.events.append(PathSelected(pair, previous))
         if was_lost:
@@ -150,7 +218,11 @@ class PathKeeper:
         pair = self._pairs.selected
         if pair is None or self._health is Health.ALIVE:
             return
-        pair.state, pair.why, pair.nominated = PairState.FAILED, "fell silent", False
+        self._hold_down(pair, "fell silent", now)
+
+    def _hold_down(self, pair: CandidatePair, why: str, now: float) -> None:
+        """Let `pair` be unused for a while, which grows each time."""
+        pair.state, pair.why, pair.nominated = PairState.FAILED, why, False
         pair.deaths += 1
         pair.distrusted_until = now + min(HOLD_DOWN * (1 << min(pair.deaths - 1, 8)), HOLD_DOWN_MOST)
 

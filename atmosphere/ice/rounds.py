@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from atmosphere.ice.candidate import peer_reflexive_priority
 from atmosphere.ice.checklist import CheckList
@@ -18,13 +19,17 @@ __all__ = ["Rounds"]
 
 
 class Rounds:
-    """Sends the checks of one agent into `out`, and knows which are unanswered. `remote` may become known later."""
+    """Sends the checks of one agent into `out`, and knows which are unanswered. `remote` may become known later.
+
+    `doubt` tells which nomination of the remote's the checks object to, if any.
+    """
 
     def __init__(
         self, local: IceCredentials, remote: IceCredentials | None, role: Role, pairs: CheckList, now: float
     ) -> None:
         self.remote = remote
         self.out: list[Transmit] = []
+        self.doubt: Callable[[], int | None] = lambda: None
         self._local = local
         self._role = role
         self._pairs = pairs
@@ -101,7 +106,9 @@ class Rounds:
         if self.remote is None:
             raise AssertionError("checks wait for the remote's credentials")
         priority = peer_reflexive_priority(pair.base_candidate)
-        message = build_check(self._local, self.remote, role=self._role, priority=priority, nomination=nomination)
+        message = build_check(
+            self._local, self.remote, role=self._role, priority=priority, nomination=nomination, doubt=self.doubt()
+        )
         check = Check(pair, message.transaction_id, encode(message), self._role.controlling, now)
         self._transactions.add(check, lifetime=lifetime)
         self._transmit(check, now)

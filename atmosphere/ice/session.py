@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -35,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
+EXPECT_AGAIN = 0.5
+"""Seconds for which the agent need not hear of further data."""
 LATE_ENOUGH = 0.05
 """Seconds that a timer may fire early."""
 
@@ -71,9 +72,10 @@ class IceSession:
         self.on_event: OnEvent | None = None
         self.bytes_sent = self.bytes_received = self.dropped = 0
         self._on_datagram: OnDatagram | None = None
-        self._early_in: deque[bytes] = deque(maxlen=MAX_EARLY_IN)
-        self._early_out: deque[bytes] = deque(maxlen=MAX_EARLY_OUT)
+        self._early_in: list[bytes] = []
+        self._early_out: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._expect_again_at = 0.0
         self._ended: Literal["failed", "closed"] | None = None
         self._reason = ""
         self._settled: asyncio.Future[None] | None = None
@@ -97,6 +99,11 @@ class IceSession:
     def is_over(self) -> bool:
         """Whether it failed or was closed."""
         return self._ended is not None
+
+    @property
+    def rest(self) -> float:
+        """Seconds between the checks of an idle path, at most (see `set_rest`)."""
+        return self._agent.rest
 
     @property
     def path(self) -> Path | None:
@@ -181,7 +188,7 @@ class IceSession:
     def on_datagram(self, receiver: OnDatagram | None) -> None:
         self._on_datagram = receiver
         while self._on_datagram is not None and self._early_in:
-            self._deliver(self._early_in.popleft())
+            self._deliver(self._early_in.pop(0))
 
     def send(self, datagram: bytes) -> None:
         """Send one datagram to the remote by the present path. Never raises and never waits; may be lost like any."""
@@ -190,10 +197,42 @@ class IceSession:
         if pair is None or base is None or self._ended is not None:
             self.dropped += self._ended is not None or len(self._early_out) == MAX_EARLY_OUT
             if self._ended is None:
-                self._early_out.append(datagram)
+                _keep(self._early_out, datagram, MAX_EARLY_OUT)
             return
         base.send(datagram, pair.remote.endpoint)
         self.bytes_sent += len(datagram)
+        if self._loop.time() >= self._expect_again_at:
+            self.expect_traffic()
+
+    # liveness
+
+    def expect_traffic(self) -> None:
+        """Watch the path for some seconds: whoever waits for data calls it; `send`, and data that comes, do the same.
+
+        On a path that was idle a check goes at once. One that died is noticed within 3 s.
+        """
+        if self._ended is None:
+            now = self._loop.time()
+            self._expect_again_at = now + EXPECT_AGAIN
+            self._agent.expect(now)
+            self._flush()
+
+    def distrust(self, reason: str) -> None:
+        """Data does not get through this path although ICE's checks do; `reason` is one line for the report.
+
+        The next best pair takes over at once and this one has to wait, longer each time; `on_event` hears PathSelected,
+        or PathLost where there is no other. Without effect while there is no path.
+        """
+        if self._ended is None:
+            logger.info("%r: the path is left: %s", self, reason)
+            self._agent.distrust(reason, self._loop.time())
+            self._flush()
+
+    def set_rest(self, seconds: float) -> None:
+        """Check an idle path at least this often (5 to 18 s): less than what a NAT's mapping lives."""
+        self._agent.set_rest(seconds)
+        if self._ended is None:
+            self._arm()
 
     def receive_stun(self, message: Message, raw: bytes, base: int, source: Address, *, returned: bool = False) -> None:
         """A STUN message that is meant for this session; the agent authenticates it.
@@ -218,16 +257,18 @@ class IceSession:
         """A datagram from an address that the remote proved to be its own."""
         if self._ended is not None:
             return
-        self._agent.received_data(base, source, self._loop.time())
+        now = self._loop.time()
+        self._agent.received_data(base, source, now)
         self.bytes_received += len(data)
-        if self._agent.state != "connected":
+        if now >= self._expect_again_at or self._agent.state != "connected":
+            self._expect_again_at = now + EXPECT_AGAIN
             self._flush()
         self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:
         if self._on_datagram is None:
             self.dropped += len(self._early_in) == MAX_EARLY_IN
-            self._early_in.append(data)
+            _keep(self._early_in, data, MAX_EARLY_IN)
             return
         try:
             self._on_datagram(data)
@@ -253,7 +294,7 @@ class IceSession:
             self._router.connected(self)
             self._settle()
             while self._early_out:
-                self.send(self._early_out.popleft())
+                self.send(self._early_out.pop(0))
         if self.on_event is not None and self._ended != "closed":
             try:
                 self.on_event(event)
@@ -310,6 +351,12 @@ class IceSession:
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
+
+
+def _keep(queue: list[bytes], datagram: bytes, most: int) -> None:
+    """Append, and forget the oldest of too many; a list, since an empty deque would cost each link 760 bytes."""
+    queue.append(datagram)
+    del queue[:-most]
 
 
 def _ms(seconds: float | None) -> float | None:

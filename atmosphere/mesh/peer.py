@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from atmosphere.errors import LinkError, Unreachable
+from atmosphere.light import Event, Queue
 from atmosphere.mesh.info import PathEndInfo, PathInfo, PeerInfo, PeerState
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Peer:
         self._ping = ping
         self._link: PeerLink | None = None
         self._last_seen: list[Candidate] = []
-        self._linked = asyncio.Event()
-        self._datagrams: asyncio.Queue[bytes] = asyncio.Queue(MAX_DATAGRAMS)
+        self._linked = Event()
+        self._datagrams: Queue[bytes] = Queue(MAX_DATAGRAMS)
         self.trying = False
         """Whether an attempt to reach it is under way."""
 

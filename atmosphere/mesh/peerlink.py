@@ -18,6 +18,7 @@ from atmosphere.errors import AtmosphereError, DecodeError, LinkError
 from atmosphere.ice.events import IceEvent, IceFailed
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
+from atmosphere.light import Queue
 from atmosphere.mesh import wire
 from atmosphere.tasks import Tasks
 from signaling.limits import TokenBucket
@@ -53,7 +54,7 @@ class PeerLink:
         self.on_believed: Callable[[], None] = lambda: None
         self._doubted = False
         self._control: Channel | None = None
-        self._posted: asyncio.Queue[wire.Message] = asyncio.Queue(MAX_POSTED)
+        self._posted: Queue[wire.Message] = Queue(MAX_POSTED)
         self._tasks = Tasks("link")
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from atmosphere.errors import AtmosphereError
+from atmosphere.light import Event
 from atmosphere.mesh.linktable import Rank
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
@@ -48,7 +49,7 @@ class Reconnector:
         self._rank_of = rank_of
         self._patience = patience
         self._at_once = at_once
-        self._changed = asyncio.Event()
+        self._changed = Event()
         self._news = False
         self._relief: asyncio.Timeout | None = None
         self.last_error: str | None = None

@@ -4,7 +4,7 @@ Its public classes and a few private names are used; pyproject.toml pins aioice 
 fails first when an upgrade moves one of them. Everything else imports these names from here or from `stun.message`.
 
 Attributes that aioice does not know are registered here, in its own table: one line each (RFC 8489 §14, RFC 8656 §18,
-RFC 5780 §7, draft-thatcher-ice-renomination for NOMINATION).
+RFC 5780 §7, draft-thatcher-ice-renomination for NOMINATION; DOUBT is our own, see atmosphere.ice.checks).
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ ADDED: tuple[Entry, ...] = (
     (0x8023, "ALTERNATE-SERVER", stun.pack_address, stun.unpack_address),
     (0x8027, "CACHE-TIMEOUT", stun.pack_unsigned, stun.unpack_unsigned),
     (0xC001, "NOMINATION", stun.pack_unsigned, stun.unpack_unsigned),
+    (0xC002, "DOUBT", stun.pack_unsigned, stun.unpack_unsigned),
 )
 
 

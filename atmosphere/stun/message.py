@@ -84,6 +84,7 @@ _EXACT: dict[int, tuple[int, ...]] = {
     0x802B: _ADDRESS,  # RESPONSE-ORIGIN
     0x802C: _ADDRESS,  # OTHER-ADDRESS
     0xC001: _U32,  # NOMINATION
+    0xC002: _U32,  # DOUBT
 }
 
 _RANGE: dict[int, tuple[int, int]] = {

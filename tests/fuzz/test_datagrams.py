@@ -142,7 +142,7 @@ def tables(node: Node) -> dict[str, int]:
     return {
         "sessions": len(mux.sessions),
         "routes": len(mux._routes),
-        "half open": len(mux._half_open),
+        "half open": len(mux._newcomers),
         "asked": sum(map(len, mux._asked)),
         "ended": sum(map(len, mux._ended)),
         "reasons": len(mux.dropped),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atmosphere.ice.events import PathLost
-from tests.ice.vnet import RELAY, Nat, Network, Node, Packet, agree, exchange, make_nodes
+from tests.ice.vnet import RELAY, Nat, Network, Node, Packet, agree, exchange, make_nodes, talk
 
 UDP, WEBSOCKET = 5 << 13, 2 << 13
 """Local preferences as `relay_base` gives them."""
@@ -69,13 +69,14 @@ def test_udp_is_blocked_and_opened_again(controlling: bool, both: bool) -> None:
     network = Network()
     side, other = connected(network, controlling=controlling, both=both)
     blocked = Blocked(network)
+    talk(side.node, other.node)
     blocked.block(side)
     died = network.now
     assert network.run(6, lambda: agree(side.node, other.node) and side.uses == side.websocket)
     assert network.now - died <= 3.2
     side.node.send(b"over WebSocket")
     network.run(0.2)
-    assert other.node.data == [b"over WebSocket"]
+    assert b"over WebSocket" in other.node.data
 
     side.node.remove_base(side.udp_base)  # the server has not answered for long, and its allocation is given up
     network.run(60)

@@ -243,10 +243,10 @@ def test_spares_are_the_three_best_and_a_relayed_one() -> None:
         pairs.add_remote(make_candidate("host", remote(number), preference=100 - number), 0.0)
     for pair in pairs:
         succeed(pair)
-    pairs.selected = pairs.best_valid()
+    pairs.selected = pairs.best_valid(0.0)
     spares = [(pair.base, pair.remote.port) for pair in pairs if pairs.is_spare(pair) and pair is not pairs.selected]
     assert sorted(spares) == [(1, 1002), (1, 1003), (1, 1004), (2, 1001)]
-    assert pairs.best_valid(besides=pairs.selected) is pairs.find(1, remote(2))
+    assert pairs.best_valid(0.0, besides=pairs.selected) is pairs.find(1, remote(2))
 
 
 def test_what_needs_no_udp_is_kept_warm_too() -> None:
@@ -257,7 +257,7 @@ def test_what_needs_no_udp_is_kept_warm_too() -> None:
         pairs.add_remote(make_candidate("host", remote(number), preference=100 - number), 0.0)
     for pair in pairs:
         succeed(pair)
-    pairs.selected = pairs.best_valid()
+    pairs.selected = pairs.best_valid(0.0)
     spares = [(pair.base, pair.remote.port) for pair in pairs if pairs.is_spare(pair) and pair.base != 1]
     assert spares == [(2, 1001), (3, 1001)]
 

@@ -15,9 +15,11 @@ B = IceCredentials("ufragBBB", "b" * 24)
 SOURCE = ("2001:db8::1", 7777)
 
 
-def check(*, controlling: bool = True, tie_breaker: int = 5, nomination: int | None = None) -> Message:
+def check(
+    *, controlling: bool = True, tie_breaker: int = 5, nomination: int | None = None, doubt: int | None = None
+) -> Message:
     role = Role(controlling, tie_breaker)
-    return decode(encode(build_check(A, B, role=role, priority=77, nomination=nomination)))
+    return decode(encode(build_check(A, B, role=role, priority=77, nomination=nomination, doubt=doubt)))
 
 
 def test_a_check_says_whom_it_is_for_and_who_sends_it() -> None:
@@ -34,6 +36,11 @@ def test_a_nomination_is_use_candidate_with_a_counter() -> None:
     attributes = check(nomination=3).attributes
     assert "USE-CANDIDATE" in attributes
     assert attributes["NOMINATION"] == 3
+    assert "DOUBT" not in attributes
+
+
+def test_a_check_may_object_to_a_nomination() -> None:
+    assert check(controlling=False, doubt=3).attributes["DOUBT"] == 3
 
 
 def test_an_answer_is_signed_and_no_larger_than_the_check() -> None:

@@ -357,6 +357,13 @@ async def test_addresses_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await exchange(session, [b"\x20moved"])
 
 
+async def test_idle_paths_are_asked_as_often_as_the_nat_wants() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        session, _ = await connect(host, dialer)
+        dialer.set_rest(7.0)
+        assert session.rest == 7.0
+
+
 async def test_a_session_with_the_same_fragments_is_refused() -> None:
     async with IceEndpoint(LOOPBACK) as endpoint:
         ours, theirs = dialer_credentials(), dialer_credentials()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atmosphere.ice import checklist
+from atmosphere.ice import checklist, newcomers
 from atmosphere.ice import mux as module
 from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
@@ -70,6 +70,15 @@ async def test_one_session_a_dialer_however_often_it_asks() -> None:
     assert [session.origin for session in met] == ["192.0.2.50", "192.0.2.51"]
     mux.close()
     assert mux.sessions == []
+
+
+async def test_the_idle_interval_is_that_of_sessions_to_come_too() -> None:
+    mux, _, met = make()
+    mux.session_of(mux._listeners[LOCAL.ufrag], "dialer", None)
+    mux.set_rest(9.0)
+    mux.session_of(mux._listeners[LOCAL.ufrag], "another", None)
+    assert [session.rest for session in met] == [9.0, 9.0]
+    mux.close()
 
 
 async def test_data_goes_to_whoever_proved_the_address() -> None:
@@ -140,7 +149,7 @@ async def test_an_ended_session_is_not_started_anew_by_late_checks_for_a_while()
 
 
 async def test_new_sessions_have_a_rate_for_each_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HALF_OPEN_OF_ONE", HALF_OPEN)
+    monkeypatch.setattr(newcomers, "HALF_OPEN_OF_ONE", HALF_OPEN)
     mux, base, met = make()
     for number in range(200):
         mux.receive(base, check(f"dialer{number}"), SOURCE)
@@ -153,8 +162,8 @@ async def test_new_sessions_have_a_rate_for_each_source(monkeypatch: pytest.Monk
 
 
 async def test_sessions_that_are_not_connected_are_few_and_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HALF_OPEN_SECONDS", 0.05)
-    monkeypatch.setattr(module, "HALF_OPEN_OF_ONE", HALF_OPEN)
+    monkeypatch.setattr(newcomers, "HALF_OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(newcomers, "HALF_OPEN_OF_ONE", HALF_OPEN)
     mux, base, met = make()
     for number in range(HALF_OPEN + 10):
         mux.receive(base, check(f"dialer{number}"), (f"192.0.2.{number % 100 + 1}", 5000))
@@ -164,7 +173,7 @@ async def test_sessions_that_are_not_connected_are_few_and_have_an_end(monkeypat
     met[0].on_event = events.append
     await until(lambda: not mux.sessions)
     assert events == [IceFailed("not connected within 0.05 s")]
-    assert not mux._half_open
+    assert not len(mux._newcomers)
 
 
 async def test_whoever_knows_one_secret_shuts_out_nobody_else() -> None:

@@ -211,3 +211,101 @@ def test_a_relay_that_goes_takes_the_remotes_relay_of_the_same_server_with_it() 
     bench.pairs.remove_base(3)
     bench.keeper.base_gone(spare.base_candidate, 5.0)
     assert bench.keeper.state == "disconnected"
+
+
+def nominated(bench: Bench, count: int = 1) -> list[CandidatePair]:
+    """A controlled keeper that uses the first pair, nominated by 1; the others answered too."""
+    for pair in bench.all:
+        bench.answer(pair, 1.0)
+    bench.keeper.nominated(bench.all[0], count, 1.0)
+    return bench.all
+
+
+def test_the_controlled_side_objects_to_what_it_distrusts_until_the_remote_nominates_anew() -> None:
+    bench = Bench(2, controlling=False)
+    best, second = nominated(bench)
+    keeper = bench.keeper
+    assert keeper.doubt() is None
+    keeper.distrust("data gets lost", 2.0)
+    assert bench.pairs.selected is second
+    assert bench.checks == [(second, None)], "the remote shall hear of it"
+    assert keeper.doubt() == 1
+    keeper.nominated(best, 1, 2.5)
+    assert bench.pairs.selected is second, "the same nomination again is no news"
+    keeper.nominated(second, 2, 3.0)
+    assert keeper.doubt() is None
+
+
+def test_the_controlled_side_objects_to_a_silent_path() -> None:
+    bench = Bench(1, controlling=False)
+    nominated(bench)
+    bench.keeper.expect(1.0)
+    bench.keeper.run(3.5)
+    assert bench.keeper.doubt() == 1
+    bench.role.switch()
+    assert bench.keeper.doubt() is None, "now it is ours to nominate"
+
+
+def test_an_objection_is_heeded_if_it_is_to_the_present_nomination_and_shows_another_pair() -> None:
+    bench = Bench(3)
+    best, second, third = bench.all
+    bench.answer(best, 1.0)
+    bench.keeper.run(1.0)
+    bench.answer(second, 1.0)
+    for pair, nomination in ((second, None), (second, 7), (best, 1), (third, 1)):
+        bench.keeper.doubted(pair, nomination, 2.0)
+        assert bench.pairs.selected is best
+    second.unfit_until = 2.5
+    bench.keeper.doubted(second, 1, 2.0)
+    assert bench.pairs.selected is best, "data does not get through there"
+    bench.keeper.doubted(second, 1, 2.5)
+    assert bench.pairs.selected is second
+    assert best.why == "the other side gets nothing over it"
+    assert best.distrusted_until == 5.5
+
+
+def test_an_objection_while_there_is_no_path_shows_one() -> None:
+    bench = Bench(2)
+    best, second = bench.all
+    bench.answer(best, 1.0)
+    bench.keeper.run(1.0)
+    bench.keeper.distrust("data gets lost", 2.0)
+    assert bench.pairs.selected is None
+    second.state = PairState.SUCCEEDED
+    bench.keeper.doubted(second, 1, 2.1)
+    assert bench.pairs.selected is second
+
+
+def test_a_pair_that_the_remote_keeps_warm_is_asked_rarely() -> None:
+    bench = Bench(2)
+    best, second = bench.all
+    bench.answer(best, 1.0)
+    bench.keeper.run(1.0)
+    bench.keeper.checked(second, 1.0)
+    assert second.due_at == 0.0, "not known to work yet"
+    bench.answer(second, 1.0)
+    second.due_at = 22.0
+    bench.keeper.checked(second, 20.0)
+    assert 40.0 <= second.due_at <= 45.0
+    bench.keeper.checked(second, 50.0)
+    assert second.due_at == 61.0
+    bench.keeper.checked(best, 50.0)
+    assert bench.keeper.consent is not None
+
+
+def test_the_interval_of_rest_is_handed_on() -> None:
+    bench = Bench(1)
+    bench.keeper.set_rest(9.0)
+    bench.answer(bench.all[0], 1.0)
+    bench.keeper.run(1.0)
+    assert bench.keeper.consent is not None
+    assert bench.keeper.consent.rest == 9.0
+    bench.keeper.set_rest(6.0)
+    assert bench.keeper.consent.rest == 6.0
+
+
+def test_before_there_is_a_path_nothing_is_expected_of_it() -> None:
+    bench = Bench(1)
+    assert not bench.keeper.expect(1.0)
+    bench.keeper.distrust("nothing", 1.0)
+    assert not bench.keeper.events

@@ -67,11 +67,19 @@ def test_answered_pairs_are_kept_warm_or_left_to_prove_themselves() -> None:
     for pair in found:
         pair.state = PairState.SUCCEEDED
     pairs.selected = found[0]
-    assert [next_round(pairs, pair, 100.0) for pair in found] == [math.inf, 115.0, 115.0, 115.0, math.inf, math.inf]
+    planned = [next_round(pairs, pair, 100.0) for pair in found]
+    assert [planned[0], *planned[4:]] == [math.inf] * 3
+    assert all(120 <= when <= 125 for when in planned[1:4])
+    found[1].checks_sent += 1
+    assert next_round(pairs, found[1], 100.0) != planned[1], "never at a beat"
+    pairs.rest = 6.0
+    assert 108 <= next_round(pairs, found[1], 100.0) <= 110
     found[1].distrusted_until = 100.5
     assert next_round(pairs, found[1], 100.0) == 101.0
     found[1].distrusted_until = 130.0
     assert next_round(pairs, found[1], 100.0) == 130.0
+    pairs.selected, found[1].unfit_until = None, 105.0
+    assert next_round(pairs, found[1], 100.0) == 105.0, "without any path the rest of the hold-down is not waited for"
 
 
 def test_a_rush_leaves_out_what_is_checked_already() -> None:

@@ -11,7 +11,7 @@ from atmosphere.errors import Unreachable
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.endpoint import IceEndpoint
-from atmosphere.ice.events import IceFailed, PathSelected
+from atmosphere.ice.events import IceFailed, PathLost, PathSelected
 from atmosphere.ice.session import MAX_EARLY_IN, MAX_EARLY_OUT, IceSession
 from tests.ice.loopback import HOST, LOOPBACK, connect, dial, dialer_credentials, exchange, listen
 from tests.until import until
@@ -151,3 +151,23 @@ def test_the_dialer_is_who_controls() -> None:
 
     assert asyncio.run(made(True)).dialer_ufrag == "ours"
     assert asyncio.run(made(False)).dialer_ufrag == "theirs"
+
+
+async def test_expecting_traffic_asks_at_once_and_distrust_is_told() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        session, _ = await connect(host, dialer)
+        await until(lambda: session.rtt_ms is not None)
+        events: list[Any] = []
+        session.on_event = events.append
+        session.set_rest(6.0)
+        session.expect_traffic()
+        session.distrust("data gets lost")
+        assert (session.state, session.path) == ("disconnected", None)
+        assert isinstance(events[-1], PathLost)
+        assert session.report()[0].why == "data gets lost"
+        await until(lambda: session.state == "connected")
+        session.close()
+        session.expect_traffic()
+        session.distrust("it is over")
+        session.set_rest(6.0)
+        assert session.state == "closed"

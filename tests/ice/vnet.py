@@ -267,6 +267,8 @@ class Node:
         pair = self.agent.selected
         if pair is not None and pair.base in self._senders:
             self._senders[pair.base](data, pair.remote.endpoint)
+            self.agent.expect(self.network.now)
+            self.drain()
 
     def drain(self) -> None:
         for transmit in self.agent.transmits():
@@ -340,6 +342,14 @@ def make_nodes(
         Node(network, controlling=roles[0], local=a, remote=b, tie_breaker=tie_breakers[0], policy=policy),
         Node(network, controlling=roles[1], local=b, remote=a, tie_breaker=tie_breakers[1], policy=policy),
     )
+
+
+def talk(*nodes: Node, every: float = 0.5) -> None:
+    """From now on the nodes say something from time to time, so that it matters whether the path is alive."""
+    for node in nodes:
+        node.send(b"talk")
+    network = nodes[0].network
+    network.at(network.now + every, lambda: talk(*nodes, every=every))
 
 
 def exchange(a: Node, b: Node) -> None:

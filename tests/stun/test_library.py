@@ -23,6 +23,7 @@ VALUES: dict[str, Any] = {
     "ALTERNATE-SERVER": ("2001:db8::1", 3478),
     "CACHE-TIMEOUT": 3600,
     "NOMINATION": 7,
+    "DOUBT": 7,
 }
 
 

@@ -52,7 +52,9 @@ def test_arbitrary_bytes(data: bytes) -> None:
     assert is_stun(data)
 
 
-KINDS = st.one_of(st.integers(0, 0xFFFF), st.integers(0, 0x30), st.integers(0x8000, 0x8030), st.just(0xC001))
+KINDS = st.one_of(
+    st.integers(0, 0xFFFF), st.integers(0, 0x30), st.integers(0x8000, 0x8030), st.integers(0xC001, 0xC002)
+)
 
 
 @given(
@@ -80,6 +82,7 @@ ATTRIBUTES = st.fixed_dictionaries(
         "USE-CANDIDATE": st.none(),
         "ICE-CONTROLLING": st.integers(0, 2**64 - 1),
         "NOMINATION": U32,
+        "DOUBT": U32,
         "XOR-MAPPED-ADDRESS": ADDRESSES,
         "OTHER-ADDRESS": ADDRESSES,
         "ERROR-CODE": st.tuples(st.integers(300, 699), st.text(max_size=20)),
