@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from atmosphere.errors import AtmosphereError
+from atmosphere.errors import AtmosphereError, LinkError
 from atmosphere.mesh.peer import Pinger
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.tasks import Tasks
@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 3.0
 """Seconds for the answer: long enough for a slow path and one retransmission."""
+
+TRIES = 4
+"""Questions within that time: each is sent at once, whatever was lost before it."""
 
 
 class Doubts:
@@ -36,19 +39,30 @@ class Doubts:
     async def _ask(self, link: PeerLink) -> None:
         before = link.link.packets_received
         try:
-            await self._ping(link, PATIENCE)
-        except AtmosphereError:
-            self._judge(link, heard=link.link.packets_received > before)
-        else:
-            link.believe()
+            answered = await self._answered(link, before)
         finally:
             self._asked.discard(link)
+        self._judge(link, heard=answered)
+
+    async def _answered(self, link: PeerLink, before: int) -> bool:
+        """Whether a pong comes; or anything: a peer that is only slow still sends what nobody else could have
+        sealed."""
+        for _ in range(TRIES):
+            try:
+                await self._ping(link, PATIENCE / TRIES)
+            except LinkError:
+                return False
+            except AtmosphereError:
+                if link.link.packets_received > before:
+                    return True
+            else:
+                return True
+        return False
 
     def _judge(self, link: PeerLink, *, heard: bool) -> None:
-        """No pong came; a peer that is only slow still sent something that nobody else could have sealed."""
         if heard:
             link.believe()
-        elif link.session.state == "connected":
+        elif not link.lost:
             # Without a path nobody could answer: that would be ICE's to judge, and it may come back.
             logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
             link.abort("the other side was restarted")

@@ -10,10 +10,6 @@ from atmosphere.mesh.doubts import Doubts
 from atmosphere.mesh.peerlink import PeerLink
 
 
-class Session:
-    state = "connected"
-
-
 class Inner:
     packets_received = 5
 
@@ -23,7 +19,7 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.link = Inner()
-        self.session = Session()
+        self.lost = False
         self.ended = asyncio.Event()
         self.believed = asyncio.Event()
 
@@ -73,7 +69,7 @@ async def test_silence_on_a_living_path_ends_the_link() -> None:
 
 async def test_silence_on_a_lost_path_says_nothing() -> None:
     answers, link = Answers(), FakeLink()
-    link.session.state = "disconnected"
+    link.lost = True
     doubts = Doubts(answers.ping)
     about(doubts, link)
     answers.answer.set_exception(Unreachable("no answer within 3 s"))
