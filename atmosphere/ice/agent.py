@@ -124,6 +124,12 @@ class Agent:
             self._path.consent.heard(now)
             self._deadline = None
 
+    def distrust(self, why: str, now: float) -> None:
+        """Data does not get through the selected pair although checks do."""
+        if not self._is_over:
+            self._path.distrust(why, now)
+            self.handle_timer(now)
+
     def handle_timer(self, now: float) -> None:
         """Do everything that is due."""
         if self._is_over:

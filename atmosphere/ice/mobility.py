@@ -59,6 +59,8 @@ class MobilePath:
         self._kept = 0.0
         self._had_path = False
         self._lost = False
+        self.moves = 0
+        """How often the path became another one."""
         self._over = False
         self._giving_up: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
@@ -113,6 +115,10 @@ class MobilePath:
     def send(self, datagram: bytes) -> None:
         """Send one datagram over the session in use; may be lost like any, and is while there is no path."""
         self.session.send(datagram)
+
+    def distrust(self) -> None:
+        """Data is not answered on the present path, although ICE finds it alive: use another, or look for one."""
+        self.session.distrust("data is not answered")
 
     # sessions
 
@@ -206,6 +212,7 @@ class MobilePath:
             self._tell(PathRestored())
 
     def _tell(self, event: IceEvent) -> None:
+        self.moves += isinstance(event, PathSelected)
         if self.on_event is not None:
             self.on_event(event)
 

@@ -103,6 +103,22 @@ class PathKeeper:
             self._nominations.prefer(spare)
             self._select(spare, now)
 
+    def distrust(self, why: str, now: float) -> None:
+        """Checks pass on the selected pair but data does not: use another at once, or be disconnected."""
+        pair = self._pairs.selected
+        if pair is None or self.state != "connected":
+            return
+        self._hold_down(pair, why, now)
+        spare = self._pairs.best_valid(besides=pair)
+        if spare is None:
+            self._pairs.selected = None
+            self._lose(0.0, now)
+        elif self._role.controlling:
+            self._nominate(spare, now)
+        else:
+            self._nominations.prefer(spare)
+            self._select(spare, now)
+
     def role_switched(self, now: float) -> None:
         """We nominate now, or the remote does; what is selected stays."""
         self._nominator = Nominator(self._settle)
@@ -150,7 +166,10 @@ class PathKeeper:
         pair = self._pairs.selected
         if pair is None or self._health is Health.ALIVE:
             return
-        pair.state, pair.why, pair.nominated = PairState.FAILED, "fell silent", False
+        self._hold_down(pair, "fell silent", now)
+
+    def _hold_down(self, pair: CandidatePair, why: str, now: float) -> None:
+        pair.state, pair.why, pair.nominated = PairState.FAILED, why, False
         pair.deaths += 1
         pair.distrusted_until = now + min(HOLD_DOWN * (1 << min(pair.deaths - 1, 8)), HOLD_DOWN_MOST)
 

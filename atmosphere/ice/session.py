@@ -197,6 +197,18 @@ class IceSession:
         base.send(datagram, pair.remote.endpoint)
         self.bytes_sent += len(datagram)
 
+    def expect_traffic(self) -> None:
+        """Watch the path for some seconds: whoever waits for data calls it; `send` does the same."""
+
+    def distrust(self, reason: str) -> None:
+        """Data does not get through this path although ICE's checks do; `reason` is one line for the report.
+
+        The next best pair takes over at once; `on_event` hears PathSelected, or PathLost where there is no other.
+        """
+        if self._ended is None:
+            self._agent.distrust(reason, self._loop.time())
+            self._flush()
+
     def receive_stun(self, message: Message, raw: bytes, base: int, source: Address, *, returned: bool = False) -> None:
         """A STUN message that is meant for this session; the agent authenticates it.
 

@@ -21,6 +21,9 @@ PATIENCE = 3.0
 TRIES = 4
 """Questions within that time: each is sent at once, whatever was lost before it."""
 
+WAYS = 2
+"""Pairs of addresses that are tried before nobody is said to be there."""
+
 
 class Doubts:
     """Asks the other end of links for a sign of life, and ends those that give none."""
@@ -37,16 +40,37 @@ class Doubts:
             self._tasks.spawn(self._ask(link), "ask")
 
     async def _ask(self, link: PeerLink) -> None:
-        before = link.link.packets_received
         try:
-            answered = await self._answered(link, before)
+            answered = await self._is_there(link)
         finally:
             self._asked.discard(link)
-        self._judge(link, heard=answered)
+        if answered:
+            link.believe()
+        elif answered is False:
+            logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
+            link.abort("the other side was restarted")
 
-    async def _answered(self, link: PeerLink, before: int) -> bool:
+    async def _is_there(self, link: PeerLink) -> bool | None:
+        """Whether the peer answers by one of two ways; None when there is no path.
+
+        Without a path nobody could answer: that would be ICE's to judge, and it may come back.
+        """
+        for _ in range(WAYS):
+            if await self._answered(link):
+                return True
+            if link.lost:
+                return None
+            # Or it is there, and this pair of addresses lets checks through and no data.
+            moves = link.path.moves
+            link.path.distrust()
+            if link.path.moves == moves:
+                break
+        return False
+
+    async def _answered(self, link: PeerLink) -> bool:
         """Whether a pong comes; or anything: a peer that is only slow still sends what nobody else could have
         sealed."""
+        before = link.link.packets_received
         for _ in range(TRIES):
             try:
                 await self._ping(link, PATIENCE / TRIES)
@@ -58,14 +82,6 @@ class Doubts:
             else:
                 return True
         return False
-
-    def _judge(self, link: PeerLink, *, heard: bool) -> None:
-        if heard:
-            link.believe()
-        elif not link.lost:
-            # Without a path nobody could answer: that would be ICE's to judge, and it may come back.
-            logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
-            link.abort("the other side was restarted")
 
     async def close(self) -> None:
         """Ask no more."""

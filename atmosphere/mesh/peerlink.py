@@ -116,9 +116,15 @@ class PeerLink:
             await self.session.connected(timeout)
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
             link = self._link = Link(self.path, self._identity, client=self.dialed)
+            link.on_silent = self._silent
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    def _silent(self) -> None:
+        """Data goes unanswered: that is the path's fault, unless the peer is doubted and being asked already."""
+        if not self._doubted:
+            self.path.distrust()
 
     def _path_event(self, event: IceEvent) -> None:
         """What ICE says until the table of peers listens: nothing comes of a handshake whose path has ended."""
@@ -153,6 +159,11 @@ class PeerLink:
                 self._posted.task_done()
         except LinkError:
             logger.debug("%r: control channel ended", self)
+
+    def verify(self) -> None:
+        """The path is another one: ask something, so that silence is noticed although nobody has anything to say."""
+        if self._posted.empty():
+            self.post(wire.Ping(0))
 
     def run(self, handle: Callable[[PeerLink, wire.Message], None]) -> None:
         """Hand every further control message to `handle`, until the link ends."""

@@ -183,6 +183,8 @@ class Peers:
         if isinstance(event, PathRestored):
             link.doubt()
             self._doubts.about(link)
+        if isinstance(event, PathSelected) and event.previous is not None:
+            link.verify()
         if isinstance(event, PathSelected | PathLost | PathRestored):
             self._path_changed(peer, link)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from atmosphere.channels import wire
+from atmosphere.channels import dataflow, wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.inbound import MAX_OPEN
 from atmosphere.channels.link import Link
@@ -331,3 +331,29 @@ async def test_a_dtls_handshake_that_takes_too_long_is_unreachable() -> None:
     link._path.session.handle_timer(asyncio.get_running_loop().time() + 60)
     with pytest.raises(Unreachable, match="too long"):
         await link.start()
+
+
+async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataflow, "SILENT_AFTER", 0.5)
+    one, other = path()
+    client, server = Link(one, ALICE, client=True), Link(other, BOB, client=False)
+    await asyncio.gather(client.start(), server.start())
+    told: list[Link] = []
+    silent = asyncio.Event()
+    for link in (client, server):
+        link.on_silent = lambda link=link: (told.append(link), silent.set())
+    stream = await client.open_stream("one way")
+    stream.write(b"heard")
+    await within(lambda: not client._association.outstanding)
+    one.dead = True
+    stream.write(b"lost")
+    await asyncio.wait_for(silent.wait(), 5)
+    assert told == [client]
+    one.dead = False
+    client.path_changed()
+    await within(lambda: not client._association.outstanding)
+    await within(lambda: client._flow_timer is None)
+    stream.write(b"unheard")
+    client.abort("the end comes before the verdict")
+    server.abort("over")
+    assert told == [client]

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from atmosphere.channels.stream import Stream
 from atmosphere.mesh.node import Node
@@ -28,6 +29,28 @@ def silence(*nodes: Node) -> Iterator[None]:
     finally:
         for mux, receive_burst in zip(muxes, before, strict=True):
             mux.receive_burst = receive_burst  # type: ignore[method-assign]
+
+
+@contextmanager
+def deaf_to_data(*links: PeerLink) -> Iterator[None]:
+    """Checks go on over the pair in use, data over it gets lost, both ways."""
+    taken = []
+    for link in links:
+        session, pair = link.session, link.session.selected
+        assert pair is not None
+        taken.append((session, pair.key, session.receive_datagram))
+    for session, key, receive in taken:
+
+        def lossy(data: bytes, *way: Any, key: Any = key, receive: Any = receive) -> None:
+            if way != key:
+                receive(data, *way)
+
+        session.receive_datagram = lossy  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for session, _, receive in taken:
+            session.receive_datagram = receive  # type: ignore[method-assign]
 
 
 def link_of(node: Node, peer: str) -> PeerLink:

@@ -13,7 +13,7 @@ from atmosphere.mesh.linktable import dial_rank
 from atmosphere.mesh.node import Node
 from atmosphere.tasks import Tasks
 from tests.mesh.nodes import Mesh, connected, make, until
-from tests.mesh.outages import Transfer, kill, link_of, silence
+from tests.mesh.outages import Transfer, deaf_to_data, kill, link_of, silence
 
 SIZE = 4_000_000
 
@@ -104,6 +104,24 @@ async def test_a_lost_path_that_comes_back_is_the_same_link(pair: Pair) -> None:
     async with asyncio.timeout(3.0):
         await pair.transfer.reached(before + 1)
     await pair.arrives_on_the_same_links()
+
+
+async def test_a_pair_that_lets_checks_through_and_no_data_is_left(mesh: Mesh) -> None:
+    hosts = ("127.0.0.1", "127.0.0.2")
+    alpha = await mesh.found(host=hosts)
+    beta = await mesh.fresh("beta", host=hosts)
+    await beta.join(await alpha.invite())
+    await connected(alpha, "beta")
+    tasks = Tasks("test")
+    pair = Pair(mesh, alpha, beta, tasks)
+    await pair.begin()
+    ways = [link.session.path for link in pair.links]
+    with deaf_to_data(*pair.links):
+        assert await pair.transfer.finished()
+        assert pair.transfer.longest_silence < 3.5
+        assert all(link.session.path not in (None, *ways) for link in pair.links)
+    assert (link_of(beta, "alpha"), link_of(alpha, "beta")) == pair.links
+    await tasks.close()
 
 
 async def test_what_was_told_meanwhile_is_made_up_for(pair: Pair) -> None:
