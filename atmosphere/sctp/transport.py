@@ -31,7 +31,7 @@ class SctpTransport(SendingTransport):
     @property
     def answer_time(self) -> float | None:
         """The smoothed round trip and what it varies by, in seconds."""
-        return None if self._srtt is None else float(self._srtt + 4 * self._rttvar)
+        return None if self._srtt is None else float(self._srtt + 4 * (self._rttvar or 0))
 
     @property
     def busy(self) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -340,8 +341,13 @@ async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytes
     await asyncio.gather(client.start(), server.start())
     told: list[Link] = []
     silent = asyncio.Event()
+
+    def tell(link: Link) -> None:
+        told.append(link)
+        silent.set()
+
     for link in (client, server):
-        link.on_silent = lambda link=link: (told.append(link), silent.set())
+        link.on_silent = partial(tell, link)
     stream = await client.open_stream("one way")
     stream.write(b"heard")
     await within(lambda: not client._association.outstanding)

@@ -45,7 +45,7 @@ def deaf_to_data(*links: PeerLink) -> Iterator[None]:
             if way != key:
                 receive(data, *way)
 
-        session.receive_datagram = lossy  # type: ignore[method-assign]
+        session.receive_datagram = lossy  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
