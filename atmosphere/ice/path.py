@@ -20,6 +20,7 @@ from atmosphere.ice.schedule import next_round, rush
 __all__ = ["PathKeeper"]
 
 HOLD_DOWN, HOLD_DOWN_MOST = 3.0, 60.0
+UNFIT = 10.0
 
 
 class PathKeeper:
@@ -39,6 +40,7 @@ class PathKeeper:
         self._nominations = Nominations()
         self._settle_at = math.inf
         self._health = Health.ALIVE
+        self._unfit: tuple[CandidatePair | None, float] = None, 0.0
 
     @property
     def counter(self) -> int | None:
@@ -109,6 +111,7 @@ class PathKeeper:
         if pair is None or self.state != "connected":
             return
         self._hold_down(pair, why, now)
+        self._unfit = pair, now + UNFIT
         spare = self._pairs.best_valid(besides=pair)
         if spare is None:
             self._pairs.selected = None
@@ -129,7 +132,8 @@ class PathKeeper:
 
     def _follow(self, now: float) -> None:
         pair = self._nominations.current(self._pairs)
-        if pair is not None:
+        unfit, until = self._unfit
+        if pair is not None and (pair is not unfit or now >= until):
             self._select(pair, now)
 
     def _take_over(self, pair: CandidatePair, now: float) -> None:

@@ -88,7 +88,8 @@ class Transfer:
                 self.received += len(piece)
                 self._passed.set()
         except Exception as error:
-            self._over.set_exception(error)
+            if not self._over.done():
+                self._over.set_exception(error)
             raise
         self._over.set_result(None)
 

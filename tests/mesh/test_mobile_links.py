@@ -106,10 +106,7 @@ async def test_a_lost_path_that_comes_back_is_the_same_link(pair: Pair) -> None:
     await pair.arrives_on_the_same_links()
 
 
-@pytest.mark.parametrize(("ends", "limit"), [((1,), 3.5), ((0, 1), 10.0)], ids=["to the reader", "both ways"])
-async def test_a_pair_that_lets_checks_through_and_no_data_is_left(
-    mesh: Mesh, ends: tuple[int, ...], limit: float
-) -> None:
+async def test_a_pair_that_lets_checks_through_and_no_data_is_left(mesh: Mesh) -> None:
     hosts = ("127.0.0.1", "127.0.0.2")
     alpha = await mesh.found(host=hosts)
     beta = await mesh.fresh("beta", host=hosts)
@@ -119,9 +116,9 @@ async def test_a_pair_that_lets_checks_through_and_no_data_is_left(
     pair = Pair(mesh, alpha, beta, tasks)
     await pair.begin()
     way = pair.links[0].session.path
-    with deaf_to_data(*(pair.links[end] for end in ends)):
+    with deaf_to_data(*pair.links):
         assert await pair.transfer.finished()
-        assert pair.transfer.longest_silence < limit
+        assert pair.transfer.longest_silence < 10.0
         assert pair.links[0].session.path not in (None, way)
     assert (link_of(beta, "alpha"), link_of(alpha, "beta")) == pair.links
     await tasks.close()
