@@ -8,7 +8,7 @@ import pytest
 from atmosphere.channels import dataflow, wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.inbound import MAX_OPEN
-from atmosphere.channels.link import Link
+from atmosphere.channels.link import MAX_DATAGRAM, Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import ChannelClosed, LinkError, Unreachable
 from atmosphere.sctp.association import SctpAssociation
@@ -363,3 +363,21 @@ async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytes
     client.abort("the end comes before the verdict")
     server.abort("over")
     assert told == [client]
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["ours", "plain"])
+async def test_every_datagram_fits_the_least_path_of_ipv6_even_through_a_relay(plain: bool) -> None:
+    """Handshake, data, acknowledgements and the end: nobody has to tell us of a small MTU."""
+    one, other = path(Weather(loss=0.05))
+    one.recording = other.recording = True
+    client, server = Link(one, ALICE, client=True, plain=plain), Link(other, BOB, client=False, plain=plain)
+    await asyncio.gather(client.start(), server.start())
+    arrived = await accept(server)
+    channel = await client.open_channel("l" * 1024)
+    await channel.send(bytes(MAX_MESSAGE))
+    client.send_datagram(bytes(MAX_DATAGRAM))
+    assert len(await (await asyncio.wait_for(arrived.get(), 10)).receive()) == MAX_MESSAGE
+    client.abort("x" * 5000)
+    server.abort("over")
+    sizes = [len(datagram) for datagram in (*one.sent, *other.sent)]
+    assert 1200 < max(sizes) <= 1280 - 40 - 8 - 4  # IPv6 and UDP headers, ChannelData
