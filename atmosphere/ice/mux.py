@@ -10,9 +10,10 @@
 All else is dropped without a word and counted. Nothing is remembered of a stranger before it is authenticated.
 
 Two sessions with one remote endpoint (both sides dialed at once) would share an address, and DTLS has nothing to tell
-them apart. As soon as both are seen to be alive, one fails as superseded: the younger where one is clearly older, so
-that no later dial cuts a link, else the one whose dialer has the greater ufrag. Both ends judge alike. While only one
-is alive (the remote was restarted) that one has the address.
+them apart. (Sessions of one link may share it: either brings its datagrams.) As soon as both are seen to be alive, one
+fails as superseded: the younger where one is clearly older, so that no later dial cuts a link, else the one whose
+dialer has the greater ufrag. Both ends judge alike. While only one is alive (the remote was restarted) that one has the
+address.
 What decides is answers to our checks, for they prove that the remote receives at that address: a check can be sent with
 a forged source, and takes an address only from a session that has no path there.
 """
@@ -202,6 +203,8 @@ class Mux:
             return
         if owner is None or (not proven and owner.state != "connected"):
             self._routes[key] = session
+        elif proven and owner.kin is not None and owner.kin is session.kin:
+            self._routes[key] = session  # one link has both, and takes datagrams from either
         elif proven:
             self._contest(key, owner, session)
 
@@ -231,6 +234,9 @@ class Mux:
         session.claims.pop((base, source), None)
         if self._routes.get((base, source)) is session:
             del self._routes[base, source]
+            for heir in session.kin.sessions if session.kin is not None else ():
+                if heir is not session and (base, source) in heir.claims:
+                    self._routes[base, source] = heir
 
     def connected(self, session: IceSession) -> None:
         """The session has a path."""

@@ -11,7 +11,7 @@ from atmosphere.ice.events import Transmit
 if TYPE_CHECKING:
     from atmosphere.ice.session import IceSession
 
-__all__ = ["Claim", "Router", "SessionKey"]
+__all__ = ["Claim", "Kin", "Router", "SessionKey"]
 
 Address = tuple[str, int]
 SessionKey = tuple[str, str]
@@ -24,6 +24,14 @@ class Claim:
 
     seen_at: float
     answered_at: float = float("-inf")
+
+
+class Kin(Protocol):
+    """What the sessions of one link have in common: datagrams of the remote reach it by any of them."""
+
+    @property
+    def sessions(self) -> list[IceSession]:
+        """Those that are not over."""
 
 
 class Router(Protocol):

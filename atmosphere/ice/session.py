@@ -23,8 +23,9 @@ from atmosphere.ice.events import (
     PairReport,
     PathSelected,
 )
+from atmosphere.ice.pair import CandidatePair
 from atmosphere.ice.route import Path, PathEnd, path_of
-from atmosphere.ice.router import Claim, Router, SessionKey
+from atmosphere.ice.router import Claim, Kin, Router, SessionKey
 from atmosphere.ice.settings import PathPolicy
 from atmosphere.stun.message import Message
 
@@ -68,6 +69,8 @@ class IceSession:
         self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
         self.dialer_ufrag = local.ufrag if controlling else remote.ufrag
         self.origin = origin
+        self.kin: Kin | None = None
+        """The same for all sessions of one link: they share addresses, and none supersedes another."""
         self.claims: dict[tuple[int, Address], Claim] = {}
         self.on_event: OnEvent | None = None
         self.bytes_sent = self.bytes_received = self.dropped = 0
@@ -110,6 +113,11 @@ class IceSession:
         """The way data goes now, or None while there is none."""
         pair = self._agent.selected if self._ended is None else None
         return None if pair is None else path_of(pair)
+
+    @property
+    def selected(self) -> CandidatePair | None:
+        """The pair that data goes over, or went over last."""
+        return self._agent.selected
 
     @property
     def rtt_ms(self) -> float | None:

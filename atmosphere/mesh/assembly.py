@@ -124,7 +124,9 @@ class Assembly:
         self.peers.on_linked = self._linked
         self.peers.on_unlinked = self.gossip.link_ended
         self.peers.granting = lambda: self.hosting.granting
+        self.peers.on_restored = self.gossip.welcome
         self.connecting.on_dialed = self.peers.dialed_by
+        self.connecting.link_of = self.peers.link
         self.announcing.on_candidates = self._candidates_changed
         self.offering.on_change = self.announcing.soon
 

@@ -36,6 +36,10 @@ def new_ufrag(rank: Rank) -> str:
     return UFRAG_PREFIX[rank] + IceCredentials.random().ufrag
 
 
+DISOWNED = 10.0
+"""Seconds that the path stands of a restart that is for no link of ours: its dialer needs less to find that out, and
+without a path it would try for as long as it keeps the link."""
+
 MAX_ACCEPTED = 256
 """Sessions that may be in the making at once from outside."""
 
@@ -87,6 +91,27 @@ class Dialer:
         finally:
             self._dialing.pop(exchange.name, None)
         return link
+
+    async def follow(self, exchange: Exchange, timeout: float) -> None:
+        """Wait for the path of a session that an existing link began; Unreachable when there is none, and then the
+        session is closed."""
+        self._tasks.spawn(exchange.run(), "exchange")
+        try:
+            await exchange.session.connected(timeout)
+        finally:
+            self._dialing.pop(exchange.name, None)
+            if exchange.session.state == "checking":
+                exchange.session.close()
+
+    def disown(self, session: IceSession) -> None:
+        """Nobody here has the link that `session` is for: let its dialer connect, ask, and hear nothing."""
+        self._tasks.spawn(self._disown(session), "disown")
+
+    async def _disown(self, session: IceSession) -> None:
+        try:
+            await asyncio.sleep(DISOWNED)
+        finally:
+            session.close()
 
     def answered(self, message: signals.Candidates) -> None:
         """The host of one of our attempts told us more candidates."""

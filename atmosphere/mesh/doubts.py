@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from atmosphere.errors import AtmosphereError
+from atmosphere.errors import AtmosphereError, LinkError
 from atmosphere.mesh.peer import Pinger
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.tasks import Tasks
@@ -17,6 +17,12 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 3.0
 """Seconds for the answer: long enough for a slow path and one retransmission."""
+
+TRIES = 4
+"""Questions within that time: each is sent at once, whatever was lost before it."""
+
+WAYS = 2
+"""Pairs of addresses that are tried before nobody is said to be there."""
 
 
 class Doubts:
@@ -34,24 +40,48 @@ class Doubts:
             self._tasks.spawn(self._ask(link), "ask")
 
     async def _ask(self, link: PeerLink) -> None:
-        before = link.link.packets_received
         try:
-            await self._ping(link, PATIENCE)
-        except AtmosphereError:
-            self._judge(link, heard=link.link.packets_received > before)
-        else:
-            link.believe()
+            answered = await self._is_there(link)
         finally:
             self._asked.discard(link)
-
-    def _judge(self, link: PeerLink, *, heard: bool) -> None:
-        """No pong came; a peer that is only slow still sent something that nobody else could have sealed."""
-        if heard:
+        if answered:
             link.believe()
-        elif link.session.state == "connected":
-            # Without a path nobody could answer: that would be ICE's to judge, and it may come back.
+        elif answered is False:
             logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
             link.abort("the other side was restarted")
+
+    async def _is_there(self, link: PeerLink) -> bool | None:
+        """Whether the peer answers by one of two ways; None when there is no path.
+
+        Without a path nobody could answer: that would be ICE's to judge, and it may come back.
+        """
+        for _ in range(WAYS):
+            if await self._answered(link):
+                return True
+            if link.lost:
+                return None
+            # Or it is there, and this pair of addresses lets checks through and no data.
+            moves = link.path.moves
+            link.path.distrust()
+            if link.path.moves == moves:
+                break
+        return False
+
+    async def _answered(self, link: PeerLink) -> bool:
+        """Whether a pong comes; or anything: a peer that is only slow still sends what nobody else could have
+        sealed."""
+        before = link.link.packets_received
+        for _ in range(TRIES):
+            try:
+                await self._ping(link, PATIENCE / TRIES)
+            except LinkError:
+                return False
+            except AtmosphereError:
+                if link.link.packets_received > before:
+                    return True
+            else:
+                return True
+        return False
 
     async def close(self) -> None:
         """Ask no more."""

@@ -1,4 +1,4 @@
-"""One link to one peer: its ICE session, its data channels and, on channel 1, the mesh's control messages.
+"""One link to one peer: its ICE sessions, its data channels and, on channel 1, the mesh's control messages.
 
 Made for every attempt, dialed or accepted; it becomes a peer's current link only after the greeting (greeting.py)
 proved who is there.
@@ -16,10 +16,12 @@ from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, DecodeError, LinkError
 from atmosphere.ice.events import IceEvent, IceFailed
+from atmosphere.ice.mobility import MobilePath
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.light import Queue
 from atmosphere.mesh import wire
+from atmosphere.mesh.restart import EXPORTER_BYTES, EXPORTER_LABEL, Restarts
 from atmosphere.tasks import Tasks
 from signaling.limits import TokenBucket
 
@@ -39,11 +41,13 @@ COSTS: dict[type[wire.Message], float] = dict.fromkeys((wire.Digest, wire.Have, 
 
 
 class PeerLink:
-    """An ICE session, the Link over it and the control channel; `dialed` says who began, and so who is the DTLS
-    client."""
+    """The path, the Link over it and the control channel; `dialed` says who began, and so who is the DTLS client.
+
+    It begins with one ICE session and outlives it: `path` takes others.
+    """
 
     def __init__(self, session: IceSession, identity: Identity, *, dialed: bool, invited: bool = False) -> None:
-        self.session = session
+        self.path = MobilePath(session)
         self.dialed = dialed
         self.invited = invited
         self._identity = identity
@@ -53,6 +57,7 @@ class PeerLink:
         self.connected_at: float | None = None
         self.on_believed: Callable[[], None] = lambda: None
         self._doubted = False
+        self._restarts: Restarts | None = None
         self._control: Channel | None = None
         self._posted: Queue[wire.Message] = Queue(MAX_POSTED)
         self._tasks = Tasks("link")
@@ -61,8 +66,21 @@ class PeerLink:
         return f"<PeerLink to {self.peer_id[:8] or '?'} {'dialed' if self.dialed else 'accepted'}>"
 
     @property
+    def session(self) -> IceSession:
+        """The ICE session in use, or the last one; another one a moment later."""
+        return self.path.session
+
+    @property
+    def restarts(self) -> Restarts:
+        """Knows the ICE restarts of this link; raises LinkError before there is a path."""
+        if self._restarts is None:
+            secret = self.link.exporter(EXPORTER_LABEL, EXPORTER_BYTES)
+            self._restarts = Restarts(secret, client=self.dialed)
+        return self._restarts
+
+    @property
     def link(self) -> Link:
-        """The link over the session; raises LinkError before there is a path."""
+        """The link over the path; raises LinkError before there is a path."""
         if self._link is None:
             raise LinkError("the link is not open")
         return self._link
@@ -75,7 +93,12 @@ class PeerLink:
     @property
     def alive(self) -> bool:
         """Whether a path works now, as far as ICE knows, and with the same peer at its other end as before."""
-        return self.session.state == "connected" and not self._doubted
+        return not self.lost and not self._doubted
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no path now, as far as ICE knows."""
+        return self.path.state != "connected"
 
     def doubt(self) -> None:
         """The path was gone and is back: until the peer answers on it, it may lead to another process."""
@@ -90,13 +113,19 @@ class PeerLink:
     async def open(self, timeout: float) -> None:
         """Wait for a path, do the handshakes, open the control channel; raises LinkError or Unreachable."""
         async with asyncio.timeout(timeout):
-            self.session.on_event = self._path_event
+            self.path.on_event = self._path_event
             await self.session.connected(timeout)
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
-            link = self._link = Link(self.session, self._identity, client=self.dialed)
+            link = self._link = Link(self.path, self._identity, client=self.dialed)
+            link.on_silent = self._silent
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    def _silent(self) -> None:
+        """Data goes unanswered: that is the path's fault, unless the peer is doubted and being asked already."""
+        if not self._doubted:
+            self.path.distrust()
 
     def _path_event(self, event: IceEvent) -> None:
         """What ICE says until the table of peers listens: nothing comes of a handshake whose path has ended."""
@@ -131,6 +160,11 @@ class PeerLink:
                 self._posted.task_done()
         except LinkError:
             logger.debug("%r: control channel ended", self)
+
+    def verify(self) -> None:
+        """The path is another one: ask something, so that silence is noticed although nobody has anything to say."""
+        if self._posted.empty():
+            self.post(wire.Ping(0))
 
     def run(self, handle: Callable[[PeerLink, wire.Message], None]) -> None:
         """Hand every further control message to `handle`, until the link ends."""
@@ -168,7 +202,7 @@ class PeerLink:
         return await self.link.wait_closed()
 
     async def close(self, reason: str, *, say: bool = True) -> None:
-        """Say goodbye where that is possible, then end the link and its session; idempotent."""
+        """Say goodbye where that is possible, then end the link and its sessions; idempotent."""
         if self._control is not None and self.alive:
             if say:
                 self.post(wire.Bye(reason))
@@ -180,15 +214,15 @@ class PeerLink:
         if self._link is not None:
             await self._link.close(reason)
         await self._tasks.close()
-        self.session.close()
+        self.path.close()
 
     def abort(self, reason: str) -> None:
         """End the link at once, telling nobody."""
         if self._link is not None:
             self._link.abort(reason)
-        self.session.close()
+        self.path.close()
 
     async def ended(self) -> None:
         """Release what is left after the link ended by itself."""
         await self._tasks.close()
-        self.session.close()
+        self.path.close()

@@ -51,6 +51,7 @@ class Peers:
         self.granting: Callable[[], set[str]] = set
         self.on_linked: Callable[[PeerLink], None] = lambda link: None
         self.on_unlinked: Callable[[PeerLink], None] = lambda link: None
+        self.on_restored: Callable[[PeerLink], None] = lambda link: None
 
     # --- who is there ---------------------------------------------------------------------------------------------
 
@@ -61,6 +62,11 @@ class Peers:
     def get(self, node_id: str) -> Peer | None:
         """The member with that id."""
         return self._peers.get(node_id)
+
+    def link(self, node_id: str) -> PeerLink | None:
+        """The current link to the member with that id."""
+        peer = self._peers.get(node_id)
+        return None if peer is None else peer.link
 
     def find(self, text: str) -> Peer:
         """The member of that name or unique id prefix; raises UnknownPeer, which lists what there is."""
@@ -139,8 +145,9 @@ class Peers:
             self._tasks.spawn(link.close("duplicate"), "duplicate")
             return peer
         peer.attach(link)
-        link.session.on_event = lambda event: self._path_event(peer, link, event)
-        link.on_believed = lambda: self._path_changed(peer, link)
+        link.path.on_event = lambda event: self._path_event(peer, link, event)
+        link.path.keep()
+        link.on_believed = lambda: self._believed(peer, link)
         self._tasks.spawn(self._watch(peer, link), "watch")
         link.accept_streams(lambda stream: self.on_stream(peer, stream), lambda channel: self.on_channel(peer, channel))
         self._hear(peer)
@@ -166,7 +173,7 @@ class Peers:
             return
         self._heard[peer.id] = link, contact.stamp
         for candidate in signals.parse_candidates(contact.candidates):
-            link.session.add_remote(candidate)
+            link.path.add_remote(candidate)
 
     def _path_event(self, peer: Peer, link: PeerLink, event: IceEvent) -> None:
         logger.info("%s: %s", peer.name, event)
@@ -176,6 +183,8 @@ class Peers:
         if isinstance(event, PathRestored):
             link.doubt()
             self._doubts.about(link)
+        if isinstance(event, PathSelected) and event.previous is not None:
+            link.verify()
         if isinstance(event, PathSelected | PathLost | PathRestored):
             self._path_changed(peer, link)
 
@@ -184,6 +193,12 @@ class Peers:
             link.link.path_changed()
             self._emit(events.PathChanged(peer, path_info(link.session) if link.alive else None))
             self._changed(peer)
+
+    def _believed(self, peer: Peer, link: PeerLink) -> None:
+        """The path is back, and the peer is who it was; it may have missed what all others were told meanwhile."""
+        self._path_changed(peer, link)
+        if peer.link is link:
+            self.on_restored(link)
 
     def dialed_by(self, node_id: str) -> None:
         """That member dials us. Where we have a link to it, it may have lost that one: by a restart, say."""

@@ -1,5 +1,5 @@
-"""Keeps one member connected for ever: dials when there is no living link, waits longer each time it fails, and is
-woken by news."""
+"""Keeps one member connected for ever: dials when there is no link, or one without a path, waits longer each time it
+fails, and is woken by news."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ GRANT_WAIT = 10.0
 """Seconds that a joiner's own link may take from the grant to the end of its greeting."""
 
 BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+
+KEPT_BACKOFF = 1.0
+"""Seconds between attempts at most while a link is kept that has no path: streams wait on it, and only for minutes."""
 
 
 class Reconnector:
@@ -52,6 +55,7 @@ class Reconnector:
         self._changed = Event()
         self._news = False
         self._relief: asyncio.Timeout | None = None
+        self._renewed: PeerLink | None = None
         self.last_error: str | None = None
 
     def wake(self) -> None:
@@ -63,7 +67,9 @@ class Reconnector:
         """The link came, went, lost its path or found it again."""
         self._changed.set()
         link = self._peer.link
-        if self._relief is not None and link is not None and link.alive and self._rank_of(link) < self._rank:
+        if self._relief is None or link is None or link is self._renewed:
+            return
+        if link.alive and self._rank_of(link) < self._rank:
             relief, self._relief = self._relief, None
             relief.reschedule(0)
 
@@ -72,19 +78,27 @@ class Reconnector:
         failures = 0
         while True:
             await self._until_needed()
-            if failures == 0 and await self._link_within(0.0 if self._at_once else self._patience):
+            if failures == 0 and await self._link_within(self._first_wait()):
                 continue
             self._at_once = False
             if await self._try_once():
                 failures = 0
                 continue
-            await self._pause(BACKOFF[min(failures, len(BACKOFF) - 1)])
+            await self._pause(self._back_off(failures))
             failures = 1 if self._news else failures + 1
             self._news = False
 
     def _needed(self) -> bool:
         link = self._peer.link
-        return link is None or not link.alive
+        return link is None or link.lost
+
+    def _first_wait(self) -> float:
+        """A link that is there and lacks a path gets another at once: two attempts for it are no harm."""
+        return 0.0 if self._at_once or self._peer.link is not None else self._patience
+
+    def _back_off(self, failures: int) -> float:
+        wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
+        return wait if self._peer.link is None else min(wait, KEPT_BACKOFF)
 
     async def _until_needed(self) -> None:
         while not self._needed():
@@ -118,7 +132,11 @@ class Reconnector:
         return True
 
     async def _attempt_unless_relieved(self) -> None:
-        """One attempt; ends early, without an error, when a link of a better rank comes."""
+        """One attempt; ends early, without an error, when a link of a better rank comes.
+
+        Not for the link that it is to give another path: where that comes to life by itself, both are used.
+        """
+        self._renewed = self._peer.link
         try:
             async with asyncio.timeout(None) as self._relief:
                 await self._attempt(self._peer)

@@ -91,6 +91,11 @@ class SctpAssociation:
         """Whether anything was sent, or waits to be, that the peer has not acknowledged."""
         return bool(self._queue) or self._transport.outstanding
 
+    @property
+    def answer_time(self) -> float | None:
+        """Seconds that an acknowledgement takes, at most as a rule; None before that was measured."""
+        return self._transport.answer_time
+
     def start(self) -> None:
         """Begin the handshake (both sides do)."""
         self._transport.begin()

@@ -86,6 +86,8 @@ class BaseTransport(RTCSctpTransport):
         self._rto = 1.0
         self._ssthresh = WINDOW_MOST
         self._timeouts = 0
+        self._window_before: int | None = None
+        """The congestion window before the present outage; None once the peer acknowledges again."""
         self._held = 0
         self._scan = False
         self._unreported = 0

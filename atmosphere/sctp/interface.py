@@ -78,6 +78,11 @@ class Association(Protocol):
         """Whether anything was sent, or waits to be, that the peer has not acknowledged."""
         ...
 
+    @property
+    def answer_time(self) -> float | None:
+        """Seconds that an acknowledgement takes, at most as a rule; None before that was measured."""
+        ...
+
     def start(self) -> None:
         """Begin the handshake (both sides do)."""
         ...

@@ -19,6 +19,8 @@ PROBE_LEAST = 0.02
 SMALL_FLIGHT = 4
 SEGMENT = 1160
 """Bytes of a message in one packet."""
+INITIAL_WINDOW = 4 * SEGMENT
+"""Bytes in flight when a path is new (RFC 9260 section 7.2.1)."""
 
 
 class SendingTransport(ReceivingTransport):
@@ -26,7 +28,7 @@ class SendingTransport(ReceivingTransport):
 
     async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
         if chunk.cumulative_tsn != self._last_sacked_tsn:
-            self._timeouts = 0
+            self._timeouts, self._window_before = 0, None
         self._scan = self._scan or bool(chunk.gaps)
         self._cwnd = min(self._cwnd, WINDOW_MOST, max(chunk.advertised_rwnd, 4096))
         if chunk.gaps and (self._probed or (len(self._sent_queue) <= SMALL_FLIGHT and not self._outbound_queue)):
@@ -69,16 +71,25 @@ class SendingTransport(ReceivingTransport):
             self._sent_queue = in_flight
 
     def kick(self) -> None:
-        """Send again at once what is unacknowledged, without taking it for congestion."""
-        self._timeouts = 0
+        """Send again at once what is unacknowledged, without taking it for congestion.
+
+        After an outage the new path is met with the window of a beginning, and with the old one as the limit of slow
+        start: the outage said nothing about how much the path carries.
+        """
+        self._reconfig_failures = 0
+        if self._reconfig_request is not None:
+            self._reconfig_timer_cancel()
+            self._reconfig_timer_expired()
         if self._t1_handle is not None:
             self._t1_handle.cancel()
             self._t1_expired()
         elif self._sent_queue and self.established:
-            window = self._cwnd
+            before, half = self._window_before, max(self._cwnd // 2, SEGMENT)
             self._t3_cancel()
-            self._t3_expired()
-            self._cwnd = max(self._cwnd, window // 2)
+            self._send_again(half if before is None else INITIAL_WINDOW)
+            self._ssthresh = max(self._ssthresh, half if before is None else before)
+            self._timeouts = 0
+            self._t3_restart()
 
     def _later(self, delay: float, callback: Callable[[], None]) -> Any:
         return self._loop.call_later(delay, callback)
@@ -117,7 +128,13 @@ class SendingTransport(ReceivingTransport):
 
     def _t3_expired(self) -> None:
         """As aiortc's, with back-off (RFC 9260 section 6.3.3, E2) and without a task."""
+        self._send_again(SEGMENT)
+
+    def _send_again(self, window: int) -> None:
+        """Take all that is in flight for lost, and begin to send it again within `window` bytes."""
         self._t3_handle = None
+        if self._window_before is None:
+            self._window_before = self._cwnd
         self._timeouts = min(self._timeouts + 1, 8)
         for chunk in list(self._sent_queue):
             if not self._maybe_abandon(chunk):
@@ -126,8 +143,8 @@ class SendingTransport(ReceivingTransport):
         self._update_advanced_peer_ack_point()
         self._fast_recovery_exit = None
         self._partial_bytes_acked = 0
-        self._ssthresh = max(self._cwnd // 2, 4 * 1160)
-        self._cwnd = 1160
+        self._ssthresh = max(self._cwnd // 2, 4 * SEGMENT)
+        self._cwnd = window
         self._scan = True
         run(self._transmit())
         if self._sent_queue and self._t3_handle is None:

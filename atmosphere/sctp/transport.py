@@ -29,6 +29,11 @@ class SctpTransport(SendingTransport):
         return bool(self._sent_queue or self._outbound_queue)
 
     @property
+    def answer_time(self) -> float | None:
+        """The smoothed round trip and what it varies by, in seconds."""
+        return None if self._srtt is None else float(self._srtt + 4 * (self._rttvar or 0))
+
+    @property
     def busy(self) -> bool:
         """Whether earlier messages still wait for the congestion window."""
         return bool(self._outbound_queue)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
-from atmosphere.channels import wire
+from atmosphere.channels import dataflow, wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.inbound import MAX_OPEN
-from atmosphere.channels.link import Link
+from atmosphere.channels.link import MAX_DATAGRAM, Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import ChannelClosed, LinkError, Unreachable
 from atmosphere.sctp.association import SctpAssociation
@@ -331,3 +332,52 @@ async def test_a_dtls_handshake_that_takes_too_long_is_unreachable() -> None:
     link._path.session.handle_timer(asyncio.get_running_loop().time() + 60)
     with pytest.raises(Unreachable, match="too long"):
         await link.start()
+
+
+async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataflow, "SILENT_AFTER", 0.5)
+    one, other = path()
+    client, server = Link(one, ALICE, client=True), Link(other, BOB, client=False)
+    await asyncio.gather(client.start(), server.start())
+    told: list[Link] = []
+    silent = asyncio.Event()
+
+    def tell(link: Link) -> None:
+        told.append(link)
+        silent.set()
+
+    for link in (client, server):
+        link.on_silent = partial(tell, link)
+    stream = await client.open_stream("one way")
+    stream.write(b"heard")
+    await within(lambda: not client._association.outstanding)
+    one.dead = True
+    stream.write(b"lost")
+    await asyncio.wait_for(silent.wait(), 5)
+    assert told == [client]
+    one.dead = False
+    client.path_changed()
+    await within(lambda: not client._association.outstanding)
+    await within(lambda: client._flow_timer is None)
+    stream.write(b"unheard")
+    client.abort("the end comes before the verdict")
+    server.abort("over")
+    assert told == [client]
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["ours", "plain"])
+async def test_every_datagram_fits_the_least_path_of_ipv6_even_through_a_relay(plain: bool) -> None:
+    """Handshake, data, acknowledgements and the end: nobody has to tell us of a small MTU."""
+    one, other = path(Weather(loss=0.05))
+    one.recording = other.recording = True
+    client, server = Link(one, ALICE, client=True, plain=plain), Link(other, BOB, client=False, plain=plain)
+    await asyncio.gather(client.start(), server.start())
+    arrived = await accept(server)
+    channel = await client.open_channel("l" * 1024)
+    await channel.send(bytes(MAX_MESSAGE))
+    client.send_datagram(bytes(MAX_DATAGRAM))
+    assert len(await (await asyncio.wait_for(arrived.get(), 10)).receive()) == MAX_MESSAGE
+    client.abort("x" * 5000)
+    server.abort("over")
+    sizes = [len(datagram) for datagram in (*one.sent, *other.sent)]
+    assert 1200 < max(sizes) <= 1280 - 40 - 8 - 4  # IPv6 and UDP headers, ChannelData

@@ -236,6 +236,34 @@ async def test_no_later_dial_cuts_a_link(order: tuple[str, str]) -> None:
     mux.close()
 
 
+class Family:
+    """What sessions of one link have in common."""
+
+    def __init__(self, *sessions: IceSession) -> None:
+        self.sessions = list(sessions)
+        self.got: list[bytes] = []
+        for session in sessions:
+            session.kin = self
+            session.on_datagram = self.got.append
+
+
+async def test_sessions_of_one_link_share_an_address_and_inherit_it() -> None:
+    mux, base, met = make()
+    for remote in ("dialer01", "dialer02"):
+        mux.receive(base, check(remote), SOURCE)
+    family = Family(*met)
+    for remote in ("dialer01", "dialer02"):
+        answer(mux, base, remote)
+    assert not any(session.is_over for session in met)
+    mux.receive(base, b"\x16one", SOURCE)
+    owner = mux._routes[base.id, SOURCE]
+    owner.close()
+    mux.receive(base, b"\x16two", SOURCE)
+    assert family.got == [b"\x16one", b"\x16two"]
+    mux.close()
+    assert not mux._routes
+
+
 async def test_a_restarted_remote_takes_its_address_back_and_the_dead_session_stays_harmless() -> None:
     mux, base, met = make()
     mux.receive(base, check("dialerA"), SOURCE)

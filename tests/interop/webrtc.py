@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 
@@ -12,9 +13,12 @@ from cryptography.hazmat.primitives import hashes
 
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.link import Link
+from atmosphere.errors import DecodeError
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.ice.events import IceEvent, IceFailed, PathRestored, PathSelected
+from atmosphere.ice.mobility import MobilePath
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 
@@ -53,8 +57,14 @@ class WebRtcPeer:
         self._credentials = IceCredentials.random()
         self._theirs = ""
         self.link: Link
-        self.session: IceSession
+        self.path: MobilePath
+        self._restarts = 0
         self.channels: asyncio.Queue[Channel] = asyncio.Queue()
+
+    @property
+    def session(self) -> IceSession:
+        """The ICE session in use."""
+        return self.path.session
 
     @property
     def fingerprint(self) -> str:
@@ -74,17 +84,43 @@ class WebRtcPeer:
     async def connect(self, description: str, *, offered: bool, client: bool) -> Link:
         """The link to whoever made `description`; who offered is controlling (RFC 8839 section 4.1)."""
         [theirs] = re.findall(r"^a=fingerprint:sha-256 (\S+)", description, re.MULTILINE | re.IGNORECASE)
-        ufrag, password = (_value(description, name) for name in ("ice-ufrag", "ice-pwd"))
-        remote = IceCredentials(ufrag, password)
-        self.session = self._endpoint.dial(self._credentials, remote, controlling=offered)
-        for line in re.findall(r"^a=candidate:(.*?)\r?$", description, re.MULTILINE):
-            self.session.add_remote(Candidate.from_sdp(line))
-        self.link = Link(self.session, self._identity, client=client, plain=True)
+        session = self._session(description, offered=offered)
+        self.path = MobilePath(session)
+        self.path.on_event = self._path_event
+        self.link = Link(self.path, self._identity, client=client, plain=True)
         self.link.on_channel = self.channels.put_nowait
-        await self.session.connected(10)
+        await session.connected(10)
         await self.link.start(10)
         assert fingerprint(x509.load_der_x509_certificate(self.link.peer_certificate)) == theirs.upper()
         return self.link
+
+    def renew(self) -> None:
+        """Take new credentials: what we describe next begins a restart, or answers one (RFC 8839 section 4.4.1.1.1)."""
+        self._credentials = IceCredentials.random()
+
+    def offer_restart(self) -> str:
+        """Our offer of a restart."""
+        self.renew()
+        return self.describe("actpass")
+
+    def restart(self, description: str, *, offered: bool) -> None:
+        """Let the link go on over another ICE session, with whoever made `description`."""
+        self._restarts += 1
+        self.path.attach(self._session(description, offered=offered), (self._restarts, 0))
+
+    def _session(self, description: str, *, offered: bool) -> IceSession:
+        ufrag, password = (_value(description, name) for name in ("ice-ufrag", "ice-pwd"))
+        session = self._endpoint.dial(self._credentials, IceCredentials(ufrag, password), controlling=offered)
+        for line in re.findall(r"^a=candidate:(.*?)\r?$", description, re.MULTILINE):
+            with suppress(DecodeError):  # one over TCP, say
+                session.add_remote(Candidate.from_sdp(line))
+        return session
+
+    def _path_event(self, event: IceEvent) -> None:
+        if isinstance(event, PathSelected | PathRestored):
+            self.link.path_changed()
+        elif isinstance(event, IceFailed):
+            self.link.abort(event.reason)
 
     async def next_channel(self) -> Channel:
         """The next channel that the peer opens."""
@@ -97,7 +133,7 @@ class WebRtcPeer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.link.close("the test is over")
-        self.session.close()
+        self.path.close()
 
 
 def _value(description: str, name: str) -> str:

@@ -38,6 +38,8 @@ class FakeSession(End):
         self.path: Any = None
         self.rtt_ms = self.jitter_ms = self.loss = None
         self.closed = asyncio.Event()
+        self.kin: Any = None
+        self.selected: Any = None
 
     async def connected(self, timeout: float | None = None) -> None:
         if self.state != "connected":
@@ -52,6 +54,9 @@ class FakeSession(End):
     def close(self) -> None:
         self.state = "closed"
         self.closed.set()
+
+    def keep(self) -> None:
+        """As a path that is kept."""
 
     @property
     def real(self) -> IceSession:
@@ -86,8 +91,9 @@ class FakeLink:
 
     def __init__(self, peer: Identity = BOB, *words: wire.Message) -> None:
         self.peer_id = peer.node_id
-        self.session = FakeSession()
+        self.path = self.session = FakeSession()
         self.link = self
+        self.established = True
         self.peer_public_key = peer.public_key
         self.boot = b""
         self.version: str | None = None

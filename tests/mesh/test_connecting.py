@@ -142,6 +142,7 @@ async def test_before_a_member_says_where_it_is_it_is_tried_where_the_last_link_
     peer, last = setting.peer(), FakeLink(setting.beta)
     last.session.pairs = [SimpleNamespace(remote=HOST), SimpleNamespace(remote=RELAY), SimpleNamespace(remote=HOST)]
     peer.attach(last.real)
+    last.established = False  # it has ended, and nobody has noticed yet
     await setting.connecting.attempt(peer)
     peer.detach(last.real)
     await setting.connecting.attempt(peer)

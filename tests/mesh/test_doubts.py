@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from atmosphere.errors import Unreachable
-from atmosphere.mesh.doubts import Doubts
+from atmosphere.errors import LinkError, Unreachable
+from atmosphere.mesh.doubts import TRIES, Doubts
 from atmosphere.mesh.peerlink import PeerLink
-
-
-class Session:
-    state = "connected"
+from tests.until import until
 
 
 class Inner:
@@ -23,7 +20,10 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.link = Inner()
-        self.session = Session()
+        self.lost = False
+        self.path = self
+        self.moves = self.distrusted = 0
+        self.spares = 0
         self.ended = asyncio.Event()
         self.believed = asyncio.Event()
 
@@ -33,6 +33,10 @@ class FakeLink:
 
     def believe(self) -> None:
         self.believed.set()
+
+    def distrust(self) -> None:
+        self.distrusted += 1
+        self.moves += self.distrusted <= self.spares
 
 
 class Answers:
@@ -68,12 +72,50 @@ async def test_silence_on_a_living_path_ends_the_link() -> None:
     answers.answer.set_exception(Unreachable("no answer within 3 s"))
     await asyncio.wait_for(link.ended.wait(), 5)
     assert not link.believed.is_set()
+    assert (answers.asked, link.distrusted) == (TRIES, 1)
+    await doubts.close()
+
+
+async def test_before_that_another_way_is_tried() -> None:
+    answers, link = Answers(), FakeLink()
+    link.spares = 5
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    answers.answer.set_exception(Unreachable("no answer within 3 s"))
+    await asyncio.wait_for(link.ended.wait(), 5)
+    assert (answers.asked, link.distrusted) == (2 * TRIES, 2)
+    await doubts.close()
+
+
+async def test_a_peer_that_answers_by_the_other_way_is_believed() -> None:
+    link = FakeLink()
+    link.spares = 1
+
+    async def ping(asked: PeerLink, timeout: float) -> float:
+        if not link.distrusted:
+            raise Unreachable("no answer within 3 s")
+        return 0.01
+
+    doubts = Doubts(ping)
+    about(doubts, link)
+    await asyncio.wait_for(link.believed.wait(), 5)
+    await doubts.close()
+
+
+async def test_a_link_that_ends_is_asked_no_more() -> None:
+    answers, link = Answers(), FakeLink()
+    link.lost = True
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    answers.answer.set_exception(LinkError("the link ended"))
+    await until(lambda: not doubts._asked)
+    assert (answers.asked, link.ended.is_set()) == (1, False)
     await doubts.close()
 
 
 async def test_silence_on_a_lost_path_says_nothing() -> None:
     answers, link = Answers(), FakeLink()
-    link.session.state = "disconnected"
+    link.lost = True
     doubts = Doubts(answers.ping)
     about(doubts, link)
     answers.answer.set_exception(Unreachable("no answer within 3 s"))

@@ -18,6 +18,10 @@ from atmosphere.tasks import Tasks
 class FakeLink:
     alive = True
 
+    @property
+    def lost(self) -> bool:
+        return not self.alive
+
     def __init__(self, rank: Rank = 1) -> None:
         self.rank = rank
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from atmosphere.sctp.interface import ChannelOptions
-from atmosphere.sctp.sending import HANDSHAKE_TRIES, RTO_LEAST, RTO_MOST
+from atmosphere.sctp.sending import HANDSHAKE_TRIES, INITIAL_WINDOW, RTO_LEAST, RTO_MOST, SEGMENT
 from tests.sctp.wire import Side, carry, kinds, two_sides
 
 
@@ -50,6 +50,49 @@ async def test_a_kick_sends_again_and_keeps_half_the_window() -> None:
     assert other.log.messages[-1] == (handle, b"lost")
     one.association.kick()
     assert one.take() == []
+
+
+async def test_after_an_outage_nothing_stays_backed_off_and_the_window_grows_back() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    for _ in range(20):
+        one.association.send(handle, bytes(16_000))
+    await carry(one, other)
+    window = one.transport._cwnd
+    for _ in range(20):
+        one.association.send(handle, bytes(16_000))
+    one.take()
+    for _ in range(5):
+        one.transport._t3_expired()
+    one.take()
+    assert one.transport._t3_delay() == RTO_MOST
+    assert one.transport._ssthresh < window // 2
+    one.association.kick()
+    assert len(one.take()) >= INITIAL_WINDOW // SEGMENT
+    assert one.transport._t3_delay() == one.transport._rto
+    assert (one.transport._cwnd, one.transport._ssthresh) == (INITIAL_WINDOW, window)
+    one.association.kick()
+    await carry(one, other)
+    assert len(other.log.messages) == 40
+    assert not one.association.outstanding
+
+
+async def test_a_kick_repeats_a_stream_reset_too() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    await carry(one, other)
+    one.association.close(handle)
+    one.take()
+    for _ in range(5):
+        one.transport._reconfig_timer_expired()
+    one.take()
+    one.association.kick()
+    assert kinds(one.take()) == ["ReconfigChunk"]
+    assert one.transport._reconfig_failures == 1
+    await carry(one, other)
+    one.association.kick()
+    await carry(one, other)
+    assert one.log.closed_channels == [handle]
 
 
 async def test_a_stream_reset_is_sent_until_it_is_answered() -> None:
