@@ -103,6 +103,9 @@ class CheckList:
 
         None where the policy forbids the path.
         """
+        known, local = self._pairs.get((base, source)), self.bases.get(base)
+        if known is not None or (local is not None and local.transport == "tcp"):
+            return known
         remote = self.remotes.get(source)
         if remote is None:
             remote = Candidate(foundation("prflx", source[0]), 1, "udp", priority, *source, "prflx")
@@ -112,6 +115,13 @@ class CheckList:
                 return None
             self.remotes[source] = remote
             self._discovered[source] = now
+        return self._pair(base, remote, now)
+
+    def add_connection(self, local: Candidate, base: int, remote: Candidate, now: float) -> CandidatePair | None:
+        """Take a TCP connection, which is a base with one remote and so one pair: `remote` is not paired otherwise."""
+        if base in self.bases or not self._allows(local, local=True) or not self._allows(remote, local=False):
+            return None
+        self.bases[base] = local
         return self._pair(base, remote, now)
 
     def trigger(self, pair: CandidatePair) -> None:
@@ -132,7 +142,7 @@ class CheckList:
             return -math.inf
         return min((pair.due_at for pair in self._pairs.values()), default=math.inf)
 
-    def rank(self, pair: CandidatePair) -> tuple[bool, int]:
+    def rank(self, pair: CandidatePair) -> tuple[int, int]:
         """How good a pair is in the role that we have."""
         return pair.rank(self.controlling)
 
@@ -238,6 +248,6 @@ class CheckList:
             self._triggered.remove(pair)
         self._ended.append(pair.report(selected=False))
 
-    def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int], float]:
+    def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[int, int], float]:
         failed = pair.state is PairState.FAILED
-        return (pair.state is PairState.WAITING, not failed, (False, 0) if failed else self.rank(pair), -pair.due_at)
+        return (pair.state is PairState.WAITING, not failed, (0, 0) if failed else self.rank(pair), -pair.due_at)

@@ -27,6 +27,7 @@ from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings, ServerUri, TurnServer
 from atmosphere.ice.sockets import Sockets
 from atmosphere.tasks import Tasks
+from atmosphere.tcp.undecided import Maker
 from atmosphere.turn.client import Allocation
 from atmosphere.udp.socket import UdpSocket
 
@@ -60,7 +61,7 @@ class IceEndpoint:
     async def start(self) -> None:
         """Bind the port and begin to gather; raises AtmosphereError with one line and a hint when it cannot."""
         self._loop = asyncio.get_running_loop()
-        self.mux = Mux(self.settings.policy, self._gatherer)
+        self.mux = Mux(self.settings.policy, self._gatherer, bind=self.settings.addresses is not None)
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
         self._sockets.open()
         self._running = True
@@ -76,6 +77,7 @@ class IceEndpoint:
         self._running = False
         self.on_candidate = None
         self.mux.close()
+        await self.mux.tcp.close()
         await self._tasks.close()
         await self._relays.close()
         if self._timer is not None:
@@ -109,10 +111,10 @@ class IceEndpoint:
     @property
     def candidates(self) -> list[Candidate]:
         """What can be told to peers now, best first, each address once."""
-        found: dict[tuple[str, int], Candidate] = {}
+        found: dict[tuple[str, tuple[str, int]], Candidate] = {}
         every = [candidate for base in self._bases.values() for candidate in base.candidates]
-        for candidate in sorted(self.mux.useful(every), key=lambda one: -one.priority):
-            found.setdefault(candidate.endpoint, candidate)
+        for candidate in sorted(self.mux.useful([*every, *self.mux.tcp.candidates()]), key=lambda one: -one.priority):
+            found.setdefault((candidate.transport, candidate.endpoint), candidate)
         return list(found.values())
 
     @property
@@ -153,6 +155,21 @@ class IceEndpoint:
         listener = Listener(self.mux, IceCredentials(ufrag, password), password_for, on_session)
         self.mux.listen(listener)
         return listener
+
+    # TCP
+
+    def serve_tcp(self, port: int) -> Maker:
+        """The node's TCP port is a passive candidate on every address from now on (RFC 6544).
+
+        What is returned makes the protocol for each connection that begins like a check.
+        """
+        self.mux.tcp.port = port
+        self._announce(self.mux.tcp.candidates())
+        return self.mux.tcp.accept
+
+    def map_tcp(self, local: str, external: tuple[str, int] | None) -> None:
+        """A router leads the external address and port to our TCP port on `local`, or (None) does so no more."""
+        self._announce(self.mux.tcp.map(local, external))
 
     # servers
 
@@ -239,7 +256,7 @@ class IceEndpoint:
         if event.new:
             logger.info("%s port %d is seen as %s port %d", *base.candidate.endpoint, *event.address)
             self.mux.add_candidate(candidate, base)
-            self._announce([candidate])
+            self._announce([candidate, *self.mux.tcp.candidates_of(base)[1:]])
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
         base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
@@ -259,6 +276,7 @@ class IceEndpoint:
         sock.on_burst = partial(self._received_burst, base)
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
+        self._announce(self.mux.tcp.candidates_of(base))
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
