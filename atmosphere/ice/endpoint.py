@@ -63,6 +63,7 @@ class IceEndpoint:
         self._loop = asyncio.get_running_loop()
         self.mux = Mux(self.settings.policy, self._gatherer, bind=self.settings.addresses is not None)
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
+        self.mux.tcp.on_candidates = self._announce
         self._sockets.open()
         self._running = True
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))
@@ -195,6 +196,7 @@ class IceEndpoint:
             if task is not None:
                 task.cancel()
             self._gatherer.set_server(gone, [], self._loop.time())
+            self.mux.tcp.mapping.set_server(gone, [])
         for name, uri in wanted.items():
             if name not in self._stun_tasks:
                 self._stun_tasks[name] = self._tasks.spawn(self._find_stun(name, uri), f"find {name}")
@@ -209,6 +211,7 @@ class IceEndpoint:
                 await self._pause(NAME_RETRY)
             else:
                 self._gatherer.set_server(name, addresses, self._loop.time())
+                self.mux.tcp.mapping.set_server(name, addresses)
                 self._gather()
                 return
 
@@ -237,6 +240,7 @@ class IceEndpoint:
                 self._mapped(event)
             else:
                 self._health.failed(event.uri, event.error)
+                self.mux.tcp.seek()
         self._arm()
 
     def _arm(self) -> None:
@@ -288,6 +292,7 @@ class IceEndpoint:
 
     def _closed(self, base: Base) -> None:
         self._gatherer.remove_base(base.id)
+        self.mux.tcp.mapping.forget(base.candidate.address)
         self._remove(base)
 
     def _add(self, base: Base) -> None:

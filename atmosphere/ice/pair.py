@@ -9,7 +9,7 @@ from enum import StrEnum
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import PairReport
 
-__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority"]
+__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority", "same_reach"]
 
 _RTT_GAIN = 1 / 8
 _WAYS = ((None, None), ("active", "passive"), ("passive", "active"), ("so", "so"))
@@ -38,7 +38,12 @@ def can_pair(local: Candidate, remote: Candidate) -> bool:
     """
     if local.transport != remote.transport or (local.tcp_type, remote.tcp_type) not in _WAYS:
         return False
-    return local.family == remote.family and _reach(local.address) == _reach(remote.address)
+    return same_reach(local.address, remote.address)
+
+
+def same_reach(one: str, other: str) -> bool:
+    """Whether packets between two addresses are possible: one family, and neither loopback nor link-local alone."""
+    return (":" in one) == (":" in other) and _reach(one) == _reach(other)
 
 
 def _reach(address: str) -> str:

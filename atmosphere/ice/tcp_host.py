@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.pair import can_pair
 from atmosphere.ice.tcp_candidates import passive_beyond, passive_connection, remote_active, tcp_host
 from atmosphere.ice.tcp_connection import TcpConnection
+from atmosphere.ice.tcp_mapping import TcpMapping, reusable_socket
 from atmosphere.ice.tcp_paths import TcpPaths
 from atmosphere.stun.message import Class, Message, Method, decode
 from atmosphere.tasks import Tasks
@@ -37,6 +39,8 @@ STRANGERS, STRANGERS_OF_ONE = 128, 16
 STRANGER_SECONDS = 5.0
 CONNECTIONS = 1024
 """Of all sessions together."""
+MAX_WAITING = 64
+"""Candidates for simultaneous-open that wait until we know one of our own."""
 BASES_FROM = 1 << 32
 """Their bases have numbers that no socket or relay gets."""
 
@@ -72,6 +76,9 @@ class TcpHost:
         self._others = others
         self._bind, self._hidden = bind, hidden
         self._external: dict[str, Address] = {}
+        self.mapping = TcpMapping(self.tasks, self._mapped)
+        self.on_candidates: Callable[[list[Candidate]], None] = lambda found: None
+        self._waiting: deque[tuple[IceSession, Candidate]] = deque(maxlen=MAX_WAITING)
         self._numbers = iter(range(BASES_FROM, BASES_FROM << 16))
         self._seats = Seats(STRANGERS, STRANGERS_OF_ONE)
         self._strangers: set[TcpConnection] = set()
@@ -82,6 +89,7 @@ class TcpHost:
         for stranger in tuple(self._strangers):
             stranger.close()
         await self.tasks.close()
+        self.mapping.close()
 
     # candidates
 
@@ -114,16 +122,49 @@ class TcpHost:
         kept = [one.endpoint for one in base.reflexive.values() if one.port == base.candidate.port == self.port]
         external = self._external.get(base.candidate.address)
         beyond = dict.fromkeys([*kept, *([external] if external else [])])
-        return [host, *(passive_beyond(host, endpoint) for endpoint in beyond)]
+        return [host, *(passive_beyond(host, endpoint) for endpoint in beyond), *self._simultaneous(base)]
+
+    def _simultaneous(self, base: Base) -> list[Candidate]:
+        """Where both sides can connect at once, through routers that map a TCP port alike for everybody."""
+        mapped = self.mapping.known.get(base.candidate.address)
+        if mapped is None:
+            return []
+        return [passive_beyond(tcp_host(base.candidate, "so", mapped.port), mapped.external, "so")]
+
+    def seek(self) -> None:
+        """Learn where TCP is let out, as UDP tells us nothing: no server answers over it."""
+        hosts = self.hosts()
+        if not self._hidden and not any(base.reflexive for base in hosts):
+            self.mapping.want(base.candidate.address for base in hosts)
+
+    def _mapped(self, local: str) -> None:
+        self.on_candidates(
+            [one for base in self.hosts() if base.candidate.address == local for one in self._simultaneous(base)]
+        )
+        waiting, self._waiting = self._waiting, deque(maxlen=MAX_WAITING)
+        for session, remote in waiting:
+            if not session.is_over:
+                self.add_remote(session, remote)
 
     def add_remote(self, session: IceSession, remote: Candidate) -> None:
         """The remote of a session can be connected to."""
         if self._hidden or not remote.is_usable or any(remote.endpoint == own.endpoint for own in self.candidates()):
             return
         ours = [tcp_host(base.candidate, "active") for base in self.hosts()]
+        if remote.tcp_type == "so":
+            ours = self._ours_at_once()
         local = max((one for one in ours if can_pair(one, remote)), key=lambda one: one.priority, default=None)
         if local is not None:
             self._paths(session).add_remote(local, remote)
+        elif remote.tcp_type == "so":
+            self._waiting.append((session, remote))
+
+    def _ours_at_once(self) -> list[Candidate]:
+        """From where we can connect while the remote does; what is not known, or not fresh, is asked for."""
+        self.mapping.want(base.candidate.address for base in self.hosts())
+        known = self.mapping.known
+        hosts = [base.candidate for base in self.hosts() if base.candidate.address in known]
+        return [tcp_host(host, "so", known[host.address].port) for host in hosts]
 
     def _paths(self, session: IceSession) -> TcpPaths:
         if session.tcp is None:
@@ -191,6 +232,8 @@ class TcpHost:
 
     def open_socket(self, local: Candidate, remote: Candidate) -> socket.socket:
         """A socket to connect from `local` to `remote`; raises OSError."""
+        if local.tcp_type == "so":
+            return reusable_socket(local.address, local.port)
         sock = socket.socket(socket.AF_INET6 if remote.family == 6 else socket.AF_INET, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)

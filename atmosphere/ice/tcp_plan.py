@@ -73,7 +73,10 @@ class TcpPlan:
 
     def add_remote(self, local: Candidate, remote: Candidate, now: float) -> bool:
         """Take a candidate of the remote's and the one of ours to reach it from; False for one too many, or known."""
-        if remote.endpoint in self._attempts or len(self._attempts) >= MAX_REMOTES or not is_allowed(remote):
+        if (known := self._attempts.get(remote.endpoint)) is not None:
+            known.local = local
+            return False
+        if len(self._attempts) >= MAX_REMOTES or not is_allowed(remote):
             return False
         self._attempts[remote.endpoint] = Attempt(local, remote, due_at=max(now, self._begins_at))
         return True

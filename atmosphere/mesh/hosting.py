@@ -269,7 +269,7 @@ def code_candidates(candidates: Iterable[Candidate]) -> list[CodeCandidate]:
         if candidate.transport == "udp":
             entry = CodeCandidate(candidate.type, candidate.address, candidate.port)
             found.setdefault((candidate.address, candidate.port), entry)
-    tcp = (one for one in ranked if one.transport == "tcp" and one.type == "srflx" and one.endpoint not in found)
+    tcp = (one for one in ranked if one.tcp_type == "passive" and one.type == "srflx" and one.endpoint not in found)
     extra = [CodeCandidate(one.type, one.address, one.port, "tcp") for one in itertools.islice(tcp, 1)]
     return (_fairly(list(found.values())) + extra)[:MAX_CODE_CANDIDATES]
 

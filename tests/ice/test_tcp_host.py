@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from atmosphere.ice import gather
 from atmosphere.ice import tcp_host as module
 from atmosphere.ice.base import reflexive
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.events import IceEvent, PathRestored
 from atmosphere.ice.session import IceSession
-from atmosphere.ice.settings import IceSettings
+from atmosphere.ice.settings import IceSettings, parse_stun
 from atmosphere.ice.tcp_candidates import tcp_host
 from atmosphere.ice.tcp_framing import frame
+from atmosphere.ice.tcp_host import TcpHost
+from atmosphere.ice.tcp_mapping import TcpMapped, TcpMapping
 from atmosphere.stun.message import Class, Message, Method, decode, encode
 from atmosphere.tcp.port import TcpPort
 from atmosphere.tcp.undecided import Accepted
@@ -333,3 +336,55 @@ async def test_a_router_that_forgets_the_connection_is_no_obstacle(monkeypatch: 
         await until(lambda: [one for one in events if isinstance(one, PathRestored)], 30)
         assert old.is_over
         assert await exchange(session, [b"\x20again"])
+
+
+# --- simultaneous open: the connection itself is shown in tests/lab ---------------------------------------------------
+
+BEYOND = ("203.0.113.5", 40000)
+THEIRS = Candidate.from_sdp("f 1 tcp 1500000000 127.0.0.1 45555 typ srflx raddr 0.0.0.0 rport 0 tcptype so")
+
+
+async def test_what_is_learned_of_tcp_is_told_and_used() -> None:
+    told: list[Candidate] = []
+    async with IceEndpoint(LOOPBACK) as host:
+        host.on_candidate = told.append
+        host.serve_tcp(host.port)
+        session = host.dial(dialer_credentials(), HOST)
+        gone = host.dial(dialer_credentials(), HOST)
+        for one in (session, gone):
+            one.add_remote(THEIRS)
+            assert one.tcp is None, "nowhere to connect from yet"
+        gone.close()
+        tcp = host.mux.tcp
+        tcp.mapping.known["127.0.0.1"] = TcpMapped(41000, BEYOND)
+        tcp._mapped("127.0.0.1")
+        assert [(one.tcp_type, one.endpoint) for one in told] == [
+            ("passive", ("127.0.0.1", host.port)),
+            ("so", BEYOND),
+        ]
+        assert told[1] in host.candidates
+        assert session.tcp is not None
+        assert gone.tcp is None
+        [report] = session.report()
+        assert (report.local.endpoint, report.local.tcp_type, report.remote) == (("127.0.0.1", 41000), "so", THEIRS)
+        sock = tcp.open_socket(report.local, report.remote)
+        assert sock.getsockname() == ("127.0.0.1", 41000)
+        sock.close()
+        session.add_remote(THEIRS)
+        assert len(session.report()) == 1
+
+
+async def test_servers_are_asked_over_tcp_when_none_answers_over_udp(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    silent = IceSettings(addresses=("127.0.0.1",), stun=(parse_stun("stun:127.0.0.1:1"),))
+    monkeypatch.setattr(gather, "GIVE_UP", 0.05)
+    monkeypatch.setattr(TcpMapping, "want", lambda self, hosts: asked.append(list(hosts)))
+    async with IceEndpoint(silent) as host:
+        await until(lambda: asked == [["127.0.0.1"]])
+        base = host.mux.tcp.hosts()[0]
+        base.reflexive["192.0.2.9", 1] = reflexive(base, BEYOND, ("192.0.2.9", 3478))
+        host.mux.tcp.seek()
+        assert len(asked) == 1
+    hidden = TcpHost(host.mux, {}, bind=False, hidden=True)
+    hidden.seek()
+    assert len(asked) == 1

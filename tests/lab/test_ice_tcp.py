@@ -100,3 +100,15 @@ def test_a_transfer_outlives_its_tcp_connection(lab: Lab) -> None:
     assert (peer["path"]["kind"], peer["path"]["protocol"]) == ("direct", "tcp")
     assert peer["path"]["remote"]["port"] != port
     assert ben.peers()["anna"]["connected_at"] == since, "the link is the same"
+
+
+def test_two_homes_without_udp_open_at_once(lab: Lab) -> None:
+    """Neither can be connected to: both connect at the same time (TCP simultaneous open), and leave the relay."""
+    relay = Relay(lab.public("box"))
+    anna = Member(lab.machine("anna", "udp-blocked"), *relay.options, *ALONE)
+    ben = Member(lab.machine("ben", "udp-blocked"), *relay.options, *ALONE)
+    anna.found()
+    joined(ben, anna.code())
+    until("a direct path", lambda: both_over(anna, ben, "tcp"), 45)
+    pong(ben, anna)
+    file_arrives(ben, anna)
