@@ -128,7 +128,7 @@ async def test_without_a_router_there_is_nothing_to_learn() -> None:
 async def test_a_server_that_is_no_help_is_passed_over(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with asking(2) as (mapping, (bad, good), told):
         if fault == "raw":
-            bad.raw = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+            bad.raw = b"\xff no STUN"
         elif fault == "slow":
             monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.2)
             bad.raw = b"\x01\x01"
