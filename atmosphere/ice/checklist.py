@@ -91,9 +91,8 @@ class CheckList:
             return False
         self.remotes[candidate.endpoint] = candidate
         self._discovered.pop(candidate.endpoint, None)
-        for pair in self:
-            if pair.remote.endpoint == candidate.endpoint:
-                pair.remote = candidate
+        for pair in self._pairs_to(candidate.endpoint):
+            pair.remote = candidate
         for base in self.bases:
             self._pair(base, candidate, now)
         return True
@@ -221,9 +220,8 @@ class CheckList:
         if self._discovered[oldest] > now - DISCOVERED_FOR:
             return False
         del self._discovered[oldest], self.remotes[oldest]
-        for pair in self:
-            if pair.remote.endpoint == oldest:
-                self._drop(pair, "the remote was heard from other addresses since")
+        for pair in self._pairs_to(oldest):
+            self._drop(pair, "the remote was heard from other addresses since")
         return True
 
     def _forget_failed(self) -> bool:
@@ -233,10 +231,13 @@ class CheckList:
         if failed is None:
             return False
         del self.remotes[failed]
-        for pair in self:
-            if pair.remote.endpoint == failed:
-                self._drop(pair, "the remote told of too many other addresses since")
+        for pair in self._pairs_to(failed):
+            self._drop(pair, "the remote told of too many other addresses since")
         return True
+
+    def _pairs_to(self, endpoint: tuple[str, int]) -> list[CandidatePair]:
+        """The pairs of a remote of UDP; a connection of TCP may well lead to the same address and port."""
+        return [pair for pair in self if pair.remote.endpoint == endpoint and pair.remote.transport == "udp"]
 
     def _drop(self, pair: CandidatePair, why: str) -> None:
         pair.state = PairState.FAILED
