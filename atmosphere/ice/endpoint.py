@@ -292,8 +292,8 @@ class IceEndpoint:
 
     def _closed(self, base: Base) -> None:
         self._gatherer.remove_base(base.id)
-        self.mux.tcp.mapping.forget(base.candidate.address)
         self._remove(base)
+        self.mux.tcp.address_gone(base.candidate.address)
 
     def _add(self, base: Base) -> None:
         self._bases[base.id] = base

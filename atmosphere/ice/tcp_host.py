@@ -72,6 +72,7 @@ class TcpHost:
         self.dropped = 0
         """Connections of strangers that were refused, said nothing in time, or nothing that is for us."""
         self.bases: dict[int, Base] = {}
+        self._connections: dict[int, TcpConnection] = {}
         self._switchboard = switchboard
         self._others = others
         self._bind, self._hidden = bind, hidden
@@ -90,6 +91,12 @@ class TcpHost:
             stranger.close()
         await self.tasks.close()
         self.mapping.close()
+
+    def address_gone(self, local: str) -> None:
+        """This machine does not have that address any more: no packet of its connections will come back."""
+        self.mapping.forget(local)
+        for base in [base for base in self.bases.values() if base.candidate.address == local]:
+            self._connections[base.id].close("the local address went away")
 
     # candidates
 
@@ -220,11 +227,13 @@ class TcpHost:
         """A new base for a connection."""
         base = Base(next(self._numbers), candidate, connection.send)
         self.bases[base.id] = base
+        self._connections[base.id] = connection
         return base
 
     def leave(self, base: Base) -> None:
         """It is gone."""
         self.bases.pop(base.id, None)
+        self._connections.pop(base.id, None)
 
     def receive(self, base: Base, datagram: bytes, source: Address) -> None:
         """A datagram came."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -155,7 +155,8 @@ class TcpPaths:
         except OSError as error:
             self._failed(remote, os.strerror(error.errno).lower() if error.errno else "no connection")
         else:
-            self._connected(connection, local, remote)
+            here: Address = sock.getsockname()[:2]
+            self._connected(connection, replace(local, address=here[0], port=here[1]), remote)
 
     def _failed(self, remote: Candidate, why: str) -> None:
         logger.debug("%r: TCP to %s port %d: %s", self._session, *remote.endpoint, why)

@@ -27,7 +27,8 @@ CONNECTING = 4
 """Connections of one session under way at once."""
 MAX_REMOTES = 8
 """A remote that names more addresses than a machine has shall not make us knock on all doors of a network."""
-BACK_OFF: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+BACK_OFF: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 120.0)
+"""A relayed link tries for ever, and an idle one shall not cost more for that than for its keep-alives."""
 LINGER = 20.0
 """Seconds a direct path over UDP must have been there until the connections end that it made unnecessary."""
 WELL_KNOWN: Final = 1024

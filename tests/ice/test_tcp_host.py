@@ -14,7 +14,7 @@ from atmosphere.ice import tcp_host as module
 from atmosphere.ice.base import reflexive
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.endpoint import IceEndpoint
-from atmosphere.ice.events import IceEvent, PathRestored
+from atmosphere.ice.events import IceEvent, PathLost, PathRestored
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings, parse_stun
 from atmosphere.ice.tcp_candidates import tcp_host
@@ -77,6 +77,7 @@ async def test_a_session_over_tcp_alone() -> None:
         assert await exchange(session, [b"\x20hello", b"\x3f" * 60000])
         assert session.path is not None
         assert (session.path.kind, session.path.protocol, session.path.remote.port) == ("direct", "tcp", port.port)
+        assert session.path.local.type == "host", "no router sits between"
         (far,) = met
         assert far.path is not None
         assert (far.path.kind, far.path.protocol, far.path.local.port) == ("direct", "tcp", port.port)
@@ -247,6 +248,19 @@ async def test_an_address_that_keeps_the_udp_port_may_keep_the_tcp_port_too() ->
         host.serve_tcp(host.port)
         beyond = [one.endpoint for one in host.mux.tcp.candidates() if one.type == "srflx"]
         assert beyond == [("203.0.113.5", host.port)]
+
+
+async def test_with_its_address_a_connection_is_gone_at_once() -> None:
+    async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        session, events = tcp_only(host, dialer), list[IceEvent]()
+        await session.connected(10)
+        session.on_event = events.append
+        (base,) = dialer.mux.tcp.bases.values()
+        assert base.candidate.address == "127.0.0.1"
+        dialer._closed(next(iter(dialer.mux.tcp.hosts())))
+        assert not dialer.mux.tcp.bases
+        assert isinstance(events[0], PathLost)
 
 
 async def test_what_cannot_be_connected_to_is_not() -> None:
