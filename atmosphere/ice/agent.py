@@ -84,6 +84,12 @@ class Agent:
             self._be_patient(now)
             self.handle_timer(now)
 
+    def add_connection(self, local: Candidate, base: int, remote: Candidate, now: float) -> None:
+        """Take a TCP connection to `remote` as a base of its own (RFC 6544); it goes by `remove_base` when it ends."""
+        if not self._is_over and self._pairs.add_connection(local, base, remote, now) is not None:
+            self._be_patient(now)
+            self.handle_timer(now)
+
     def remove_base(self, base: int, now: float) -> None:
         """A socket or allocation went away: its pairs fail, and the path moves if it was on it."""
         if self._is_over:

@@ -95,9 +95,8 @@ class CheckList:
             return False
         self.remotes[candidate.endpoint] = candidate
         self._discovered.pop(candidate.endpoint, None)
-        for pair in self:
-            if pair.remote.endpoint == candidate.endpoint:
-                pair.remote = candidate
+        for pair in self._pairs_to(candidate.endpoint):
+            pair.remote = candidate
         for base in self.bases:
             self._pair(base, candidate, now)
         return True
@@ -107,6 +106,9 @@ class CheckList:
 
         None where the policy forbids the path.
         """
+        known, local = self._pairs.get((base, source)), self.bases.get(base)
+        if known is not None or (local is not None and local.transport == "tcp"):
+            return known
         remote = self.remotes.get(source)
         if remote is None:
             remote = Candidate(foundation("prflx", source[0]), 1, "udp", priority, *source, "prflx")
@@ -116,6 +118,13 @@ class CheckList:
                 return None
             self.remotes[source] = remote
             self._discovered[source] = now
+        return self._pair(base, remote, now)
+
+    def add_connection(self, local: Candidate, base: int, remote: Candidate, now: float) -> CandidatePair | None:
+        """Take a TCP connection, which is a base with one remote and so one pair: `remote` is not paired otherwise."""
+        if base in self.bases or not self._allows(local, local=True) or not self._allows(remote, local=False):
+            return None
+        self.bases[base] = local
         return self._pair(base, remote, now)
 
     def trigger(self, pair: CandidatePair) -> None:
@@ -136,7 +145,7 @@ class CheckList:
             return -math.inf
         return min((pair.due_at for pair in self._pairs.values()), default=math.inf)
 
-    def rank(self, pair: CandidatePair) -> tuple[bool, int]:
+    def rank(self, pair: CandidatePair) -> tuple[int, int]:
         """How good a pair is in the role that we have."""
         return pair.rank(self.controlling)
 
@@ -148,7 +157,7 @@ class CheckList:
         Those to the address `away_from`, and those that were left lately, only if there is no other.
         """
 
-        def merit(pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int]]:
+        def merit(pair: CandidatePair) -> tuple[bool, bool, tuple[int, int]]:
             return (pair.remote.address != away_from, now >= pair.distrusted_until, self.rank(pair))
 
         valid = (p for p in self._pairs.values() if p.is_valid and p is not besides and now >= p.unfit_until)
@@ -224,9 +233,8 @@ class CheckList:
         if self._discovered[oldest] > now - DISCOVERED_FOR:
             return False
         del self._discovered[oldest], self.remotes[oldest]
-        for pair in self:
-            if pair.remote.endpoint == oldest:
-                self._drop(pair, "the remote was heard from other addresses since")
+        for pair in self._pairs_to(oldest):
+            self._drop(pair, "the remote was heard from other addresses since")
         return True
 
     def _forget_failed(self) -> bool:
@@ -236,10 +244,13 @@ class CheckList:
         if failed is None:
             return False
         del self.remotes[failed]
-        for pair in self:
-            if pair.remote.endpoint == failed:
-                self._drop(pair, "the remote told of too many other addresses since")
+        for pair in self._pairs_to(failed):
+            self._drop(pair, "the remote told of too many other addresses since")
         return True
+
+    def _pairs_to(self, endpoint: tuple[str, int]) -> list[CandidatePair]:
+        """The pairs of a remote of UDP; a connection of TCP may well lead to the same address and port."""
+        return [pair for pair in self if pair.remote.endpoint == endpoint and pair.remote.transport == "udp"]
 
     def _drop(self, pair: CandidatePair, why: str) -> None:
         pair.state = PairState.FAILED
@@ -252,6 +263,6 @@ class CheckList:
         self._ended.append(pair.report(selected=False))
         del self._ended[:-MAX_ENDED]
 
-    def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[bool, int], float]:
+    def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[int, int], float]:
         failed = pair.state is PairState.FAILED
-        return (pair.state is PairState.WAITING, not failed, (False, 0) if failed else self.rank(pair), -pair.due_at)
+        return (pair.state is PairState.WAITING, not failed, (0, 0) if failed else self.rank(pair), -pair.due_at)

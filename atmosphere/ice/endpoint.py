@@ -29,6 +29,7 @@ from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings, ServerUri, TurnServer
 from atmosphere.ice.sockets import Sockets
 from atmosphere.tasks import Tasks
+from atmosphere.tcp.undecided import Maker
 from atmosphere.turn.client import Allocation
 from atmosphere.udp.route import ways_out
 from atmosphere.udp.socket import UdpSocket
@@ -65,8 +66,9 @@ class IceEndpoint:
     async def start(self) -> None:
         """Bind the port and begin to gather; raises AtmosphereError with one line and a hint when it cannot."""
         self._loop = asyncio.get_running_loop()
-        self.mux = Mux(self.settings.policy, self._gatherer)
+        self.mux = Mux(self.settings.policy, self._gatherer, bind=self.settings.addresses is not None)
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
+        self.mux.tcp.on_candidates = self._announce
         self._sockets.open()
         self._running = True
         self._ways = ways_out()
@@ -83,6 +85,7 @@ class IceEndpoint:
         self.on_candidate = None
         self._following.close()
         self.mux.close()
+        await self.mux.tcp.close()
         await self._tasks.close()
         await self._relays.close()
         if self._timer is not None:
@@ -116,10 +119,10 @@ class IceEndpoint:
     @property
     def candidates(self) -> list[Candidate]:
         """What can be told to peers now, best first, each address once."""
-        found: dict[tuple[str, int], Candidate] = {}
+        found: dict[tuple[str, tuple[str, int]], Candidate] = {}
         every = [candidate for base in self._bases.values() for candidate in base.candidates]
-        for candidate in sorted(self.mux.useful(every), key=lambda one: -one.priority):
-            found.setdefault(candidate.endpoint, candidate)
+        for candidate in sorted(self.mux.useful([*every, *self.mux.tcp.candidates()]), key=lambda one: -one.priority):
+            found.setdefault((candidate.transport, candidate.endpoint), candidate)
         return list(found.values())
 
     @property
@@ -165,6 +168,21 @@ class IceEndpoint:
         """Check idle paths at least this often (5 to 18 s; 15 unless told): half of what the NAT's mappings live."""
         self.mux.set_rest(seconds)
 
+    # TCP
+
+    def serve_tcp(self, port: int) -> Maker:
+        """The node's TCP port is a passive candidate on every address from now on (RFC 6544).
+
+        What is returned makes the protocol for each connection that begins like a check.
+        """
+        self.mux.tcp.port = port
+        self._announce(self.mux.tcp.candidates())
+        return self.mux.tcp.accept
+
+    def map_tcp(self, local: str, external: tuple[str, int] | None) -> None:
+        """A router leads the external address and port to our TCP port on `local`, or (None) does so no more."""
+        self._announce(self.mux.tcp.map(local, external))
+
     # servers
 
     def set_servers(self, stun: tuple[ServerUri, ...], turn: tuple[TurnServer, ...]) -> None:
@@ -189,6 +207,7 @@ class IceEndpoint:
             if task is not None:
                 task.cancel()
             self._gatherer.set_server(gone, [], self._loop.time())
+            self.mux.tcp.mapping.set_server(gone, [])
         for base in self._bases.values():
             base.reflexive = {server: one for server, one in base.reflexive.items() if self._gatherer.asks(server)}
         for name, uri in wanted.items():
@@ -205,6 +224,7 @@ class IceEndpoint:
                 await self._pause(NAME_RETRY)
             else:
                 self._gatherer.set_server(name, addresses, self._loop.time())
+                self.mux.tcp.mapping.set_server(name, addresses)
                 self._gather()
                 return
 
@@ -233,6 +253,7 @@ class IceEndpoint:
                 self._mapped(event)
             else:
                 self._health.failed(event.uri, event.error)
+                self.mux.tcp.seek()
         self._arm()
 
     def _arm(self) -> None:
@@ -255,7 +276,7 @@ class IceEndpoint:
             logger.info("%s port %d is seen as %s port %d", *base.candidate.endpoint, *event.address)
             self.mux.add_candidate(candidate, base)
         if event.new or event.former is not None:
-            self._announce([candidate])
+            self._announce([candidate, *self.mux.tcp.candidates_of(base)[1:]])
         if event.former is not None and event.former[0] != event.address[0]:
             self._public_address_changed()
 
@@ -278,6 +299,7 @@ class IceEndpoint:
         sock.on_no_way = self._following.doubt
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
+        self._announce(self.mux.tcp.candidates_of(base))
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
@@ -290,6 +312,7 @@ class IceEndpoint:
     def _closed(self, base: Base) -> None:
         self._gatherer.remove_base(base.id)
         self._remove(base)
+        self.mux.tcp.address_gone(base.candidate.address)
 
     def _add(self, base: Base) -> None:
         self._bases[base.id] = base

@@ -38,6 +38,7 @@ from atmosphere.ice.recent import Recent
 from atmosphere.ice.router import Claim, SessionKey
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import PathPolicy
+from atmosphere.ice.tcp_host import TcpHost
 from atmosphere.stun.message import Class, Message, Method, decode
 from atmosphere.stun.server import BindingServer
 from atmosphere.udp.socket import UdpSocket
@@ -68,7 +69,7 @@ CHANNELS = range(64, 80)
 class Mux:
     """The tables of one endpoint. Sockets call `receive`; sessions use it as their `Router`."""
 
-    def __init__(self, policy: PathPolicy, gatherer: Gatherer) -> None:
+    def __init__(self, policy: PathPolicy, gatherer: Gatherer, *, bind: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
         self._policy = policy
         self._gatherer = gatherer
@@ -83,6 +84,7 @@ class Mux:
         self._spoken = Recent(self._loop.time())
         self.stun_server = BindingServer()
         self._rest = REST
+        self.tcp = TcpHost(self, self._bases, bind=bind, hidden=policy == "relay")
         self.on_turn: OnTurn | None = None
         self.on_reached: OnReached = lambda base, source: None
         self.dropped: Counter[str] = Counter()
@@ -170,7 +172,7 @@ class Mux:
 
     def transmit(self, session: IceSession, transmit: Transmit) -> None:
         """Send a datagram of the session's agent, and remember whose its answer is."""
-        base = self._bases.get(transmit.base)
+        base = self.base(transmit.base)
         if base is None:
             return
         if transmit.data[:2] == b"\x00\x01":
@@ -185,7 +187,7 @@ class Mux:
 
     def base(self, number: int) -> Base | None:
         """The base with that number, while it exists."""
-        return self._bases.get(number)
+        return self._bases.get(number) or self.tcp.bases.get(number)
 
     def claim(self, session: IceSession, base: int, source: Address, *, proven: bool) -> None:
         """The remote showed itself to `session` at `source`; settles who of two sessions has that address."""
@@ -289,6 +291,11 @@ class Mux:
         listener.announce(session)
         return session if not session.is_over else None
 
+    def session_for(self, username: str, message: Message, source: Address) -> IceSession | None:
+        """Whose a check is that comes from `source`; made, where it is authentic and a listener takes it."""
+        local, _, remote = username.partition(":")
+        return self._sessions.get((local, remote)) or self._first_check(local, remote, message, source)
+
     # datagrams
 
     def receive(self, base: Base, data: bytes, source: Address) -> bool:
@@ -342,8 +349,7 @@ class Mux:
         if self._policy == "relay" and not base.is_relay:
             self.dropped["policy"] += 1
             return
-        local, _, remote = username.partition(":")
-        session = self._sessions.get((local, remote)) or self._first_check(local, remote, message, source)
+        session = self.session_for(username, message, source)
         if session is not None:
             session.receive_stun(message, data, base.id, source)
 

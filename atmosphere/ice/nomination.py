@@ -50,15 +50,15 @@ class Nominator:
     def is_upgrade(self, pairs: CheckList, pair: CandidatePair, now: float) -> bool:
         """Whether to move from the selected pair to `pair`, which has just answered.
 
-        Direct always beats relayed. Within a class a pair does whose worse end is better (a choice between two relays'
-        better ends is not worth moving for), unless the round trip is clearly longer. A pair that died under us lately
-        has to wait.
+        Direct always beats relayed, and UDP beats TCP. Within a class a pair does whose worse end is better (a choice
+        between two relays' better ends is not worth moving for), unless the round trip is clearly longer. A pair that
+        died under us lately has to wait.
         """
         selected = pairs.selected
         if selected is None or pair is selected or not pair.is_valid or now < pair.distrusted_until:
             return False
-        if pair.is_relayed != selected.is_relayed:
-            return selected.is_relayed
+        if pair.grade != selected.grade:
+            return pair.grade > selected.grade
         if pair.rtt is not None and selected.rtt is not None and pair.rtt > 1.5 * selected.rtt + RTT_SLACK:
             return False
         return pairs.rank(pair)[1] >> 32 > pairs.rank(selected)[1] >> 32

@@ -9,9 +9,12 @@ from enum import StrEnum
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import PairReport
 
-__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority"]
+__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority", "same_reach"]
 
 _RTT_GAIN = 1 / 8
+_WAYS = ((None, None), ("active", "passive"), ("passive", "active"), ("so", "so"))
+DIRECT, DIRECT_TCP, RELAYED = 2, 1, 0
+"""Classes of pairs: whatever is in a higher one is better, whatever the priorities say."""
 
 
 class PairState(StrEnum):
@@ -29,8 +32,18 @@ def pair_priority(controlling: int, controlled: int) -> int:
 
 
 def can_pair(local: Candidate, remote: Candidate) -> bool:
-    """Whether a packet can get from one to the other: same family, and neither loopback nor link-local alone."""
-    return local.family == remote.family and _reach(local.address) == _reach(remote.address)
+    """Whether a packet can get from one to the other: same family, and neither loopback nor link-local alone.
+
+    Over TCP who is active goes with who is passive, and simultaneous-open with its like (RFC 6544 §6.2).
+    """
+    if local.transport != remote.transport or (local.tcp_type, remote.tcp_type) not in _WAYS:
+        return False
+    return same_reach(local.address, remote.address)
+
+
+def same_reach(one: str, other: str) -> bool:
+    """Whether packets between two addresses are possible: one family, and neither loopback nor link-local alone."""
+    return (":" in one) == (":" in other) and _reach(one) == _reach(other)
 
 
 def _reach(address: str) -> str:
@@ -88,14 +101,21 @@ class CandidatePair:
 
     @property
     def is_without_udp(self) -> bool:
-        """Whether it leaves here over TCP, by way of a relay of ours: it works where UDP is blocked."""
-        return self.base_candidate.relay_protocol not in (None, "udp")
+        """Whether it leaves here over TCP, directly or by way of a relay of ours: it works where UDP is blocked."""
+        return self.base_candidate.transport == "tcp" or self.base_candidate.relay_protocol not in (None, "udp")
 
-    def rank(self, controlling: bool) -> tuple[bool, int]:
-        """How good it is, to compare: direct before relayed, then by priority, seen from that role."""
+    @property
+    def grade(self) -> int:
+        """Its class: direct over UDP (2), direct over TCP (1), relayed (0)."""
+        if self.is_relayed:
+            return RELAYED
+        return DIRECT_TCP if self.base_candidate.transport == "tcp" else DIRECT
+
+    def rank(self, controlling: bool) -> tuple[int, int]:
+        """How good it is, to compare: by class, then by priority, seen from that role."""
         ours, theirs = self.local.priority, self.remote.priority
         priority = pair_priority(ours, theirs) if controlling else pair_priority(theirs, ours)
-        return (not self.is_relayed, priority)
+        return (self.grade, priority)
 
     def sample_rtt(self, seconds: float) -> None:
         """Take a measured round trip into the smoothed one."""

@@ -32,10 +32,11 @@ class Path:
 
 def path_of(pair: CandidatePair) -> Path:
     """The path over `pair`; its protocol is how our own relay is reached, where there is one."""
-    local, remote, via = pair.local, pair.remote, pair.base_candidate.relay_protocol
+    local, remote = pair.local, pair.remote
+    via = pair.base_candidate.relay_protocol or pair.base_candidate.transport
     return Path(
         kind="relay" if pair.is_relayed else "direct",
-        protocol="udp" if via in (None, "udp") else ("ws" if via == "ws" else "tcp"),
+        protocol="udp" if via == "udp" else ("ws" if via == "ws" else "tcp"),
         family=remote.family,
         local=PathEnd(local.type, local.address, local.port),
         remote=PathEnd(remote.type, remote.address, remote.port),

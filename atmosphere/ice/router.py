@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from atmosphere.ice.base import Base
+from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import Transmit
 
 if TYPE_CHECKING:
@@ -34,8 +35,19 @@ class Kin(Protocol):
         """Those that are not over."""
 
 
+class Tcp(Protocol):
+    """Who makes TCP connections."""
+
+    def add_remote(self, session: IceSession, remote: Candidate) -> None:
+        """The remote of a session can be connected to."""
+
+
 class Router(Protocol):
     """What a session needs of the endpoint it belongs to."""
+
+    @property
+    def tcp(self) -> Tcp:
+        """Who makes TCP connections."""
 
     def transmit(self, session: IceSession, transmit: Transmit) -> None:
         """Send a datagram of the session's agent, and remember whose its answer is."""

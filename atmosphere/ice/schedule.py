@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from atmosphere.ice.checklist import CheckList
-from atmosphere.ice.pair import CandidatePair
+from atmosphere.ice.pair import DIRECT, CandidatePair
 
 __all__ = ["PACE", "next_round", "round_lifetime", "rush"]
 
@@ -30,9 +30,9 @@ def next_round(pairs: CheckList, pair: CandidatePair, now: float) -> float:
     """When `pair`'s next round starts by itself; infinite for never.
 
     Without a path every pair is tried again and again, since the other side may start late and a NAT lets it in only
-    while we send. With one, better pairs are retried: for ever while the path is relayed, so that no link stays relayed
-    longer than it must; else until the back-off is used up. Answered ones are kept warm as spares, NAT mappings
-    and all.
+    while we send. With one, better pairs are retried: for ever while the path is relayed or over TCP, so that no link
+    stays so longer than it must; else until the back-off is used up. Answered ones are kept warm as spares, NAT
+    mappings and all.
     """
     selected = pairs.selected
     if pair is selected:
@@ -48,7 +48,7 @@ def next_round(pairs: CheckList, pair: CandidatePair, now: float) -> float:
     if pair.remote.type == "prflx" and not math.isfinite(pair.answered_at):
         return math.inf  # nobody but its own checks told of that address, and those trigger ours
     better = pairs.rank(pair) > pairs.rank(selected)
-    limit = (math.inf if selected.is_relayed else len(BACK_OFF) + 1) if better else WORSE_TRIES
+    limit = (math.inf if selected.grade < DIRECT else len(BACK_OFF) + 1) if better else WORSE_TRIES
     return now + BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries <= limit else math.inf
 
 

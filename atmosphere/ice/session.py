@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from atmosphere.errors import Unreachable
 from atmosphere.ice.agent import Agent
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.checks import is_authentic_check
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import (
     AgentState,
@@ -28,6 +29,9 @@ from atmosphere.ice.route import Path, PathEnd, path_of
 from atmosphere.ice.router import Claim, Kin, Router, SessionKey
 from atmosphere.ice.settings import PathPolicy
 from atmosphere.stun.message import Message
+
+if TYPE_CHECKING:
+    from atmosphere.ice.tcp_paths import TcpPaths
 
 __all__ = ["IceSession", "Path", "PathEnd"]
 
@@ -72,6 +76,7 @@ class IceSession:
         self.kin: Kin | None = None
         """The same for all sessions of one link: they share addresses, and none supersedes another."""
         self.claims: dict[tuple[int, Address], Claim] = {}
+        self.tcp: TcpPaths | None = None
         self.on_event: OnEvent | None = None
         self.bytes_sent = self.bytes_received = self.dropped = 0
         self._on_datagram: OnDatagram | None = None
@@ -120,6 +125,12 @@ class IceSession:
         return self._agent.selected
 
     @property
+    def grade(self) -> int | None:
+        """The class of the pair in use (see `CandidatePair.grade`), or None."""
+        pair = self._agent.selected if self._ended is None else None
+        return None if pair is None else pair.grade
+
+    @property
     def rtt_ms(self) -> float | None:
         """Round trip of the path in milliseconds, smoothed."""
         return _ms(self._agent.rtt)
@@ -136,7 +147,7 @@ class IceSession:
 
     def report(self) -> list[PairReport]:
         """Every pair tried and how it ended; also of a session that is over."""
-        return list(self._agent.report())
+        return [*self._agent.report(), *(self.tcp.report() if self.tcp is not None else ())]
 
     async def connected(self, timeout: float = 30.0) -> None:
         """Wait until there is a path; raises Unreachable with one line when it fails, ends, or `timeout` passes."""
@@ -157,7 +168,9 @@ class IceSession:
 
     def add_remote(self, candidate: Candidate) -> None:
         """Try this address of the remote too; one known already changes nothing."""
-        if self._ended is None:
+        if self._ended is None and candidate.transport == "tcp":
+            self._router.tcp.add_remote(self, candidate)
+        elif self._ended is None:
             self._agent.add_remote(candidate, self._loop.time())
             self._flush()
 
@@ -171,6 +184,12 @@ class IceSession:
         """The endpoint found a candidate."""
         if self._ended is None:
             self._agent.add_local(candidate, base, self._loop.time())
+            self._flush()
+
+    def add_connection(self, local: Candidate, base: int, remote: Candidate) -> None:
+        """A TCP connection to the remote stands."""
+        if self._ended is None:
+            self._agent.add_connection(local, base, remote, self._loop.time())
             self._flush()
 
     def remove_base(self, base: int) -> None:
@@ -257,6 +276,10 @@ class IceSession:
             self._router.claim(self, base, source, proven=proven)
         self._flush()
 
+    def is_authentic(self, check: Message) -> bool:
+        """Whether a check is meant for this session, by who knows its password."""
+        return self._ended is None and is_authentic_check(check, self._agent.local, self._agent.remote)
+
     def awaits(self, transaction_id: bytes) -> bool:
         """Whether an answer with that id would still be taken."""
         return self._ended is None and self._agent.owns_transaction(transaction_id)
@@ -303,6 +326,8 @@ class IceSession:
             self._settle()
             while self._early_out:
                 self.send(self._early_out.pop(0))
+        if self.tcp is not None:
+            self.tcp.heard(event)
         if self.on_event is not None and self._ended != "closed":
             try:
                 self.on_event(event)
@@ -353,6 +378,8 @@ class IceSession:
         self._disarm()
         self._agent.close()
         self._early_out.clear()
+        if self.tcp is not None:
+            self.tcp.close()
         self._router.release(self)
         self._settle()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -257,13 +258,20 @@ class JoinerWait:
 
 
 def code_candidates(candidates: Iterable[Candidate]) -> list[CodeCandidate]:
-    """The candidates worth a place in a code, best first, each endpoint once."""
+    """The candidates worth a place in a code, best first, each endpoint once.
+
+    Whoever reads the code tries TCP at the addresses of UDP too (`joining.also_over_tcp`), so of TCP itself only what a
+    router maps to another port needs a place, where there is room for one.
+    """
     ranked = sorted(candidates, key=lambda candidate: -candidate.priority)
     found: dict[tuple[str, int], CodeCandidate] = {}
     for candidate in ranked:
-        entry = CodeCandidate(candidate.type, candidate.address, candidate.port)
-        found.setdefault((candidate.address, candidate.port), entry)
-    return _fairly(list(found.values()))
+        if candidate.transport == "udp":
+            entry = CodeCandidate(candidate.type, candidate.address, candidate.port)
+            found.setdefault((candidate.address, candidate.port), entry)
+    tcp = (one for one in ranked if one.tcp_type == "passive" and one.type == "srflx" and one.endpoint not in found)
+    extra = [CodeCandidate(one.type, one.address, one.port, "tcp") for one in itertools.islice(tcp, 1)]
+    return (_fairly(list(found.values())) + extra)[:MAX_CODE_CANDIDATES]
 
 
 def _fairly(entries: list[CodeCandidate]) -> list[CodeCandidate]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from atmosphere.credentials import DialSecret
 from atmosphere.errors import LinkError, Refused, Unreachable
-from atmosphere.ice.candidate import Candidate, CandidateType, candidate_priority, foundation
+from atmosphere.ice.candidate import Candidate, CandidateType, candidate_priority, foundation, tcp_priority
 from atmosphere.identity import Identity
 from atmosphere.joincode import CodeCandidate, JoinCode
 from atmosphere.mesh import greeting, invites, signals, wire
@@ -105,7 +105,7 @@ class Joining:
         self._codes.setdefault(code.invite_id, []).append(code)
         try:
             async with self._meeting.also_at(meeting_places(code)):
-                known = await code_candidates(code)
+                known = also_over_tcp(await code_candidates(code))
                 exchange = self._dialer.begin(code.dial_secret, known, send, ufrag=new_ufrag(0))
                 try:
                     return await self._redeem(exchange, code, name, progress, timeout)
@@ -135,8 +135,10 @@ class Joining:
     async def join_manual(self, code: JoinCode, name: str) -> ManualJoin:
         """Begin to redeem `code` with a dial that a person carries."""
         self.on_code(code)
-        known, ufrag = await code_candidates(code), new_ufrag(0)
-        dial = signals.Dial(ufrag, signals.candidate_lines(self._dialer.candidates()))
+        known, ufrag = also_over_tcp(await code_candidates(code)), new_ufrag(0)
+        # A person carries this, and whoever is asked to connect over TCP needs to know nothing of it.
+        ours = [candidate for candidate in self._dialer.candidates() if candidate.transport == "udp"]
+        dial = signals.Dial(ufrag, signals.candidate_lines(ours))
         reply = ReplyCode(code.invite_id, self._signaler.seal_by_hand(code.dial_secret, dial))
         redeeming = self._tasks.spawn(self._redeem_by_hand(code, name, known, ufrag), "join by hand")
         if redeeming is None:
@@ -210,6 +212,8 @@ async def _addresses(entry: CodeCandidate) -> list[str]:
 
 def _candidate(entry: CodeCandidate, address: str, rank: int) -> Candidate:
     kind = cast("CandidateType", entry.type)
+    if entry.protocol == "tcp":
+        return _passive(kind, address, entry.port, rank)
     return Candidate(
         foundation=foundation(kind, address),
         component=1,
@@ -218,6 +222,25 @@ def _candidate(entry: CodeCandidate, address: str, rank: int) -> Candidate:
         address=address,
         port=entry.port,
         type=kind,
+    )
+
+
+def also_over_tcp(known: list[Candidate]) -> list[Candidate]:
+    """`known` and the host's TCP port: it has the number of the UDP port on each of the host's addresses (RFC 6544)."""
+    own = [one for one in known if one.transport == "udp" and one.type in ("host", "srflx")]
+    return known + [_passive(one.type, one.address, one.port, rank) for rank, one in enumerate(own)]
+
+
+def _passive(kind: CandidateType, address: str, port: int, rank: int) -> Candidate:
+    return Candidate(
+        foundation=foundation(kind, address, protocol="tcp"),
+        component=1,
+        transport="tcp",
+        priority=tcp_priority(kind, "passive", 8191 - rank),
+        address=address,
+        port=port,
+        type=kind,
+        tcp_type="passive",
     )
 
 

@@ -131,6 +131,7 @@ class Listeners:
                 f"TCP port {self.port} is taken: {error.strerror or error}", hint="choose another one with --port"
             ) from error
         self._tcp = tcp
+        tcp.framed = self.endpoint.serve_tcp(tcp.port)
         # Strangers may leave word for members (joiners do), and get nothing else of us.
         routes = [] if self._turn is None else [self._turn.route()]
         self.server = SignalingServer(Settings(), is_member=self._is_member, routes=routes)

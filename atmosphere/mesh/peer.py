@@ -179,9 +179,9 @@ class Peer:
 
 def remotes_of(session: IceSession) -> list[Candidate]:
     """The remote addresses that a session tried, best first, each once; also of one that is over."""
-    found: dict[tuple[str, int], Candidate] = {}
+    found: dict[tuple[str, tuple[str, int]], Candidate] = {}
     for pair in session.report():
-        found.setdefault(pair.remote.endpoint, pair.remote)
+        found.setdefault((pair.remote.transport, pair.remote.endpoint), pair.remote)
     return list(found.values())[:MAX_LAST_SEEN]
 
 

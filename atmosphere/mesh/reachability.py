@@ -73,7 +73,7 @@ class Reachability:
 
         What was shown long ago, or of a socket that no candidate is of any more, is forgotten.
         """
-        candidates = list(candidates)
+        candidates = [candidate for candidate in candidates if candidate.transport == "udp"]
         sockets = {_base_of(candidate) for candidate in candidates}
         self._shown = {
             local: when for local, when in self._shown.items() if local in sockets and now < when + SHOWN_FOR

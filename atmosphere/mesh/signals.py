@@ -59,8 +59,11 @@ def decode(data: bytes) -> Message:
 
 
 def candidate_lines(candidates: Iterable[Candidate]) -> list[str]:
-    """`candidates` as SDP values, best first, at most as many as a signal takes."""
-    ranked = sorted(candidates, key=lambda candidate: -candidate.priority)
+    """`candidates` as SDP values, at most as many as a signal takes: best first, and those of TCP last.
+
+    Where there is no room for all, relays matter more than TCP, which hardly anybody needs besides.
+    """
+    ranked = sorted(candidates, key=lambda candidate: (candidate.transport == "tcp", -candidate.priority))
     return [candidate.to_sdp() for candidate in ranked[:MAX_CANDIDATES]]
 
 

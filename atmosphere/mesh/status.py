@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from atmosphere.ice.candidate import Candidate
 from atmosphere.mesh.info import NodeInfo, NodeStatus, ServerInfo
 from atmosphere.mesh.listeners import Listeners
 from atmosphere.mesh.meeting import Meeting
@@ -34,8 +35,8 @@ def node_status(
         role=roster.role(roster.own_id) if roster.mesh_id else None,
         version=version,
         port=listeners.port,
-        addresses=[endpoint(candidate.address, candidate.port) for candidate in candidates if candidate.type == "host"],
-        candidates=[f"{candidate.type} {endpoint(candidate.address, candidate.port)}" for candidate in candidates],
+        addresses=[endpoint(candidate.address, candidate.port) for candidate in candidates if _is_own(candidate)],
+        candidates=[_shown(candidate) for candidate in candidates],
         servers=[*servers, *meeting.servers()],
         peers=dict(Counter(peer.state for peer in peers.all())),
         uptime=uptime,
@@ -43,6 +44,15 @@ def node_status(
         relay=offering.info(),
         advice=_advice(servers, [candidate.type for candidate in candidates]),
     )
+
+
+def _is_own(candidate: Candidate) -> bool:
+    return candidate.type == "host" and candidate.transport == "udp"
+
+
+def _shown(candidate: Candidate) -> str:
+    over = " tcp" if candidate.transport == "tcp" else ""
+    return f"{candidate.type} {endpoint(candidate.address, candidate.port)}{over}"
 
 
 def endpoint(address: str, port: int) -> str:

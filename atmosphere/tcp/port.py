@@ -68,6 +68,8 @@ class TcpPort:
         if certificates is not None:
             tls_buffers.shrink()
         self.tasks = Tasks("tcp port")
+        self.framed: Maker | None = None
+        """Who makes the protocol for ICE over TCP, which is never inside TLS."""
         self.port = 0
         self.addresses: list[Address] = []
         self.accepted = self.refused = self.silent = 0

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from atmosphere.errors import DecodeError
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.kinds import kind_of
+from atmosphere.tcp.kinds import FRAMED_BEGINNING, is_framed, kind_of
 from atmosphere.tcp.proxy_header import MAX_HEADER, may_begin, proxy_header
 from signaling.certificates import Certificates
 from signaling.limits import address_key
@@ -56,6 +56,10 @@ class Port(Protocol):
     @property
     def proxies(self) -> TrustedProxies:
         """Who is believed about the clients behind it."""
+
+    @property
+    def framed(self) -> Maker | None:
+        """Who makes the protocol for ICE over TCP; None where there is none."""
 
     def maker(self, first: int) -> Maker | None:
         """Who makes the protocol for what begins with this byte."""
@@ -115,7 +119,7 @@ class Undecided:
 
     def _look(self) -> None:
         try:
-            first = self._sock.recv(MAX_HEADER if self._proxied else 1, socket.MSG_PEEK)
+            first = self._sock.recv(MAX_HEADER if self._proxied else FRAMED_BEGINNING, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -133,9 +137,7 @@ class Undecided:
             self.cut()
             return
         if header is None:
-            # The rest is on its way, and what is here would wake us again at once.
-            self._loop.remove_reader(self._sock.fileno())
-            self._loop.call_later(LOOK_AGAIN, self._wait)
+            self._look_again()
             return
         self._sock.recv(header.size)
         self._proxied = False
@@ -143,6 +145,11 @@ class Undecided:
             self._client = header.client
             if not self._port.named(self, address_key(header.client[0])):
                 self.cut()
+
+    def _look_again(self) -> None:
+        """The rest is on its way, and what is here would wake us again at once."""
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.call_later(LOOK_AGAIN, self._wait)
 
     def _wait(self) -> None:
         if not self._settled:
@@ -153,12 +160,18 @@ class Undecided:
         if kind == "tls" and self._port.certificates is not None:
             self._loop.remove_reader(self._sock.fileno())
             self._spawn(self._secure(self._port.certificates.context()), "TLS")
-        elif first and (make := self._port.maker(first[0])):
-            self._loop.remove_reader(self._sock.fileno())
-            self._settle()
-            self._spawn(self._hand_over(make), "hand over")
-        else:
+            return
+        framed = is_framed(first) if kind == "turn" and self._port.framed is not None else False
+        if framed is None:
+            self._look_again()
+            return
+        make = self._port.framed if framed else self._port.maker(first[0]) if first else None
+        if make is None:
             self.cut()
+            return
+        self._loop.remove_reader(self._sock.fileno())
+        self._settle()
+        self._spawn(self._hand_over(make), "hand over")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._task = self._port.tasks.spawn(work, name)

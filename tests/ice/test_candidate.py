@@ -9,13 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.errors import DecodeError
-from atmosphere.ice.candidate import Candidate, candidate_priority, foundation, peer_reflexive_priority
+from atmosphere.ice.candidate import (
+    Candidate,
+    CandidateType,
+    TcpType,
+    candidate_priority,
+    foundation,
+    peer_reflexive_priority,
+    tcp_priority,
+)
 from tests.ice.vnet import make_candidate
 
 HOST = make_candidate("host", ("192.0.2.1", 7777))
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
-CANDIDATES = st.builds(
+TCP_CANDIDATES = st.builds(
+    Candidate,
+    foundation=st.text("abcXYZ019+/", min_size=1, max_size=32),
+    component=st.just(1),
+    transport=st.just("tcp"),
+    priority=st.integers(1, 2**31 - 1),
+    address=ADDRESSES,
+    port=st.integers(1, 65535),
+    type=st.sampled_from(["host", "srflx", "prflx"]),
+    tcp_type=st.sampled_from(["passive", "so"]),
+).filter(lambda candidate: candidate.is_usable)
+CANDIDATES = TCP_CANDIDATES | st.builds(
     Candidate,
     foundation=st.text("abcXYZ019+/", min_size=1, max_size=32),
     component=st.just(1),
@@ -102,6 +121,10 @@ def test_chromes_candidate() -> None:
         "1 1 udp 1 192.0.2.1 1 typ",
         "1 1 udp 1 192.0.2.1 1 type host",
         "1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
+        "1 1 tcp 1 192.0.2.1 7777 typ host",
+        "1 1 tcp 1 192.0.2.1 7777 typ host tcptype simultaneous",
+        "1 1 tcp 1 192.0.2.1 7777 typ relay tcptype passive",
+        "1 1 sctp 1 192.0.2.1 7777 typ host",
         "1 1 udp 1 192.0.2.1 1 typ hsot",
         "? 1 udp 1 192.0.2.1 1 typ host",
         "1 2 udp 1 192.0.2.1 1 typ host",
@@ -135,3 +158,30 @@ def test_half_a_related_address_and_a_strange_relay_protocol_are_dropped() -> No
 def test_a_candidate_without_an_ip_address_is_not_usable() -> None:
     assert not replace(HOST, address="example.org").is_usable
     assert HOST.is_usable
+
+
+def test_tcp_priorities_are_rfc_6544s_formula() -> None:
+    assert tcp_priority("host", "passive", 0) == (90 << 24) + (4 << 21) + 255
+    order: list[tuple[CandidateType, TcpType]] = [
+        *(("host", "active"), ("host", "passive"), ("host", "so")),
+        *(("prflx", "so"), ("prflx", "active"), ("prflx", "passive")),
+        *(("srflx", "so"), ("srflx", "active"), ("srflx", "passive")),
+    ]
+    ranked = [tcp_priority(kind, tcp_type, 5) for kind, tcp_type in order]
+    assert ranked == sorted(ranked, reverse=True)
+    assert tcp_priority("host", "so") < 1 << 31
+
+
+def test_a_check_over_tcp_has_the_priority_of_a_tcp_candidate() -> None:
+    passive = replace(
+        HOST, transport="tcp", tcp_type="passive", priority=tcp_priority("host", "passive", 17), port=8000
+    )
+    assert peer_reflexive_priority(passive) == tcp_priority("prflx", "passive", 17)
+    assert not replace(passive, type="prflx", priority=peer_reflexive_priority(passive)).is_relayed
+
+
+def test_libwebrtcs_tcp_candidate() -> None:
+    text = "candidate:1 1 tcp 1518280447 203.0.113.7 443 typ host tcptype passive generation 0 network-id 1"
+    candidate = Candidate.from_sdp(text)
+    assert (candidate.transport, candidate.tcp_type, candidate.endpoint) == ("tcp", "passive", ("203.0.113.7", 443))
+    assert Candidate.from_sdp("1 1 udp 1 192.0.2.1 7777 typ host tcptype passive").tcp_type is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from atmosphere.ice.candidate import candidate_priority
+from atmosphere.ice.candidate import Candidate, candidate_priority
 from atmosphere.ice.checklist import (
     DISCOVERED_FOR,
     MAX_PAIRS,
@@ -15,6 +15,7 @@ from atmosphere.ice.checklist import (
     PathPolicy,
 )
 from atmosphere.ice.pair import CandidatePair, PairState
+from atmosphere.ice.tcp_candidates import remote_active, tcp_host
 from tests.ice.vnet import make_candidate
 
 HOST = make_candidate("host", ("10.0.0.1", 1))
@@ -274,3 +275,48 @@ def test_remotes_that_failed_make_room_for_new_ones() -> None:
     assert remote(1) not in pairs.remotes
     assert pairs.find(1, remote(1)) is None
     assert pairs.find(1, remote(MAX_REMOTES)) is not None
+
+
+ACTIVE = tcp_host(HOST, "active")
+
+
+def passive(number: int) -> Candidate:
+    return tcp_host(make_candidate("host", remote(number)), "passive", remote(number)[1])
+
+
+def test_a_connection_is_a_base_with_one_remote() -> None:
+    pairs = make()
+    pairs.add_remote(make_candidate("host", remote(1)), 0.0)
+    pair = pairs.add_connection(ACTIVE, 7, passive(1), 0.0)
+    assert pair is not None
+    assert (pair.local, pair.remote) == (ACTIVE, passive(1))
+    pairs.add_remote(make_candidate("host", remote(2)), 0.0)
+    assert [one.remote for one in pairs if one.base == 7] == [passive(1)]
+    assert pairs.add_connection(ACTIVE, 7, passive(2), 0.0) is None, "the base is taken"
+    pairs.remove_base(7)
+    assert not [one for one in pairs if one.base == 7]
+    assert pairs.dropped == [(7, remote(1))]
+
+
+def test_a_check_over_a_connection_finds_its_pair_and_makes_no_other() -> None:
+    pairs = make()
+    pair = pairs.add_connection(tcp_host(HOST, "passive", 7777), 7, remote_active(remote(1), PRFLX), 0.0)
+    assert pairs.discover(7, remote(1), PRFLX, 0.0) is pair
+    assert pairs.discover(7, remote(2), PRFLX, 0.0) is None
+    assert not pairs.remotes
+
+
+def test_policies_hold_for_connections() -> None:
+    assert make("relay").add_connection(ACTIVE, 7, passive(1), 0.0) is None
+    assert make("direct").add_connection(ACTIVE, 7, passive(1), 0.0) is not None
+    as_relay = remote_active(remote(1), 1)
+    assert make("direct").add_connection(tcp_host(HOST, "passive", 1), 7, as_relay, 0.0) is None
+
+
+def test_the_best_that_needs_no_udp_is_kept_warm() -> None:
+    pairs = make()
+    for number in range(5):
+        pairs.add_remote(make_candidate("host", remote(number)), 0.0)
+        succeed(pairs.find(1, remote(number)))
+    over_tcp = succeed(pairs.add_connection(ACTIVE, 7, passive(9), 0.0))
+    assert pairs.is_spare(over_tcp)

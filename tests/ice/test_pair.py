@@ -6,8 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from atmosphere.ice.candidate import Candidate
-from atmosphere.ice.pair import CandidatePair, PairState, can_pair, pair_priority
+from atmosphere.ice.candidate import Candidate, TcpType
+from atmosphere.ice.pair import (
+    DIRECT,
+    DIRECT_TCP,
+    RELAYED,
+    CandidatePair,
+    PairState,
+    can_pair,
+    pair_priority,
+)
+from atmosphere.ice.tcp_candidates import tcp_host
 from tests.ice.vnet import make_candidate
 
 HOST = make_candidate("host", ("192.0.2.1", 1))
@@ -75,3 +84,33 @@ def test_the_report_says_how_it_stands() -> None:
     assert p.is_valid
     assert p.report(selected=True).selected
     assert p.key == (1, ("192.0.2.9", 1))
+
+
+def tcp(tcp_type: TcpType, address: str = "192.0.2.1") -> Candidate:
+    return tcp_host(make_candidate("host", (address, 1)), tcp_type, 7777)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "fits"),
+    [
+        (tcp("active"), tcp("passive"), True),
+        (tcp("so"), tcp("so"), True),
+        (tcp("active"), tcp("active"), False),
+        (tcp("passive"), tcp("passive"), False),
+        (tcp("so"), tcp("passive"), False),
+        (tcp("active"), HOST, False),
+        (tcp("active"), tcp("passive", "127.0.0.1"), False),
+    ],
+    ids=["active-passive", "so-so", "active-active", "passive-passive", "so-passive", "tcp-udp", "loopback"],
+)
+def test_what_can_be_paired_over_tcp(one: Candidate, two: Candidate, fits: bool) -> None:
+    assert can_pair(one, two) == can_pair(two, one) == fits
+
+
+def test_direct_udp_ranks_before_direct_tcp_and_that_before_relays() -> None:
+    best = replace(tcp("active"), priority=2**31 - 1)
+    over_tcp, relayed = pair(best, tcp("passive")), pair(RELAY, HOST)
+    direct = pair(replace(HOST, priority=1), replace(HOST, priority=1))
+    assert direct.rank(True) > over_tcp.rank(True) > relayed.rank(True)
+    assert [one.grade for one in (direct, over_tcp, relayed)] == [DIRECT, DIRECT_TCP, RELAYED]
+    assert [one.is_without_udp for one in (direct, over_tcp, relayed)] == [False, True, False]

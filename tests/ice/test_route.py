@@ -9,6 +9,7 @@ import pytest
 from atmosphere.ice.candidate import Candidate, RelayProtocol
 from atmosphere.ice.pair import CandidatePair
 from atmosphere.ice.route import Path, PathEnd, path_of
+from atmosphere.ice.tcp_candidates import tcp_host
 
 HOST = Candidate.from_sdp("f 1 udp 2130706431 10.0.0.1 7777 typ host")
 MAPPED = Candidate.from_sdp("g 1 udp 1694498815 203.0.113.1 40000 typ srflx")
@@ -33,3 +34,9 @@ def test_the_remotes_relay_counts_too() -> None:
     mine = Candidate.from_sdp("f 1 udp 2130706431 2001:db8::1 7777 typ host")
     path = path_of(CandidatePair(base=1, base_candidate=mine, remote=theirs, local=mine, due_at=0.0))
     assert (path.kind, path.protocol, path.family) == ("relay", "udp", 6)
+
+
+def test_a_direct_path_over_tcp() -> None:
+    ours, theirs = tcp_host(HOST, "active"), tcp_host(REMOTE, "passive", 7777)
+    path = path_of(CandidatePair(base=1, base_candidate=ours, remote=theirs, local=ours, due_at=0.0))
+    assert (path.kind, path.protocol, path.remote.port) == ("direct", "tcp", 7777)

@@ -8,6 +8,7 @@ from atmosphere.ice.candidate import candidate_priority
 from atmosphere.ice.checklist import CheckList
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.schedule import CONNECTED_LIFETIME, CONNECTING_LIFETIME, next_round, round_lifetime, rush
+from atmosphere.ice.tcp_candidates import tcp_host
 from tests.ice.vnet import make_candidate
 
 
@@ -94,3 +95,11 @@ def test_a_rush_leaves_out_what_is_checked_already() -> None:
     rush(pairs, 8.0, only_valid=False)
     assert [pair.due_at for pair in found] == [math.inf, 8.0, 8.0, math.inf]
     assert failed.failures == 0
+
+
+def test_udp_is_retried_for_ever_while_the_path_is_over_tcp() -> None:
+    pairs, (direct,) = make(False)
+    host = make_candidate("host", ("10.0.0.1", 1))
+    remote = tcp_host(make_candidate("host", ("203.0.113.1", 1)), "passive", 7777)
+    pairs.selected = pairs.add_connection(tcp_host(host, "active"), 7, remote, 0.0)
+    assert waits(pairs, direct, 9)[-3:] == [16.0, 16.0, 16.0]

@@ -21,6 +21,7 @@ from tests.channels.pipe import End, Weather
 
 HOST = Candidate.from_sdp("f 1 udp 2113937151 192.0.2.1 7777 typ host")
 SRFLX = Candidate.from_sdp("g 1 udp 1677729535 198.51.100.1 7777 typ srflx raddr 192.0.2.1 rport 7777")
+TCP = Candidate.from_sdp("i 1 tcp 1518280447 192.0.2.1 7777 typ host tcptype passive")
 RELAY = Candidate.from_sdp("h 1 udp 33562367 203.0.113.1 50000 typ relay raddr 192.0.2.1 rport 7777")
 
 

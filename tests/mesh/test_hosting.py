@@ -24,7 +24,7 @@ from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.signaler import Signaler
 from atmosphere.mesh.store import Home
 from atmosphere.replycode import ReplyCode
-from tests.mesh.fakes import HOST, RELAY, SRFLX, FakeLink, FakeSession, founder, hello, member
+from tests.mesh.fakes import HOST, RELAY, SRFLX, TCP, FakeLink, FakeSession, founder, hello, member
 from tests.mesh.people import CAROL
 
 
@@ -372,3 +372,19 @@ def test_many_addresses_do_not_crowd_out_those_that_reach_far() -> None:
     assert len(found) == MAX_CODE_CANDIDATES
     assert [one.type for one in found[-2:]] == ["srflx", "relay"]
     assert found[0].address == "192.0.2.1"
+
+
+def test_of_tcp_a_code_has_only_what_it_does_not_say_anyway() -> None:
+    beyond = [
+        Candidate.from_sdp(f"i 1 tcp {port} 198.51.100.1 {port} typ srflx raddr 192.0.2.1 rport 7777 tcptype passive")
+        for port in (7777, 40000, 40001)
+    ]
+    found = code_candidates([HOST, SRFLX, TCP, *beyond])
+    assert [(one.type, one.port, one.protocol) for one in found] == [
+        ("host", 7777, "udp"),
+        ("srflx", 7777, "udp"),
+        ("srflx", 40001, "tcp"),
+    ]
+    full = code_candidates([*(near(number) for number in range(1, 20)), SRFLX, RELAY, beyond[1]])
+    assert len(full) == MAX_CODE_CANDIDATES
+    assert all(one.protocol == "udp" for one in full)

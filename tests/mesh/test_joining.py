@@ -21,7 +21,7 @@ from atmosphere.mesh import joining as module
 from atmosphere.mesh import signals, wire
 from atmosphere.mesh.dialer import Dialer
 from atmosphere.mesh.exchange import Exchange
-from atmosphere.mesh.joining import Joining, code_candidates, meeting_places, relays_of, stun_of, why
+from atmosphere.mesh.joining import Joining, also_over_tcp, code_candidates, meeting_places, relays_of, stun_of, why
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
@@ -137,7 +137,8 @@ async def test_a_code_is_redeemed_with_its_host(setting: Setting) -> None:
     assert (request.invite_id, request.name) == (setting.code.invite_id, "carol")
     assert steps == ["checking the host's addresses", "no path"]
     assert setting.meeting.places == ["ws://192.0.2.1:7777"]
-    assert [known.endpoint for known in setting.dialer.begun[0][0]] == [("192.0.2.1", 7777)]
+    known = setting.dialer.begun[0][0]
+    assert [(one.transport, one.endpoint) for one in known] == [(way, ("192.0.2.1", 7777)) for way in ("udp", "tcp")]
     assert setting.joining.secret_of(setting.code.invite_id) is None
 
 
@@ -255,6 +256,25 @@ async def test_candidates_keep_their_order(setting: Setting) -> None:
     same = (CodeCandidate("host", "192.0.2.1", 1), CodeCandidate("host", "192.0.2.2", 2))
     first, second = await code_candidates(replace(setting.code, candidates=same))
     assert first.priority > second.priority
+
+
+async def test_the_hosts_tcp_port_is_tried_too(setting: Setting) -> None:
+    entries = (
+        CodeCandidate("host", "192.0.2.1", 7777),
+        CodeCandidate("srflx", "198.51.100.1", 7777),
+        CodeCandidate("relay", "203.0.113.1", 50000),
+        CodeCandidate("srflx", "198.51.100.1", 40000, "tcp"),
+    )
+    known = also_over_tcp(await code_candidates(replace(setting.code, candidates=entries)))
+    assert [(one.transport, one.type, one.port) for one in known] == [
+        ("udp", "host", 7777),
+        ("udp", "srflx", 7777),
+        ("udp", "relay", 50000),
+        ("tcp", "srflx", 40000),
+        ("tcp", "host", 7777),
+        ("tcp", "srflx", 7777),
+    ]
+    assert all(one.is_usable and one.tcp_type == "passive" for one in known if one.transport == "tcp")
 
 
 async def test_names_are_looked_up(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:

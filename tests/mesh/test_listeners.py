@@ -55,6 +55,8 @@ async def test_both_protocols_on_one_port() -> None:
     assert listeners.server is not None
     assert listeners.server.port == listeners.port == listeners.endpoint.port
     assert (await get(listeners.server, "/health"))[0] == 200
+    over_tcp = [one.port for one in listeners.endpoint.candidates if one.transport == "tcp"]
+    assert over_tcp == [listeners.port], "ICE comes to the same port"
     assert not is_free(listeners.port)
     await listeners.close()
     assert is_free(listeners.port)

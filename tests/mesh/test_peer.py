@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,9 +13,9 @@ from atmosphere.errors import LinkError, Unreachable
 from atmosphere.ice.session import Path as IcePath
 from atmosphere.ice.session import PathEnd
 from atmosphere.mesh.info import PathEndInfo, PathInfo
-from atmosphere.mesh.peer import MAX_DATAGRAMS, Peer, describe_path, path_info
+from atmosphere.mesh.peer import MAX_DATAGRAMS, Peer, describe_path, path_info, remotes_of
 from atmosphere.mesh.peerlink import PeerLink
-from tests.mesh.fakes import FakeSession, founder, linked, member
+from tests.mesh.fakes import HOST, TCP, FakeSession, founder, linked, member
 
 HERE, THERE, RELAY = (
     PathEnd("host", "192.0.2.1", 1),
@@ -46,6 +47,12 @@ async def test_away(peer: Peer) -> None:
         peer.send_datagram(b"x")
     peer.trying = True
     assert peer.state == "connecting"
+
+
+def test_remotes_of_both_transports_are_remembered() -> None:
+    pairs = [SimpleNamespace(remote=remote) for remote in (HOST, TCP, HOST)]
+    session = SimpleNamespace(report=lambda: pairs)
+    assert remotes_of(cast("Any", session)) == [HOST, TCP]
 
 
 async def test_connected(peer: Peer) -> None:

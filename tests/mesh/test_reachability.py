@@ -36,6 +36,12 @@ def test_an_address_that_is_not(address: str) -> None:
     assert Reachability().places([host(address)], 0.0) == []
 
 
+def test_a_port_of_tcp_alone_is_no_place() -> None:
+    lines = ("host tcptype passive", "srflx raddr 9.9.9.9 rport 7777 tcptype passive")
+    mapped = [Candidate.from_sdp(f"f 1 tcp 1518280447 9.9.9.9 7777 typ {line}") for line in lines]
+    assert Reachability().places(mapped, 0.0) == []
+
+
 def test_behind_a_router_a_strangers_check_shows_it() -> None:
     reachable = Reachability()
     assert reachable.places(MAPPED, 0.0) == []

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from atmosphere.errors import DecodeError
 from atmosphere.ice.candidate import Candidate, candidate_priority, foundation
 from atmosphere.mesh import signals
+from tests.mesh.fakes import TCP
 
 
 def candidate(rank: int, address: str = "192.0.2.1") -> Candidate:
@@ -50,6 +51,16 @@ def test_lines_are_best_first_and_not_too_many() -> None:
     lines = signals.candidate_lines(candidate(rank) for rank in reversed(range(50)))
     assert len(lines) == signals.MAX_CANDIDATES
     assert signals.parse_candidates(lines) == [candidate(rank) for rank in range(signals.MAX_CANDIDATES)]
+
+
+def test_what_is_of_tcp_is_told_last_and_left_out_first() -> None:
+    relay = Candidate.from_sdp("h 1 udp 33562367 203.0.113.1 50000 typ relay")
+    assert signals.candidate_lines([TCP, relay, candidate(1)]) == [
+        *(candidate(1).to_sdp(), relay.to_sdp(), TCP.to_sdp())
+    ]
+    many = [TCP, *(candidate(rank) for rank in range(40))]
+    assert TCP.to_sdp() not in signals.candidate_lines(many)
+    assert signals.parse_candidates([TCP.to_sdp()]) == [TCP]
 
 
 def test_a_line_that_cannot_be_read_does_not_spoil_the_others() -> None:

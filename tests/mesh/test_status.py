@@ -13,7 +13,7 @@ from atmosphere.mesh.info import NodeInfo, NodeStatus, RelayInfo, ServerInfo
 from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.status import endpoint, node_status
 from atmosphere.mesh.store import Home
-from tests.mesh.fakes import HOST, RELAY, SRFLX, founder
+from tests.mesh.fakes import HOST, RELAY, SRFLX, TCP, founder
 
 HOST6 = Candidate.from_sdp("f 1 udp 99 2001:db8::1 7777 typ host")
 RELAYING = RelayInfo(True, ["turn:[2001:db8::1]:7777"], 1, 5)
@@ -50,6 +50,13 @@ def test_a_founder(tmp_path: Path) -> None:
     assert told.servers == [ServerInfo("stun:192.0.2.8", True), MEETING]
     assert told.relay == RELAYING
     assert told.peers == {"connected": 2, "offline": 1}
+
+
+def test_candidates_of_tcp_say_so(tmp_path: Path) -> None:
+    _, roster = founder(tmp_path)
+    told = status(roster, [HOST, TCP])
+    assert told.addresses == ["192.0.2.1:7777"]
+    assert told.candidates == ["host 192.0.2.1:7777", "host 192.0.2.1:7777 tcp"]
 
 
 def test_a_node_of_no_mesh(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from unittest import mock
 import pytest
 
 from atmosphere.tasks import Tasks
-from atmosphere.tcp.undecided import Maker, Undecided
+from atmosphere.tcp.hangup import HangUp
+from atmosphere.tcp.undecided import Accepted, Maker, Undecided
 from signaling.certificates import Certificates
 from signaling.proxies import TrustedProxies
 from tests.certificates import self_signed
@@ -27,6 +28,7 @@ class OnePort:
         self.tasks = Tasks("test")
         self.told: list[bool] = []
         self.proxies = TrustedProxies(())
+        self.framed: Maker | None = None
 
     def maker(self, first: int) -> Maker | None:
         return lambda accepted: asyncio.Protocol()
@@ -115,3 +117,32 @@ async def test_a_connection_that_broke_before_it_said_anything() -> None:
     near.close()  # with a reset
     await until(lambda: port.told)
     assert far.fileno() == -1
+
+
+FRAMED = bytes.fromhex("0014 0001 0000 2112a442".replace(" ", "")) + bytes(12)
+
+
+@pytest.mark.parametrize(("first", "kind"), [(FRAMED, "framed"), (FRAMED[2:], "turn")], ids=["framed", "bare"])
+async def test_checks_of_ice_are_told_from_turn_however_slowly_they_come(first: bytes, kind: str) -> None:
+    port, made = OnePort(), list[str]()
+    near, far = connected()
+
+    def maker(name: str) -> Maker:
+        def make(accepted: Accepted) -> asyncio.Protocol:
+            made.append(name)
+            return HangUp()
+
+        return make
+
+    port.framed = maker("framed")
+    with mock.patch.object(port, "maker", lambda first: maker("turn")):
+        one = Undecided(port, far, ("127.0.0.1", 1), "key")
+        for byte in first[:9]:
+            near.send(bytes((byte,)))
+            if not port.told:
+                one._look()
+        near.send(first[9:])
+        await until(lambda: far.fileno() == -1)
+    assert made == [kind]
+    await port.tasks.close()
+    near.close()
