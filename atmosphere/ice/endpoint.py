@@ -21,6 +21,8 @@ from atmosphere.ice.gather import Gatherer, Mapped
 from atmosphere.ice.health import Kind, ServerHealth, ServerTable
 from atmosphere.ice.listener import Listener, PasswordFor
 from atmosphere.ice.mux import Mux
+from atmosphere.ice.portmapping.mapper import PortMapper
+from atmosphere.ice.portmapping.model import MappedPort
 from atmosphere.ice.relays import Relays
 from atmosphere.ice.resolve import resolve
 from atmosphere.ice.session import IceSession
@@ -55,6 +57,7 @@ class IceEndpoint:
         self._timer: asyncio.TimerHandle | None = None
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
         self._changed = asyncio.Event()
+        self._ports: PortMapper | None = None
         self._running = False
 
     async def start(self) -> None:
@@ -64,6 +67,10 @@ class IceEndpoint:
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
         self._sockets.open()
         self._running = True
+        if self.settings.port_mapping and self.settings.policy != "relay":
+            self._ports = PortMapper(self.port, self._port_mapped, seed=self.settings.mapping_seed)
+            for base in self._bases.values():
+                self._ports.add(base)
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))
         self.set_servers(self.settings.stun, self.settings.turn)
         if self.settings.addresses is None:
@@ -77,7 +84,7 @@ class IceEndpoint:
         self.on_candidate = None
         self.mux.close()
         await self._tasks.close()
-        await self._relays.close()
+        await asyncio.gather(self._relays.close(), self._ports.close() if self._ports else asyncio.sleep(0))
         if self._timer is not None:
             self._timer.cancel()
         self._sockets.close()
@@ -123,6 +130,10 @@ class IceEndpoint:
     def servers(self) -> list[ServerHealth]:
         """How each STUN and TURN server does."""
         return self._health.report()
+
+    def port_mappings(self) -> list[MappedPort]:
+        """How each of our ports does at each router that we are behind; nothing without `port_mapping`."""
+        return self._ports.report() if self._ports else []
 
     async def gathered(self, timeout: float) -> None:
         """Wait until every server has answered or failed, `timeout` seconds at most."""
@@ -236,10 +247,19 @@ class IceEndpoint:
             return
         candidate = reflexive(base, event.address, event.server)
         base.reflexive[event.server] = candidate
+        if self._ports:
+            self._ports.seen(base)
         if event.new:
             logger.info("%s port %d is seen as %s port %d", *base.candidate.endpoint, *event.address)
             self.mux.add_candidate(candidate, base)
             self._announce([candidate])
+
+    def _port_mapped(self, base: Base, candidate: Candidate | None) -> None:
+        base.mapped = candidate
+        if candidate is not None:
+            self.mux.add_candidate(candidate, base)
+        # One that is gone is no longer among `candidates`; whoever tells them hears of it by the socket's own.
+        self._announce([candidate or base.candidate])
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
         base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
@@ -259,6 +279,8 @@ class IceEndpoint:
         sock.on_burst = partial(self._received_burst, base)
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
+        if self._ports:
+            self._ports.add(base)
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
@@ -271,6 +293,8 @@ class IceEndpoint:
     def _closed(self, base: Base) -> None:
         self._gatherer.remove_base(base.id)
         self._remove(base)
+        if self._ports:
+            self._ports.remove(base)
 
     def _add(self, base: Base) -> None:
         self._bases[base.id] = base
@@ -305,3 +329,5 @@ class IceEndpoint:
             self._relays.hurry()
             self._changed.set()
             self._changed.clear()
+        if self._running and self._ports:
+            self._ports.refresh()
