@@ -136,10 +136,12 @@ class IceEndpoint:
         return self._ports.report() if self._ports else []
 
     async def gathered(self, timeout: float) -> None:
-        """Wait until every server has answered or failed, `timeout` seconds at most."""
+        """Wait until every server and router has answered or failed, `timeout` seconds at most."""
         try:
             async with asyncio.timeout(timeout):
                 await self._health.settled.wait()
+                if self._ports:
+                    await self._ports.settled()
         except TimeoutError:
             return
 

@@ -417,6 +417,8 @@ async def test_the_router_is_asked_for_the_port(gateway: FakeGateway) -> None:
     endpoint.on_candidate = told.append
     await endpoint.start()
     session = endpoint.dial(dialer_credentials(), dialer_credentials())
+    await endpoint.gathered(5)
+    assert len(endpoint.candidates) == 2
     await until(lambda: len(gateway.mapped) == 2 and all(one.external for one in endpoint.port_mappings()))
     assert gateway.mapped == {"udp": endpoint.port, "tcp": endpoint.port}
     mapped = endpoint.candidates[1]

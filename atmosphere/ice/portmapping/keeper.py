@@ -48,7 +48,10 @@ class Places:
 
 
 class Keeper:
-    """Keeps the node's `port` mapped, UDP and TCP, at the router of `link`; `on_change()` hears of each change."""
+    """Keeps the node's `port` mapped, UDP and TCP, at the router of `link`; `on_change()` hears of each change.
+
+    `settled` is set once the router has opened the port, or has not.
+    """
 
     def __init__(self, link: Link, port: int, seed: bytes, on_change: Callable[[], None], places: Places) -> None:
         self.link = link
@@ -59,6 +62,7 @@ class Keeper:
             "tcp": Wish("tcp", link.address, port),
         }
         self.leases: dict[Transport, Lease] = {}
+        self.settled = asyncio.Event()
         self._seed = seed
         self._on_change = on_change
         self._places = places
@@ -77,6 +81,7 @@ class Keeper:
 
     async def close(self) -> None:
         """Take back what stands, within a second. Twice is fine."""
+        self.settled.set()
         self._ears.close()
         await self._tasks.close()
         try:
@@ -148,6 +153,7 @@ class Keeper:
         if self.method is None or self.method.protocol != method.protocol:
             logger.info("ports are mapped by %s at %s", NAMES[method.protocol], self.link.gateway)
         self.method, self.error = method, None
+        self.settled.set()
         self._ears.boot = method.boot or self._ears.boot
         tcp = self.leases.get("tcp")
         if tcp is not None:
@@ -169,6 +175,8 @@ class Keeper:
                 self._hint.clear()
                 if not await self._look(method):
                     return
+                if hinted:  # a clock that was young before says little: what stands is asked for again in any case
+                    self._forget()
                 look_at = self._loop.time() + method.look_every
 
     async def _renew(self, method: Method) -> None:
@@ -218,18 +226,22 @@ class Keeper:
                 return False
             if not remembers:
                 logger.info("%s lost our ports", self.link.gateway)
-                for forgotten in self.leases.values():
-                    forgotten.forgotten(self._loop.time())
+                self._forget()
                 return True
             if method.protocol != "upnp":
                 break  # one clock for all
         return True
+
+    def _forget(self) -> None:
+        for lease in self.leases.values():
+            lease.forgotten(self._loop.time())
 
     def _lose(self, error: str) -> None:
         """Nothing stands any more."""
         if self.error != error:
             logger.info("no port is mapped at %s: %s", self.link.gateway, error)
         self.method, self.error = None, error
+        self.settled.set()
         self.leases.clear()
         self._changed()
 

@@ -121,6 +121,11 @@ class PortMapper:
             return None
         return mapped_candidate(base.candidate, lease.grant, _seen(base))
 
+    async def settled(self) -> None:
+        """Wait until every router has opened the port, or has not."""
+        for keeper in list(self._keepers.values()):
+            await keeper.settled.wait()
+
     def report(self) -> list[MappedPort]:
         """How each port does at each router."""
         return [

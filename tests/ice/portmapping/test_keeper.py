@@ -118,6 +118,16 @@ async def test_a_restart_that_is_announced(gateway: FakeGateway, start: Start, s
     assert protocol(one) == speaks
 
 
+async def test_a_young_router_that_restarts(gateway: FakeGateway, start: Start) -> None:
+    """Its clock began a moment ago, before and after: only its announcement tells."""
+    gateway.speaks, gateway.epoch = {"pcp"}, 0.0
+    start()
+    await until(lambda: gateway.mapped == BOTH)
+    gateway.restart()
+    gateway.control.send(b"\x02\x80" + bytes(22), gateway.places.of_family(4)[1])
+    await until(lambda: gateway.mapped == BOTH)
+
+
 async def test_a_router_that_changes_its_mind(gateway: FakeGateway, start: Start) -> None:
     """It does not answer any more in the way that worked: the others are tried."""
     one = start()

@@ -112,6 +112,17 @@ async def test_nothing_is_opened(gateway: FakeGateway, node: Node) -> None:
     assert node.told == []
 
 
+async def test_it_can_be_waited_for(gateway: FakeGateway, node: Node) -> None:
+    await node.mapper.settled()
+    node.mapper.add(node.base)
+    await node.mapper.settled()
+    assert gateway.mapped
+    gateway.result, gateway.speaks, node.link = 2, {"pcp"}, replace(LINK, interface="other")
+    node.mapper.refresh()
+    await node.mapper.settled()
+    assert node.mapper.report()[0].error
+
+
 async def test_an_address_that_goes(gateway: FakeGateway, node: Node) -> None:
     node.mapper.add(node.base)
     await until(lambda: gateway.mapped == BOTH and node.told)
