@@ -10,7 +10,7 @@ Every router has its own idea of the errors; what is tried again, and how, is a 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -122,26 +122,44 @@ def external_address(service: Service) -> Script[str | None]:
 
 def add(service: Service, wish: Wish, port: int, lifetime: int) -> Script[Grant]:
     """Open `port` for `wish`, or another one where that is taken; without an outer address yet."""
-    ports = _other_ports(wish, port)
-    tries = 0
+    ports, own_freed, left = _other_ports(wish, port), False, MAX_TRIES
     while True:
-        tries += 1
+        left -= 1
         try:
             yield from _call(service, "AddPortMapping", _mapping(wish, port, lifetime))
         except SoapFault as fault:
-            retry = _RETRIES.get(fault.code) if tries < MAX_TRIES else None
-            if retry == "port" and service.type.endswith(":2"):
+            retry = _RETRIES.get(fault.code) if left else None
+            if retry == "port" and not own_freed and (yield from _is_ours(service, wish, port)):
+                own_freed = True  # some routers call the renewal of a mapping a conflict with it
+                yield from delete(service, wish, Grant(None, port, None))
+            elif retry == "port" and service.type.endswith(":2"):
                 return (yield from _add_any(service, wish, port, lifetime))
-            if retry == "port":
-                port = next(ports)
-            elif retry == "for ever" and lifetime:
-                lifetime = 0
-            elif retry == "same port" and port != wish.port:
-                port = wish.port
             else:
-                raise
+                port, lifetime = _otherwise(retry, fault, wish, port, lifetime, ports)
         else:
             return Grant(None, port, lifetime or None)
+
+
+def _otherwise(
+    retry: _Retry | None, fault: SoapFault, wish: Wish, port: int, lifetime: int, ports: Iterator[int]
+) -> tuple[int, int]:
+    """The port and lifetime to try next; raises the fault where there is nothing else to try."""
+    if retry == "port":
+        return next(ports), lifetime
+    if retry == "for ever" and lifetime:
+        return port, 0
+    if retry == "same port" and port != wish.port:
+        return wish.port, lifetime
+    raise fault
+
+
+def _is_ours(service: Service, wish: Wish, port: int) -> Script[bool]:
+    """Whether the router has just this mapping, and for us."""
+    try:
+        result = yield from _call(service, "GetSpecificPortMappingEntry", _entry(wish, port))
+    except SoapFault:
+        return False
+    return (result.get("NewInternalClient"), result.get("NewInternalPort")) == (wish.address, str(wish.port))
 
 
 def _add_any(service: Service, wish: Wish, port: int, lifetime: int) -> Script[Grant]:
@@ -153,7 +171,7 @@ def _add_any(service: Service, wish: Wish, port: int, lifetime: int) -> Script[G
     return Grant(None, int(given), lifetime or None)
 
 
-def _other_ports(wish: Wish, port: int) -> Generator[int, None, None]:
+def _other_ports(wish: Wish, port: int) -> Iterator[int]:
     """First our own number, if it was not that, then any."""
     if port != wish.port:
         yield wish.port

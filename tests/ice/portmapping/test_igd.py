@@ -57,6 +57,8 @@ class Router:
         (body,) = xml.parse(request.body).every("Body")
         action = body.children[0]
         self.calls.append((action.name, {child.name: child.text for child in action.children}))
+        if action.name == "GetSpecificPortMappingEntry" and action.name not in self.answers:
+            return fault(714)
         return self.answers[action.name].pop(0)
 
     def values(self, name: str) -> list[str]:
@@ -177,11 +179,42 @@ def test_a_router_that_maps_for_ever_only(code: int) -> None:
 def test_a_port_that_another_machine_has() -> None:
     router = Router(AddPortMapping=[fault(718), fault(718), ADDED])
     grant = router.run(igd.add(IGD1, WISH, 7777, 7200))
-    asked = router.values("NewExternalPort")
+    asked = [values["NewExternalPort"] for action, values in router.calls if action == "AddPortMapping"]
     assert asked[0] == "7777"
     assert grant.port == int(asked[2])
     assert len(set(asked)) == 3
     assert set(router.values("NewInternalPort")) == {"7777"}
+
+
+def test_a_router_that_calls_a_renewal_a_conflict() -> None:
+    ours = result("GetSpecificPortMappingEntry", NewInternalClient="192.168.1.10", NewInternalPort="7777")
+    router = Router(
+        AddPortMapping=[fault(718), ADDED],
+        GetSpecificPortMappingEntry=[ours],
+        DeletePortMapping=[result("DeletePortMapping")],
+    )
+    assert router.run(igd.add(IGD2, WISH, 7777, 7200)) == Grant(None, 7777, 7200)
+    assert [action for action, _ in router.calls] == [
+        "AddPortMapping",
+        "GetSpecificPortMappingEntry",
+        "DeletePortMapping",
+        "AddPortMapping",
+    ]
+
+
+def test_nobody_elses_mapping_is_touched() -> None:
+    """Of another machine, or of another of this machine's programs; and ours is freed once."""
+    for client, port in (("192.168.1.11", "7777"), ("192.168.1.10", "22")):
+        entry = result("GetSpecificPortMappingEntry", NewInternalClient=client, NewInternalPort=port)
+        router = Router(AddPortMapping=[fault(718), ADDED], GetSpecificPortMappingEntry=[entry])
+        assert router.run(igd.add(IGD1, WISH, 7777, 7200)).port != 7777
+    ours = result("GetSpecificPortMappingEntry", NewInternalClient="192.168.1.10", NewInternalPort="7777")
+    router = Router(
+        AddPortMapping=[fault(718), fault(718), ADDED],
+        GetSpecificPortMappingEntry=[ours],
+        DeletePortMapping=[result("DeletePortMapping")],
+    )
+    assert router.run(igd.add(IGD1, WISH, 7777, 7200)).port != 7777
 
 
 def test_our_own_number_is_tried_before_any_other() -> None:
@@ -231,7 +264,7 @@ def test_refusals(answers: list[HttpResponse], code: int) -> None:
     with pytest.raises(SoapFault) as caught:
         router.run(igd.add(IGD1, WISH, 7777, 7200))
     assert caught.value.code == code
-    assert len(router.calls) == len(answers)
+    assert len(router.values("NewInternalPort")) == len(answers)
 
 
 def test_deleting() -> None:

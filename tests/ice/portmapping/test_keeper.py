@@ -175,11 +175,11 @@ async def test_tcp_alone_is_refused(gateway: FakeGateway, start: Start) -> None:
 
 
 async def test_tcp_expires_by_itself(gateway: FakeGateway, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pcp, "look_every", 0.05)
     one = start()
     await until(lambda: gateway.mapped == BOTH and one.leases["tcp"].grant)
     tcp = one.leases["tcp"]
     tcp._until, tcp.due = asyncio.get_running_loop().time(), asyncio.get_running_loop().time() + 100
-    one.look()
     await until(lambda: tcp.grant is None)
     assert one.leases["udp"].grant is not None
 
