@@ -325,11 +325,14 @@ class IceEndpoint:
 
     def refresh_addresses(self) -> None:
         """Look at the machine's addresses now: new ones get a socket and candidates, those gone lose theirs."""
-        if self._running and self._sockets.refresh():
+        if not self._running:
+            return
+        changed = self._sockets.refresh()
+        if self._ports:
+            self._ports.refresh(changed=changed)
+        if changed:
             self._gatherer.ask_again(self._loop.time())
             self._gather()
             self._relays.hurry()
             self._changed.set()
             self._changed.clear()
-        if self._running and self._ports:
-            self._ports.refresh()

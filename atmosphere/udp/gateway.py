@@ -17,7 +17,7 @@ import ifaddr
 
 from atmosphere.udp.address_class import address_class
 
-__all__ = ["Link", "link_of", "parse_ipv4_routes", "parse_ipv6_routes"]
+__all__ = ["Link", "default_routes", "link_of", "parse_ipv4_routes", "parse_ipv6_routes"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -65,6 +65,11 @@ def link_of(address: str) -> Link | None:
         gateway = _routes(family).get(name) or _first_host(address, networks)
         return None if gateway is None else Link(address, name, adapter.index or 0, gateway, networks)
     return None
+
+
+def default_routes() -> dict[tuple[int, str], str]:
+    """(4 or 6, interface) → default gateway: when that is another, so may the router of an address be. Cheap."""
+    return {(family, name): gateway for family in (4, 6) for name, gateway in _routes(family).items()}
 
 
 def _routes(family: int) -> dict[str, str]:

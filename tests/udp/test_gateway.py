@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.udp import gateway
-from atmosphere.udp.gateway import Link, link_of, parse_ipv4_routes, parse_ipv6_routes
+from atmosphere.udp.gateway import Link, default_routes, link_of, parse_ipv4_routes, parse_ipv6_routes
 
 HEAD = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 IPV4 = (
@@ -83,6 +83,19 @@ def test_each_address_has_its_own_router(monkeypatch: pytest.MonkeyPatch) -> Non
     assert six.networks == (ipaddress.ip_network("2001:db8::/64"), ipaddress.ip_network("fe80::/64"))
     assert link_of("10.8.0.2") is None
     assert link_of("192.0.2.99") is None
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the table is a little-endian machine's")
+def test_all_routers_at_a_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch)
+    assert default_routes() == {
+        (4, "wlan0"): "192.168.1.1",
+        (4, "eth0"): "192.0.2.1",
+        (6, "eth0"): "fe80::1",
+        (6, "wlan0"): "fe80::2",
+    }
+    machine(monkeypatch, shows_routes=False)
+    assert default_routes() == {}
 
 
 def test_zones() -> None:

@@ -18,7 +18,7 @@ from atmosphere.ice.portmapping.model import MappedPort
 from atmosphere.ice.portmapping.outside import PUBLIC, external_of, mapped_candidate, trouble, verified
 from atmosphere.tasks import Tasks
 from atmosphere.udp.address_class import address_class
-from atmosphere.udp.gateway import Link, link_of
+from atmosphere.udp.gateway import Link, default_routes, link_of
 
 __all__ = ["PortMapper", "router_of"]
 
@@ -48,12 +48,15 @@ class PortMapper:
         *,
         seed: bytes = b"",
         router_of: Callable[[str], Link | None] = router_of,
+        routes: Callable[[], object] = default_routes,
         places: Places | None = None,
     ) -> None:
         self._port = port
         self._on_candidate = on_candidate
         self._seed = seed or os.urandom(16)
         self._router_of = router_of
+        self._routes = routes
+        self._routes_then = routes()
         self._places = places or Places()
         self._bases: dict[str, Base] = {}
         self._keepers: dict[str, Keeper] = {}
@@ -74,10 +77,19 @@ class PortMapper:
             self._told.pop(address, None)
             self._drop(address)
 
-    def refresh(self) -> None:
-        """The network changed: an address may have another router now, though it is the same."""
+    def refresh(self, *, changed: bool = False) -> None:
+        """Look at the routes: an address that is the same may have another router now. Cheap when they are the same.
+
+        `changed` says that something in the network has, so the routers are asked too whether they remember us.
+        """
+        routes, before = self._routes(), self._routes_then
+        if routes == before and not changed:
+            return
+        self._routes_then = routes
         for address in self._bases:
             self._follow(address)
+        for keeper in self._keepers.values():
+            keeper.look()
 
     def seen(self, base: Base) -> None:
         """Servers saw this base somewhere new."""

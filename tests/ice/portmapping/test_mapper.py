@@ -30,14 +30,25 @@ class Node:
     def __init__(self, gateway: FakeGateway) -> None:
         self.told: list[Candidate | None] = []
         self.link: Link | None = LINK
+        self.routes = 0
         self.mapper = PortMapper(
-            7777, lambda base, candidate: self.told.append(candidate), router_of=self._router, places=gateway.places
+            7777,
+            lambda base, candidate: self.told.append(candidate),
+            router_of=self._router,
+            routes=lambda: self.routes,
+            places=gateway.places,
         )
         self.socket = UdpSocket.bind("127.0.0.1")
         self.base = socket_base(1, self.socket, 100)
 
     def _router(self, address: str) -> Link | None:
         return self.link
+
+    def move(self, link: Link | None) -> None:
+        """The routes are others, and lead to that router."""
+        self.link = link
+        self.routes += 1
+        self.mapper.refresh()
 
     def see(self, address: str) -> None:
         """A STUN server sees the base there."""
@@ -117,8 +128,8 @@ async def test_it_can_be_waited_for(gateway: FakeGateway, node: Node) -> None:
     node.mapper.add(node.base)
     await node.mapper.settled()
     assert gateway.mapped
-    gateway.result, gateway.speaks, node.link = 2, {"pcp"}, replace(LINK, interface="other")
-    node.mapper.refresh()
+    gateway.result, gateway.speaks = 2, {"pcp"}
+    node.move(replace(LINK, interface="other"))
     await node.mapper.settled()
     assert node.mapper.report()[0].error
 
@@ -138,18 +149,27 @@ async def test_another_router_for_the_same_address(gateway: FakeGateway, node: N
     """From one network to another with the same private address: the old port is no candidate any more."""
     node.mapper.add(node.base)
     await until(lambda: gateway.mapped == BOTH and node.told)
-    node.mapper.refresh()
-    assert len(node.told) == 1
     node.link = replace(LINK, gateway="127.0.0.9")
-    node.mapper.refresh()
+    node.mapper.refresh()  # the routes are the same, so nobody looks
+    assert len(node.told) == 1
+    node.move(node.link)
     assert node.told[-1] is None
     assert {one.gateway for one in node.mapper.report()} == {"127.0.0.9"}
-    node.link = None
-    node.mapper.refresh()
+    node.move(None)
     assert node.mapper.report() == []
-    node.link = LINK
-    node.mapper.refresh()
+    node.move(LINK)
     await until(lambda: node.told[-1] is not None)
+
+
+async def test_a_change_elsewhere_has_the_router_asked(gateway: FakeGateway, node: Node) -> None:
+    """As after a sleep: the address and the routes are the same, the mapping may have expired."""
+    node.mapper.add(node.base)
+    await until(lambda: gateway.mapped == BOTH and all(one.external for one in node.mapper.report()))
+    gateway.restart()
+    node.mapper.refresh()
+    node.mapper.refresh(changed=True)
+    await until(lambda: gateway.mapped == BOTH)
+    assert len(node.told) == 1
 
 
 async def test_leaving_is_bounded_and_final(gateway: FakeGateway, node: Node) -> None:
@@ -159,7 +179,7 @@ async def test_leaving_is_bounded_and_final(gateway: FakeGateway, node: Node) ->
     await node.mapper.close()
     assert time.monotonic() - started < 1
     assert gateway.mapped == {}
-    node.mapper.refresh()
+    node.move(LINK)
     assert node.mapper.report() == []
 
 
