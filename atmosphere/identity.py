@@ -77,6 +77,12 @@ class Identity:
         """The ECDH secret with a peer's key, 32 bytes, the same on both sides. To be hashed, never used raw."""
         return self.private_key.exchange(ec.ECDH(), load_public_key(peer_public_key))
 
+    def own_secret(self, label: str) -> bytes:
+        """32 bytes for one purpose, named by `label`, that only this node can derive, and always derives alike."""
+        return hashlib.sha256(
+            label.encode() + b"\0" + self.private_key.exchange(ec.ECDH(), self.private_key.public_key())
+        ).digest()
+
 
 def node_id_of(public_key: bytes) -> str:
     """The node id of a SubjectPublicKeyInfo."""

@@ -85,6 +85,13 @@ def test_both_sides_share_a_secret() -> None:
         ME.shared_secret(b"")
 
 
+def test_a_secret_of_our_own_for_each_purpose() -> None:
+    one, other = Identity.generate(), Identity.generate()
+    assert one.own_secret("a") == Identity.from_pem(one.to_pem()).own_secret("a")
+    assert len({one.own_secret("a"), one.own_secret("b"), other.own_secret("a")}) == 3
+    assert len(one.own_secret("a")) == 32
+
+
 def test_pem_of_others_is_refused() -> None:
     certificate = ME.certificate.public_bytes(PEM)
     p384, edwards = ec.generate_private_key(ec.SECP384R1()), ed25519.Ed25519PrivateKey.generate()

@@ -26,12 +26,13 @@ class Base:
         self.candidate = candidate
         self.send = send
         self.reflexive: dict[Address, Candidate] = {}
+        self.mapped: Candidate | None = None
         self.socket: UdpSocket | None = None
 
     @property
     def candidates(self) -> list[Candidate]:
-        """Its own candidate and the server-reflexive ones seen from it, the newest last."""
-        return [self.candidate, *self.reflexive.values()]
+        """Its own candidate, the port that its router opened, and the server-reflexive ones, the newest last."""
+        return [self.candidate, *([self.mapped] if self.mapped else []), *self.reflexive.values()]
 
     @property
     def is_relay(self) -> bool:

@@ -23,6 +23,8 @@ from atmosphere.ice.gather import Gatherer, Mapped
 from atmosphere.ice.health import Kind, ServerHealth, ServerTable
 from atmosphere.ice.listener import Listener, PasswordFor
 from atmosphere.ice.mux import Mux
+from atmosphere.ice.portmapping.mapper import PortMapper
+from atmosphere.ice.portmapping.model import MappedPort
 from atmosphere.ice.relays import Relays
 from atmosphere.ice.resolve import resolve
 from atmosphere.ice.session import IceSession
@@ -61,6 +63,7 @@ class IceEndpoint:
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
         self._following = Following(lambda sure: self.refresh_addresses(sure=sure), self._own)
         self._changed = asyncio.Event()
+        self._ports: PortMapper | None = None
         self._running = False
 
     async def start(self) -> None:
@@ -74,6 +77,10 @@ class IceEndpoint:
         self._ways = ways_out()
         self._changed_at = self._loop.time()
         self._following.start()
+        if self.settings.port_mapping and self.settings.policy != "relay":
+            self._ports = PortMapper(self.port, self._port_mapped, seed=self.settings.mapping_seed)
+            for base in self._bases.values():
+                self._ports.add(base)
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))
         self.set_servers(self.settings.stun, self.settings.turn)
 
@@ -87,7 +94,7 @@ class IceEndpoint:
         self.mux.close()
         await self.mux.tcp.close()
         await self._tasks.close()
-        await self._relays.close()
+        await asyncio.gather(self._relays.close(), self._ports.close() if self._ports else asyncio.sleep(0))
         if self._timer is not None:
             self._timer.cancel()
         self._sockets.close()
@@ -134,11 +141,17 @@ class IceEndpoint:
         """How each STUN and TURN server does."""
         return self._health.report()
 
+    def port_mappings(self) -> list[MappedPort]:
+        """How each of our ports does at each router that we are behind; nothing without `port_mapping`."""
+        return self._ports.report() if self._ports else []
+
     async def gathered(self, timeout: float) -> None:
-        """Wait until every server has answered or failed, `timeout` seconds at most."""
+        """Wait until every server and router has answered or failed, `timeout` seconds at most."""
         try:
             async with asyncio.timeout(timeout):
                 await self._health.settled.wait()
+                if self._ports:
+                    await self._ports.settled()
         except TimeoutError:
             return
 
@@ -272,6 +285,8 @@ class IceEndpoint:
         if event.former is not None:
             base.reflexive = {server: one for server, one in base.reflexive.items() if one.endpoint != event.former}
         base.reflexive[event.server] = candidate
+        if self._ports:
+            self._ports.seen(base)
         if event.new:
             logger.info("%s port %d is seen as %s port %d", *base.candidate.endpoint, *event.address)
             self.mux.add_candidate(candidate, base)
@@ -279,6 +294,13 @@ class IceEndpoint:
             self._announce([candidate, *self.mux.tcp.candidates_of(base)[1:]])
         if event.former is not None and event.former[0] != event.address[0]:
             self._public_address_changed()
+
+    def _port_mapped(self, base: Base, candidate: Candidate | None) -> None:
+        base.mapped = candidate
+        if candidate is not None:
+            self.mux.add_candidate(candidate, base)
+        # One that is gone is no longer among `candidates`; whoever tells them hears of it by the socket's own.
+        self._announce([candidate or base.candidate])
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
         base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
@@ -300,6 +322,8 @@ class IceEndpoint:
         self._gatherer.add_base(base.id, base.candidate.address, self._loop.time())
         self._add(base)
         self._announce(self.mux.tcp.candidates_of(base))
+        if self._ports:
+            self._ports.add(base)
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
@@ -313,6 +337,8 @@ class IceEndpoint:
         self._gatherer.remove_base(base.id)
         self._remove(base)
         self.mux.tcp.address_gone(base.candidate.address)
+        if self._ports:
+            self._ports.remove(base)
 
     def _add(self, base: Base) -> None:
         self._bases[base.id] = base
@@ -345,7 +371,10 @@ class IceEndpoint:
         if not self._running:
             return False
         moved, former, self._ways = self._sockets.refresh(), self._ways, ways_out()
-        if not moved and self._ways == former and not sure:
+        changed = moved or self._ways != former or sure
+        if self._ports:
+            self._ports.refresh(changed=changed)
+        if not changed:
             return False
         logger.info("the network changed: %s", ", ".join(self.addresses))
         self._changed_at = self._loop.time()

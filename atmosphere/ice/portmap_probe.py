@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atmosphere.errors import DecodeError
-from atmosphere.ice import portmap
+from atmosphere.ice.portmapping import natpmp, pcp
+from atmosphere.ice.portmapping.ssdp import GROUP, TARGETS, m_search
+from atmosphere.ice.portmapping.ssdp import decode as decode_ssdp
 from atmosphere.udp.address_class import address_class
 from atmosphere.udp.route import default_gateway, source_for
 from atmosphere.udp.socket import UdpSocket
@@ -18,6 +20,7 @@ from atmosphere.udp.socket import UdpSocket
 __all__ = ["PortMapping", "probe_port_mapping"]
 
 TIMEOUT = 1.0
+SSDP = GROUP[4]
 SENDS = 3
 INTERVAL = 0.25
 
@@ -38,8 +41,8 @@ async def probe_port_mapping(
     gateway: str | None = None,
     *,
     timeout: float = TIMEOUT,
-    port: int = portmap.PORT,
-    ssdp: Address = portmap.SSDP,
+    port: int = pcp.PORT,
+    ssdp: Address = SSDP,
 ) -> PortMapping:
     """Ask the default gateway (or `gateway`); ends within `timeout` seconds, never raises."""
     gateway = gateway or default_gateway()
@@ -48,15 +51,15 @@ async def probe_port_mapping(
         return PortMapping()
     found = _Found()
     places = dict.fromkeys([ssdp, *([(gateway, ssdp[1])] if gateway else [])])  # some access points eat multicast
-    upnp = [(portmap.m_search(target), place) for target in portmap.UPNP_TARGETS for place in places]
+    upnp = [(m_search(target), place) for target in TARGETS for place in places]
     asking = [_ask(source, upnp, found.ssdp, timeout)]
     if gateway:
         router = (gateway, port)
         asking.append(
-            _ask(source, [(portmap.NAT_PMP_REQUEST, router)], found.answers_of(router, found.nat_pmp), timeout)
+            _ask(source, [(natpmp.ADDRESS_REQUEST, router)], found.answers_of(router, found.nat_pmp), timeout)
         )
         asking.append(
-            _ask(source, [(portmap.pcp_announce(source), router)], found.answers_of(router, found.pcp), timeout)
+            _ask(source, [(pcp.announce_request(source), router)], found.answers_of(router, found.pcp), timeout)
         )
     upnp_sent, *sent = await asyncio.gather(*asking)
     nat_pmp_sent, pcp_sent = sent or (False, False)
@@ -79,16 +82,18 @@ class _Found:
         """A gateway is on our own network: a public host that answers is somebody else's joke."""
         if address_class(source[0]) == "public":
             return False
-        self.upnp_answer = portmap.decode_ssdp(data).is_gateway
+        self.upnp_answer = decode_ssdp(data).is_gateway
         return self.upnp_answer
 
     def nat_pmp(self, data: bytes) -> bool:
-        answer = portmap.decode_nat_pmp(data)
+        answer = natpmp.decode(data)
+        if not isinstance(answer, natpmp.AddressAnswer):
+            return False
         self.nat_pmp_answer, self.public = answer.result == 0, answer.public
         return True
 
     def pcp(self, data: bytes) -> bool:
-        answer = portmap.decode_pcp(data)
+        answer = pcp.decode(data)
         self.pcp_answer = answer.version == 2 and answer.result == 0
         return True
 

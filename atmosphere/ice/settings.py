@@ -26,7 +26,9 @@ class IceSettings:
 
     `addresses` are the local addresses to bind (None: every good one, followed as they come and go); `loopback` adds
     127.0.0.1 and ::1. `port` 0 takes one that is free on all of them. `policy`: any; direct (no TURN server is used);
-    relay (nothing but relayed paths, so that peers never see this machine's addresses).
+    relay (nothing but relayed paths, so that peers never see this machine's addresses). `port_mapping` asks the routers
+    to open the port, by UDP and TCP; `mapping_seed` is secret and stays the same, so that what a killed node left there
+    can be renewed.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -35,6 +37,8 @@ class IceSettings:
     stun: tuple[ServerUri, ...] = ()
     turn: tuple[TurnServer, ...] = field(default=(), repr=False)
     policy: PathPolicy = "any"
+    port_mapping: bool = False
+    mapping_seed: bytes = field(default=b"", repr=False)
 
     def with_servers(self, stun: tuple[ServerUri, ...], turn: tuple[TurnServer, ...]) -> IceSettings:
         """The same with other servers; those of a policy that has no use for them are left out."""

@@ -58,7 +58,12 @@ class Assembly:
         self._users = RelayUsers(home.identity, lambda: self.roster.mesh_id_bytes, self.roster.public_key)
         self._no_relay = refusal(settings)
         self._turn = None if self._no_relay else MemberTurn(settings, self._users)
-        self.listeners = Listeners(settings, lambda node_id: self.roster.member(node_id) is not None, self._turn)
+        self.listeners = Listeners(
+            settings,
+            lambda node_id: self.roster.member(node_id) is not None,
+            self._turn,
+            home.identity.own_secret("atmosphere port mapping v1"),
+        )
         self.started_at = 0.0
         self._boot = os.urandom(8)
         self._removed = False

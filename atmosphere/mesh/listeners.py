@@ -81,8 +81,15 @@ class TurnDoor(Protocol):
 class Listeners:
     """The endpoint on UDP, and on TCP the embedded signaling server and (where there is one) the TURN server."""
 
-    def __init__(self, settings: NodeSettings, is_member: Callable[[str], bool], turn: TurnDoor | None = None) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        is_member: Callable[[str], bool],
+        turn: TurnDoor | None = None,
+        mapping_seed: bytes = b"",
+    ) -> None:
         self._settings = settings
+        self._mapping_seed = mapping_seed
         self._is_member = is_member
         self._turn = turn
         self._tcp: TcpPort | None = None
@@ -103,6 +110,8 @@ class Listeners:
                 stun=settings.stun_uris,
                 turn=settings.turn_servers,
                 policy=settings.path_policy,
+                port_mapping=settings.port_mapping,
+                mapping_seed=self._mapping_seed,
             )
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from atmosphere.ice.base import reflexive, relay_base, socket_base
 from atmosphere.turn.client import Allocation, TurnEndpoint
 from atmosphere.turn.uri import Transport
@@ -28,6 +30,14 @@ def relay(number: int, transport: Transport) -> Allocation:
     allocation = Allocation(TurnEndpoint(("192.0.2.1", 3478), transport))
     allocation.relayed, allocation.mapped = ("192.0.2.1", 50000 + number), ("203.0.113.1", 7)
     return allocation
+
+
+async def test_a_port_that_the_router_opened_is_one_of_its_candidates() -> None:
+    sock = UdpSocket.bind("127.0.0.1")
+    base = socket_base(3, sock, 40000)
+    base.mapped = replace(base.candidate, address="203.0.113.9", type="srflx")
+    assert base.candidates == [base.candidate, base.mapped]
+    sock.close()
 
 
 async def test_relays_over_udp_come_before_tcp_before_tls_before_websocket_before_younger() -> None:

@@ -7,7 +7,7 @@ import pytest
 from atmosphere.ice import portmap_probe
 from atmosphere.ice.portmap_probe import PortMapping, probe_port_mapping
 from atmosphere.udp.socket import UdpSocket
-from tests.ice.test_portmap import SSDP_ANSWER
+from tests.ice.portmapping.test_ssdp import SSDP_ANSWER
 
 Address = tuple[str, int]
 
@@ -102,3 +102,8 @@ def test_a_gateway_is_not_out_in_the_internet() -> None:
     found = portmap_probe._Found()
     assert not found.ssdp(SSDP_ANSWER, ("8.8.8.8", 1900))
     assert found.ssdp(SSDP_ANSWER, ("192.168.1.1", 1900))
+
+
+async def test_an_answer_to_another_question_is_none(router: Router) -> None:
+    router.nat_pmp = b"\x00\x81\x00\x00\x00\x00\x12\x34" + bytes(8)
+    assert not (await router.probe()).nat_pmp

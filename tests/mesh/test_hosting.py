@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,8 @@ import pytest
 from atmosphere.credentials import DialSecret
 from atmosphere.errors import CodeError, DecodeError, Refused, StateError, Unreachable
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.portmapping.model import Grant
+from atmosphere.ice.portmapping.outside import mapped_candidate
 from atmosphere.ice.session import IceSession
 from atmosphere.joincode import JoinCode
 from atmosphere.mesh import invites, signals, wire
@@ -365,6 +368,17 @@ def test_each_endpoint_once_best_first() -> None:
         ("srflx", SRFLX.address),
         ("relay", RELAY.address),
     ]
+
+
+def test_a_port_that_the_router_opened_is_always_in_a_code() -> None:
+    """A node with eight addresses, each seen by servers in its own way: what needs no hole comes before those."""
+    host = near(1)
+    mapped = mapped_candidate(host, Grant("203.0.113.9", 7777, 7200.0), frozenset())
+    assert mapped is not None
+    seen = [replace(SRFLX, port=number) for number in range(1, 9)]
+    found = code_candidates([*seen, *(near(number) for number in range(1, 9)), mapped])
+    assert [one.type for one in found] == ["host"] * 4 + ["srflx"] * 4
+    assert (found[4].address, found[4].port) == mapped.endpoint
 
 
 def test_many_addresses_do_not_crowd_out_those_that_reach_far() -> None:

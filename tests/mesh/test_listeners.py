@@ -62,6 +62,14 @@ async def test_both_protocols_on_one_port() -> None:
     assert is_free(listeners.port)
 
 
+async def test_the_router_is_asked_unless_it_shall_not_be() -> None:
+    asking = Listeners(NodeSettings(port=0, stun=()), nobody, None, b"secret")
+    assert asking.endpoint.settings.port_mapping
+    assert asking.endpoint.settings.mapping_seed == b"secret"
+    assert "secret" not in repr(asking.endpoint.settings)
+    assert not Listeners(NodeSettings(port=0, port_mapping=False), nobody).endpoint.settings.port_mapping
+
+
 async def test_a_taken_port_is_named() -> None:
     with taken() as held:
         port = held.getsockname()[1]
