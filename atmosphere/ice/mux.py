@@ -93,6 +93,7 @@ class Mux:
         self.stun_server = BindingServer()
         self.on_turn: OnTurn | None = None
         self.on_reached: OnReached = lambda base, source: None
+        self.on_release: Callable[[IceSession], None] = lambda session: None
         self.dropped: Counter[str] = Counter()
 
     # tables
@@ -116,7 +117,7 @@ class Mux:
 
     def _add(self, session: IceSession) -> IceSession:
         self._sessions[session.key] = session
-        for base in self._bases.values():
+        for base in [base for base in self._bases.values() if base.shared]:
             for candidate in self.useful(base.candidates):
                 session.add_local(candidate, base.id)
         return session
@@ -130,6 +131,11 @@ class Mux:
         self._bases[base.id] = base
         for candidate in base.candidates:
             self.add_candidate(candidate, base)
+
+    def add_base_of(self, session: IceSession, base: Base) -> None:
+        """The same for a base of that session alone."""
+        self._bases[base.id] = base
+        session.add_local(base.candidate, base.id)
 
     def add_candidate(self, candidate: Candidate, base: Base) -> None:
         """A further candidate of a base trickles into every session."""
@@ -246,6 +252,7 @@ class Mux:
         self._turn(self._loop.time())
         if len(self._ended[0]) < MAX_ENDED:
             self._ended[0].add(session.key)
+        self.on_release(session)
 
     def _no_longer_half_open(self, session: IceSession) -> None:
         timer = self._half_open.pop(session, None)

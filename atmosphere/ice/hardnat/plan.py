@@ -17,7 +17,7 @@ from typing import Literal
 from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation
 from atmosphere.ice.nat import Behaviour
 
-__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "leads", "plan"]
+__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "plan"]
 
 Part = Literal["open", "probe", "fan"]
 
@@ -43,25 +43,28 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Our part, the sockets that are opened where any are, the checks that are sent where any are, and for how long."""
+    """Our part, the sockets that are opened where any are, the checks that are sent where any are, and for how long;
+    whether it goes slowly from the start."""
 
     part: Part
     sockets: int
     probes: int
     seconds: float
+    is_cautious: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NotTried:
-    """There is no use in a search, or it is not wanted."""
+    """There is no use in a search, or it is not wanted; unless it `is_final`, more may be known before long."""
 
     reason: str
+    is_final: bool = True
 
 
 def plan(ours: Side, theirs: Side) -> Plan | NotTried:
     """Our part in the search, or why there is none.
 
-    Two hard NATs need both allocations: as long as theirs is unknown and ours sequential, the answer is "fan".
+    Two hard NATs need both allocations: as long as one is unknown and the other not random, the answer is "fan".
     """
     if not ours.searches or not theirs.searches:
         return NotTried(f"port guessing is switched off on {'this' if not ours.searches else 'the other'} side")
@@ -73,10 +76,15 @@ def plan(ours: Side, theirs: Side) -> Plan | NotTried:
     if we_are == they_are == "easy":
         return NotTried("neither router changes ports, so something else is in the way: a firewall, most likely")
     if we_are == they_are:
-        return NotTried("too few STUN servers answered to tell what the two routers do")
+        return NotTried("too few servers answered to tell what the two routers do", is_final=False)
     if we_are == "hard" or they_are == "easy":
         return _one_hard("open", ours.allocation)
     return _one_hard("probe", theirs.allocation)
+
+
+def is_hard(mapping: Behaviour) -> bool:
+    """Whether it is known that destinations get different ports."""
+    return _kind(mapping) == "hard"
 
 
 def leads(part: Part, *, is_first: bool) -> bool:
@@ -99,6 +107,4 @@ def _both_hard(ours: PortAllocation, theirs: PortAllocation) -> Plan | NotTried:
     for side, allocation in (("this", ours), ("the other", theirs)):
         if allocation.kind not in ("sequential", "unknown"):
             return NotTried(f"both routers change ports, and the one on {side} side at random: guessing is hopeless")
-    if ours.kind == "unknown":
-        return NotTried("both routers change ports, and it is not known how this side's chooses them")
     return Plan("fan", FAN, 0, FAN_SECONDS)

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from atmosphere.ice.hardnat.allocation import PortAllocation
-from atmosphere.ice.hardnat.plan import NotTried, Plan, Side, leads, plan
+from atmosphere.ice.hardnat.plan import NotTried, Plan, Side, is_hard, leads, plan
 
 RANDOM, COUNTS = PortAllocation("random", 0, 5000), PortAllocation("sequential", 1, 5000)
 EASY, OPEN, UNKNOWN = Side("endpoint-independent"), Side("none"), Side()
@@ -34,6 +34,8 @@ SIDES = [EASY, OPEN, UNKNOWN, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN]
         (EASY, SEQUENTIAL, "probe", 16, 400),
         (SEQUENTIAL, SEQUENTIAL, "fan", 64, 0),
         (SEQUENTIAL, UNSEEN, "fan", 64, 0),
+        (UNSEEN, SEQUENTIAL, "fan", 64, 0),
+        (UNSEEN, UNSEEN, "fan", 64, 0),
     ],
 )
 def test_the_part_we_play(ours: Side, theirs: Side, part: str, sockets: int, probes: int) -> None:
@@ -46,11 +48,11 @@ def test_the_part_we_play(ours: Side, theirs: Side, part: str, sockets: int, pro
     ("ours", "theirs", "reason"),
     [
         (EASY, OPEN, "firewall"),
-        (UNKNOWN, UNKNOWN, "too few STUN servers"),
+        (UNKNOWN, UNKNOWN, "too few servers"),
         (HARD, BY_ADDRESS, "on this side at random"),
         (SEQUENTIAL, HARD, "on the other side at random"),
         (HARD, SEQUENTIAL, "on this side at random"),
-        (UNSEEN, SEQUENTIAL, "not known how"),
+        (UNSEEN, HARD, "on the other side at random"),
         (HARD, replace(EASY, udp_blocked=True), "no UDP gets out on the other side"),
         (replace(HARD, udp_blocked=True), EASY, "no UDP gets out on this side"),
         (HARD, replace(EASY, searches=False), "switched off on the other side"),
@@ -66,13 +68,22 @@ def test_why_nothing_is_tried(ours: Side, theirs: Side, reason: str) -> None:
 def test_both_sides_come_to_matching_parts() -> None:
     for one, two in product(SIDES, repeat=2):
         ours, theirs = plan(one, two), plan(two, one)
-        if UNSEEN in (one, two):
-            continue  # that is looked at again once its ports were seen
         assert isinstance(ours, Plan) == isinstance(theirs, Plan), (one, two)
         if isinstance(ours, Plan) and isinstance(theirs, Plan):
             parts = {ours.part, theirs.part}
             assert parts in ({"open", "probe"}, {"fan"}), (one, two)
             assert replace(ours, part="fan") == replace(theirs, part="fan")
+
+
+def test_what_is_hard() -> None:
+    assert [is_hard(side.mapping) for side in SIDES] == [False, False, False, True, True, True, True]
+
+
+def test_more_may_be_known_before_long() -> None:
+    for ours, theirs in ((UNKNOWN, UNKNOWN), (EASY, EASY)):
+        found = plan(ours, theirs)
+        assert isinstance(found, NotTried)
+        assert found.is_final == (ours is EASY)
 
 
 def test_exactly_one_side_begins() -> None:
