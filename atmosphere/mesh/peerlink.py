@@ -16,6 +16,7 @@ from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, DecodeError, LinkError
 from atmosphere.ice.events import IceEvent, IceFailed
+from atmosphere.ice.nat import NatBehaviour
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import wire
@@ -49,6 +50,7 @@ class PeerLink:
         self._link: Link | None = None
         self.boot = b""
         self.version: str | None = None
+        self.remote_nat: NatBehaviour | None = None
         self.connected_at: float | None = None
         self.on_believed: Callable[[], None] = lambda: None
         self._doubted = False
