@@ -56,6 +56,7 @@ class _Told:
     number: int = 0
     answer: asyncio.Future[wire.Punch] | None = None
     run: Run | None = None
+    is_asked: bool = False
 
 
 class HardNatSearches:
@@ -132,10 +133,10 @@ class HardNatSearches:
         """The other side wants to search."""
         if not self._enabled:
             self._refuse(link, message, "it is switched off there")
-        elif self._searching.locked():
+        elif self._searching.locked() or told.is_asked:
             self._refuse(link, message, BUSY)
         else:
-            told.number = message.number
+            told.number, told.is_asked = message.number, True
             self._tasks.spawn(self._follow(link, told, message), "follow")
 
     # --- when -----------------------------------------------------------------------------------------------------
@@ -236,14 +237,17 @@ class HardNatSearches:
     # --- the side that is asked -----------------------------------------------------------------------------------
 
     async def _follow(self, link: PeerLink, told: _Told, asked: wire.Punch) -> None:
-        async with self._searching:
-            mine = await self._to_agree(link, told, asked)
-            self._tell(link, told)
-            if isinstance(mine, NotTried):
-                self._give_up(link, asked, mine.reason)
-                return
-            link.offer(self._punch(link, "ready", asked.number, mine))
-            await self._run(link, told, mine, asked)
+        try:
+            async with self._searching:
+                mine = await self._to_agree(link, told, asked)
+                self._tell(link, told)
+                if isinstance(mine, NotTried):
+                    self._give_up(link, asked, mine.reason)
+                    return
+                link.offer(self._punch(link, "ready", asked.number, mine))
+                await self._run(link, told, mine, asked)
+        finally:
+            told.is_asked = False
 
     async def _to_agree(self, link: PeerLink, told: _Told, asked: wire.Punch) -> Plan | NotTried:
         if asked.ufrag != link.session.dialer_ufrag or not is_relayed(link):

@@ -390,3 +390,16 @@ async def test_a_path_that_becomes_direct_ends_the_wait(runs: Runs, monkeypatch:
         both.become_direct()
         await until(lambda: not both.searches[1]._considered)
         assert not runs.plans
+
+
+async def test_starts_in_a_burst_begin_one_search(runs: Runs) -> None:
+    runs.direct, runs.ends = False, lambda: "exhausted"
+    async with hostile(runs) as both:
+        hard = both.links[0]
+        hard.searches.handle(hard.real, wire.Nat(EASY, "unknown", "unknown", 0, 0, "203.0.113.2", 7777, False, True))
+        for number in range(50):
+            hard.searches.handle(hard.real, wire.Punch("start", number, "dialer", "203.0.113.2", 7777, [], 256, 2000))
+        assert len(both.searches[0]._tasks) <= 3
+        assert hard.punches == ["stop"] * 49
+        await until(lambda: runs.plans and not both.searches[0]._searching.locked())
+        assert len(runs.plans) == 1
