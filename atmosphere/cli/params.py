@@ -130,6 +130,7 @@ _SERVER_OPTIONS = [
     ),
     option("--no-relay", is_flag=True, help="Do not relay for other members."),
     option("--no-port-mapping", is_flag=True, help="Do not ask the router to map a port."),
+    option("--no-hard-nat", is_flag=True, help="Do not guess ports of routers that change them."),
     option(
         "--inbox",
         type=click.Path(file_okay=False),

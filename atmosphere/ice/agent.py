@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import secrets
 
-from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.candidate import Candidate, peer_reflexive_priority
 from atmosphere.ice.checklist import CheckList, PathPolicy
-from atmosphere.ice.checks import ROLE_CONFLICT, Role, build_answer, build_role_conflict, is_authentic_check
+from atmosphere.ice.checks import (
+    ROLE_CONFLICT,
+    Role,
+    build_answer,
+    build_check,
+    build_role_conflict,
+    is_authentic_check,
+)
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, RemoteSeen, Transmit
 from atmosphere.ice.pair import CandidatePair, PairState
@@ -268,6 +275,19 @@ class Agent:
         """Whether the remote has proved that it sends from `source` to `base`: data is taken from every such pair."""
         pair = self._pairs.find(base, source)
         return pair is not None and pair.authenticated
+
+    def check_from(self, base: Candidate) -> Message | None:
+        """A check that leaves from a socket which is no base of ours yet; None before the remote is known."""
+        if self.remote is None or self._is_over:
+            return None
+        priority = peer_reflexive_priority(base)
+        return build_check(self.local, self.remote, role=self._role, priority=priority, nomination=None)
+
+    def is_remotes(self, message: Message) -> bool:
+        """Whether the remote signed it: a check that is meant for us, or an answer."""
+        if message.message_class is Class.REQUEST:
+            return is_authentic_check(message, self.local, self.remote)
+        return self.remote is not None and message.check_message_integrity(self.remote.key)
 
     def report(self) -> list[PairReport]:
         """Every pair that was tried and how it fared, best first."""

@@ -19,7 +19,8 @@ _RELAY_RANK: dict[Transport, int] = {"udp": 5, "tcp": 4, "tls": 3, "ws": 2, "wss
 
 
 class Base:
-    """One base: its number (for the agent), its own candidate, how a datagram leaves; its `socket`, if it is one."""
+    """One base: its number (for the agent), its own candidate, how a datagram leaves; its `socket`, if it is one;
+    `shared` by all sessions, or one session's own."""
 
     def __init__(self, number: int, candidate: Candidate, send: Callable[[bytes, Address], None]) -> None:
         self.id = number
@@ -28,6 +29,7 @@ class Base:
         self.reflexive: dict[Address, Candidate] = {}
         self.mapped: Candidate | None = None
         self.socket: UdpSocket | None = None
+        self.shared = True
 
     @property
     def candidates(self) -> list[Candidate]:

@@ -20,9 +20,12 @@ from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.following import Following
 from atmosphere.ice.gather import Gatherer, Mapped
+from atmosphere.ice.hardnat.bases import ExtraBases
+from atmosphere.ice.hardnat.view import NatView
 from atmosphere.ice.health import Kind, ServerHealth, ServerTable
 from atmosphere.ice.listener import Listener, PasswordFor
 from atmosphere.ice.mux import Mux
+from atmosphere.ice.nat import NatBehaviour
 from atmosphere.ice.portmapping.mapper import PortMapper
 from atmosphere.ice.portmapping.model import MappedPort
 from atmosphere.ice.relays import Relays
@@ -56,6 +59,7 @@ class IceEndpoint:
         self._bases: dict[int, Base] = {}
         self._relayed: dict[Allocation, Base] = {}
         self._gatherer = Gatherer()
+        self.nat = NatView(self._bases, self._gatherer, lambda: [session.report for session in self.sessions])
         self._health = ServerTable()
         self._tasks = Tasks("ice endpoint")
         self._stun_tasks: dict[str, asyncio.Task[None] | None] = {}
@@ -70,6 +74,7 @@ class IceEndpoint:
         """Bind the port and begin to gather; raises AtmosphereError with one line and a hint when it cannot."""
         self._loop = asyncio.get_running_loop()
         self.mux = Mux(self.settings.policy, self._gatherer, bind=self.settings.addresses is not None)
+        self.extra = ExtraBases(self.mux, lambda: next(self._numbers))
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
         self.mux.tcp.on_candidates = self._announce
         self._sockets.open()
@@ -97,6 +102,7 @@ class IceEndpoint:
         await asyncio.gather(self._relays.close(), self._ports.close() if self._ports else asyncio.sleep(0))
         if self._timer is not None:
             self._timer.cancel()
+        self.extra.close()
         self._sockets.close()
 
     async def __aenter__(self) -> IceEndpoint:
@@ -131,6 +137,11 @@ class IceEndpoint:
         for candidate in sorted(self.mux.useful([*every, *self.mux.tcp.candidates()]), key=lambda one: -one.priority):
             found.setdefault((candidate.transport, candidate.endpoint), candidate)
         return list(found.values())
+
+    @property
+    def behaviour(self) -> NatBehaviour:
+        """What our NAT does, as far as servers and peers that were asked anyway can tell."""
+        return self.nat.behaviour
 
     @property
     def sessions(self) -> list[IceSession]:
@@ -335,6 +346,7 @@ class IceEndpoint:
 
     def _closed(self, base: Base) -> None:
         self._gatherer.remove_base(base.id)
+        self.extra.address_gone(base.candidate.address)
         self._remove(base)
         self.mux.tcp.address_gone(base.candidate.address)
         if self._ports:

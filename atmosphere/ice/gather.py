@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atmosphere.ice.events import Transmit
+from atmosphere.ice.nat import Seen
 from atmosphere.stun.client import BindingTransaction
 from atmosphere.stun.message import Message
 from atmosphere.udp.addresses import address_class
@@ -129,7 +130,7 @@ class Gatherer:
             return False
         if not probe.asking.receive(message, source, now):
             return False
-        mapped, rtt = probe.asking.mapped, probe.asking.rtt
+        mapped, rtt, other = probe.asking.mapped, probe.asking.rtt, probe.asking.other
         if mapped is None or rtt is None:
             self._fail(probe, now)
             return True
@@ -141,6 +142,8 @@ class Gatherer:
             self._contradicted(base, former, now)
         probe.due = now + self._interval(probe) * random.uniform(0.9, 1.1)  # noqa: S311 - only spreads load
         self._events.append(Mapped(base, probe.uri, source, mapped, rtt, new, former))
+        if other is not None:
+            self._ask_other(probe, other, now)
         return True
 
     def _contradicted(self, base: int, former: Address, now: float) -> None:
@@ -152,6 +155,14 @@ class Gatherer:
     def asks(self, server: Address) -> bool:
         """Whether this address is one of a server that is asked."""
         return any(server in addresses for addresses in self._servers.values())
+
+    def _ask_other(self, probe: _Probe, other: Address, now: float) -> None:
+        """Two addresses tell what the NAT does: where all else is one, its second counts (RFC 5780 §7.4)."""
+        asked = {one.server[0] for one in self._probes.values() if one.base == probe.base}
+        alike = _reaches(other[0], probe.server[0]) and address_class(other[0]) == address_class(probe.server[0])
+        if asked == {probe.server[0]} and other[0] not in asked and alike:
+            self._servers[probe.uri] = [*self._servers[probe.uri], other]
+            self._pair(now)
 
     def _interval(self, probe: _Probe) -> float:
         """The first server to answer a base keeps that base's mapping alive; the others are merely watched."""
@@ -203,6 +214,15 @@ class Gatherer:
         probe.due, probe.backoff = now, RETRY_FIRST
 
     # out
+
+    def seen(self, base: int) -> list[Seen]:
+        """What the servers that answer see of `base`, in the order in which they were asked first."""
+        probes = [probe for probe in self._probes.values() if probe.base == base and not probe.failed]
+        return [Seen(probe.server, probe.mapped) for probe in probes if probe.mapped is not None]
+
+    def unanswered(self, base: int) -> int:
+        """How many servers `base` asked in vain."""
+        return sum(probe.base == base and probe.failed for probe in self._probes.values())
 
     def deadline(self) -> float | None:
         """When `handle_timer` wants to be called, or None."""

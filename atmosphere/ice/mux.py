@@ -87,6 +87,7 @@ class Mux:
         self.tcp = TcpHost(self, self._bases, bind=bind, hidden=policy == "relay")
         self.on_turn: OnTurn | None = None
         self.on_reached: OnReached = lambda base, source: None
+        self.on_release: Callable[[IceSession], None] = lambda session: None
         self.dropped: Counter[str] = Counter()
 
     # tables
@@ -111,7 +112,7 @@ class Mux:
     def _add(self, session: IceSession) -> IceSession:
         self._sessions[session.key] = session
         session.set_rest(self._rest)
-        for base in self._bases.values():
+        for base in [base for base in self._bases.values() if base.shared]:
             for candidate in self.useful(base.candidates):
                 session.add_local(candidate, base.id)
         return session
@@ -125,6 +126,11 @@ class Mux:
         self._bases[base.id] = base
         for candidate in base.candidates:
             self.add_candidate(candidate, base)
+
+    def add_base_of(self, session: IceSession, base: Base) -> None:
+        """The same for a base of that session alone."""
+        self._bases[base.id] = base
+        session.add_local(base.candidate, base.id)
 
     def add_candidate(self, candidate: Candidate, base: Base) -> None:
         """A further candidate of a base trickles into every session."""
@@ -257,6 +263,7 @@ class Mux:
         self._turn(self._loop.time())
         if len(self._ended[0]) < MAX_ENDED:
             self._ended[0].add(session.key)
+        self.on_release(session)
 
     def _turn(self, now: float) -> None:
         """Forget by generations: the older of two is dropped whole."""

@@ -149,6 +149,14 @@ class IceSession:
         """Every pair tried and how it ended; also of a session that is over."""
         return [*self._agent.report(), *(self.tcp.report() if self.tcp is not None else ())]
 
+    def check_from(self, base: Candidate) -> Message | None:
+        """A check that leaves from a socket which is no base of the session yet; None when it is over."""
+        return self._agent.check_from(base)
+
+    def is_remotes(self, message: Message) -> bool:
+        """Whether the remote signed it: a check that is meant for us, or an answer."""
+        return self._agent.is_remotes(message)
+
     async def connected(self, timeout: float = 30.0) -> None:
         """Wait until there is a path; raises Unreachable with one line when it fails, ends, or `timeout` passes."""
         if self.state == "connected":

@@ -18,6 +18,7 @@ from atmosphere.mesh.dialer import Dialer
 from atmosphere.mesh.feed import Feed
 from atmosphere.mesh.gossip import Gossip
 from atmosphere.mesh.handlers import Handlers
+from atmosphere.mesh.hardnat import HardNatSearches
 from atmosphere.mesh.hosting import Hosting
 from atmosphere.mesh.joining import Joining, relays_of, stun_of
 from atmosphere.mesh.listeners import Listeners, NodeSettings
@@ -98,8 +99,10 @@ class Assembly:
             identity, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
         )
         self.peers = Peers(
-            identity.node_id, self.roster, ping=self.gossip.ping, attempt=self.connecting.attempt, emit=self.feed.emit
+            identity.node_id, self.roster, ping=self.gossip.ping, attempt=self.connecting.attempt, emit=self._emit
         )
+        wanted = self.settings.hard_nat and self.settings.path_policy != "relay"
+        self.hard_nat = HardNatSearches(identity.node_id, endpoint, enabled=wanted)
         self.hosting = Hosting(
             self.home, self.roster, self.dialer, self.signaler, hello=self._hello, install=self._install
         )
@@ -127,7 +130,7 @@ class Assembly:
         self.peers.on_stream = self.handlers.stream_arrived
         self.peers.on_channel = self.handlers.channel_arrived
         self.peers.on_linked = self._linked
-        self.peers.on_unlinked = self.gossip.link_ended
+        self.peers.on_unlinked = self._unlinked
         self.peers.granting = lambda: self.hosting.granting
         self.peers.on_restored = self.gossip.welcome
         self.connecting.on_dialed = self.peers.dialed_by
@@ -142,6 +145,7 @@ class Assembly:
         await self.joining.close()
         await self.announcing.close()
         await self.handlers.close()
+        await self.hard_nat.close()
         await self.peers.close(reason)
         await self.dialer.close()
         await self._close_network()
@@ -178,12 +182,28 @@ class Assembly:
 
     def _install(self, link: PeerLink) -> Peer | None:
         self._follow_roster()
-        link.run(self.gossip.handle)
+        link.run(self._heard)
         return self.peers.install(link)
 
     def _linked(self, link: PeerLink) -> None:
         self.gossip.welcome(link)
+        self.hard_nat.linked(link)
         self.peers.wake_all()
+
+    def _unlinked(self, link: PeerLink) -> None:
+        self.gossip.link_ended(link)
+        self.hard_nat.unlinked(link)
+
+    def _heard(self, link: PeerLink, message: wire.Message) -> None:
+        if isinstance(message, wire.Nat | wire.Punch):
+            self.hard_nat.handle(link, message)
+        else:
+            self.gossip.handle(link, message)
+
+    def _emit(self, event: events.Event) -> None:
+        self.feed.emit(event)
+        if isinstance(event, events.PathChanged) and event.peer.link is not None:
+            self.hard_nat.path_changed(event.peer.link)
 
     def _bye(self, link: PeerLink, reason: str) -> None:
         logger.info("%r: the other side says goodbye: %s", link, reason)
@@ -196,6 +216,7 @@ class Assembly:
 
     def _candidates_changed(self) -> None:
         self.offering.update()
+        self.hard_nat.network_changed()
         self.dialer.tell_candidates()
         self.peers.wake_all()
 

@@ -56,6 +56,7 @@ class NodeSettings:
     relay: bool = True
     relay_quota: RelayQuota = RelayQuota()
     port_mapping: bool = True
+    hard_nat: bool = True
 
     @property
     def stun_uris(self) -> tuple[ServerUri, ...]:

@@ -33,7 +33,8 @@ class Node:
 
     `home` is the state folder, made by `init_home` or by the first `join`. `host` limits which local addresses are
     used, `port` is the one UDP and TCP port (0: any free one). `stun` None means the well-known public servers. With
-    `relay` it relays for other members where it can be reached, within `relay_quota`.
+    `relay` it relays for other members where it can be reached, within `relay_quota`; with `hard_nat` it searches for
+    direct paths through routers that change ports.
     Raises StateError where the home is not usable or another node holds it, and where the port is taken.
     """
 
@@ -50,6 +51,7 @@ class Node:
         relay: bool = True,
         relay_quota: RelayQuota | None = None,
         port_mapping: bool = True,
+        hard_nat: bool = True,
         inbox: Path | str | None = None,
         name: str | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class Node:
             relay=relay,
             relay_quota=relay_quota or RelayQuota(),
             port_mapping=port_mapping,
+            hard_nat=hard_nat,
         )
         self._wanted_name = name
         self._feed = Feed()
@@ -154,6 +157,8 @@ class Node:
     def explain(self, peer: Peer) -> list[str]:
         """Why the path to `peer` is what it is, a line a finding; of a peer that is not connected, the relays too."""
         findings = self._parts.connecting.explain(peer, self._parts.peers.reason(peer))
+        guessing = self._parts.hard_nat.finding(peer.id)
+        findings += [] if guessing is None else [f"port guessing: {guessing}"]
         return findings if peer.link is not None else [*findings, *self._parts.relaying.findings()]
 
     async def remove(self, peer: Peer | str) -> None:

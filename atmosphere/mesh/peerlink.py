@@ -17,6 +17,7 @@ from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, DecodeError, LinkError
 from atmosphere.ice.events import IceEvent, IceFailed
 from atmosphere.ice.mobility import MobilePath
+from atmosphere.ice.nat import NatBehaviour
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.light import Queue
@@ -54,6 +55,7 @@ class PeerLink:
         self._link: Link | None = None
         self.boot = b""
         self.version: str | None = None
+        self.remote_nat: NatBehaviour | None = None
         self.connected_at: float | None = None
         self.on_believed: Callable[[], None] = lambda: None
         self._doubted = False

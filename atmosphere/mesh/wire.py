@@ -6,7 +6,7 @@ opens with `Redeem` instead and gets `Granted` or `Denied`. Everything after tha
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,6 +26,9 @@ NameText = Annotated[str, Meta(min_length=1, max_length=64)]
 FactBytes = Annotated[bytes, Meta(max_length=2048)]
 FactBatch = Annotated[list[FactBytes], Meta(max_length=64)]
 FactIds = Annotated[list[Annotated[bytes, Meta(max_length=32)]], Meta(max_length=4096)]
+IpText = Annotated[str, Meta(max_length=45)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Behaviour = Literal["none", "endpoint-independent", "address-dependent", "address-and-port-dependent", "unknown"]
 ContactBytes = Annotated[bytes, Meta(max_length=4096)]
 
 
@@ -113,7 +116,41 @@ class Bye(msgspec.Struct, tag=11, array_like=True, frozen=True):
     reason: Annotated[str, Meta(max_length=64)]
 
 
-Message = Hello | Redeem | Granted | Denied | Digest | Have | Facts | Contacts | Signal | Ping | Pong | Bye
+class Nat(msgspec.Struct, tag=13, array_like=True, frozen=True):
+    """What its sender knows of its own NAT: how it maps and filters (RFC 4787), how it chooses ports and which it gave
+    last (0: unknown), where servers see its socket ("" and 0: nowhere), whether UDP gets out at all, and whether the
+    sender takes part in searches."""
+
+    mapping: Behaviour
+    filtering: Behaviour
+    allocation: Literal["preserved", "sequential", "random", "unknown"]
+    step: Annotated[int, Meta(ge=-64, le=64)]
+    last_port: Port
+    address: IpText
+    port: Port
+    udp_blocked: bool
+    searches: bool
+
+
+class Punch(msgspec.Struct, tag=14, array_like=True, frozen=True):
+    """A search for a path through two NATs: "start" asks for one, "ready" agrees, "stop" refuses or ends it, and says
+    why. The receiver may send to `address` and `port`; `ports` are what the sender's NAT gave last, newest at the end.
+    Each side keeps to the smaller of its own limits and these. `ufrag` is the session's dialer's."""
+
+    what: Literal["start", "ready", "stop"]
+    number: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    ufrag: Annotated[str, Meta(max_length=256)]
+    address: IpText = ""
+    port: Port = 0
+    ports: Annotated[list[Annotated[int, Meta(ge=1, le=65535)]], Meta(max_length=16)] = []
+    sockets: Annotated[int, Meta(ge=0, le=256)] = 0
+    probes: Annotated[int, Meta(ge=0, le=2000)] = 0
+    reason: Annotated[str, Meta(max_length=160)] = ""
+
+
+Message = (
+    Hello | Redeem | Granted | Denied | Digest | Have | Facts | Contacts | Signal | Ping | Pong | Bye | Nat | Punch
+)
 
 _decoder = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()

@@ -537,3 +537,29 @@ def test_everything_twice_is_no_different() -> None:
     network.run(30)
     assert agree(a, b)
     assert len(a.events(PathSelected)) == 1
+
+
+def test_a_check_for_a_socket_that_is_no_base_yet() -> None:
+    agent = make_agent(controlling=True)
+    base = make_candidate("host", ("192.0.2.9", 40000))
+    check = agent.check_from(base)
+    assert check is not None
+    assert check.attributes["USERNAME"] == f"{REMOTE.ufrag}:{LOCAL.ufrag}"
+    assert check.attributes["PRIORITY"] >> 24 == 110
+    assert "ICE-CONTROLLING" in check.attributes
+    assert check.check_message_integrity(REMOTE.key)
+    assert make_agent(remote=None).check_from(base) is None
+    agent.close()
+    assert agent.check_from(base) is None
+
+
+def test_whose_a_message_is() -> None:
+    agent = make_agent()
+    check = agent.check_from(HOST)
+    assert check is not None
+    ours, theirs = request(), answer(check)
+    assert agent.is_remotes(ours)
+    assert agent.is_remotes(theirs)
+    assert not agent.is_remotes(check)
+    assert not agent.is_remotes(answer(check, key=LOCAL))
+    assert not make_agent(remote=None).is_remotes(theirs)

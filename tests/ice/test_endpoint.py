@@ -313,6 +313,26 @@ async def test_a_mapped_address_becomes_a_candidate() -> None:
         server.close()
 
 
+async def test_what_our_nat_does_is_known_from_the_servers_that_are_asked_anyway() -> None:
+    async with IceEndpoint(LOOPBACK) as endpoint:
+        assert endpoint.behaviour.mapping == "unknown"
+        servers = [UdpSocket.bind("127.0.0.1"), UdpSocket.bind("127.0.0.2")]
+
+        def answer(server: UdpSocket, data: bytes, source: tuple[str, int]) -> None:
+            attributes = {"XOR-MAPPED-ADDRESS": ("203.0.113.5", server.port)}
+            response = Message(Method.BINDING, Class.RESPONSE, decode(data).transaction_id, attributes)
+            server.send(encode(response), source)
+
+        for server in servers:
+            server.on_datagram = partial(answer, server)
+        endpoint.set_servers(tuple(parse_stun(f"{server.address}:{server.port}") for server in servers), ())
+        await endpoint.gathered(5)
+        assert (endpoint.behaviour.mapping, endpoint.behaviour.type) == ("address-and-port-dependent", "symmetric")
+        assert sorted(endpoint.nat.servers) == [(server.address, server.port) for server in servers]
+        for server in servers:
+            server.close()
+
+
 async def test_a_name_without_an_address_is_one_line() -> None:
     async with IceEndpoint(LOOPBACK) as endpoint:
         endpoint.set_servers((parse_stun("nobody.invalid"),), ())
@@ -594,6 +614,8 @@ async def test_a_change_of_the_network_disturbs_no_session(monkeypatch: pytest.M
             assert host.refresh_addresses(sure=True)
             assert await exchange(session, [b"\x20still here"])
         assert session.state == "connected"
+
+
 @pytest.fixture
 async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeGateway]:
     """A router of loopback's, which endpoints find."""

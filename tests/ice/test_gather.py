@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from atmosphere.ice.gather import GIVE_UP, KEEPALIVE, MAX_PROBES, RECHECK, RETRY_FIRST, Gatherer, Mapped, Silent
-from atmosphere.stun.message import binding_response, decode, encode, error_response
+from atmosphere.ice.nat import Seen
+from atmosphere.stun.message import Message, binding_response, decode, encode, error_response
 
 A, B = ("192.0.2.1", 3478), ("192.0.2.2", 3478)
 LOCAL = "10.0.0.1"
@@ -207,3 +208,57 @@ def test_the_number_of_questions_is_bounded() -> None:
     network.gatherer.set_server("stun:many", [("192.0.2.9", port) for port in range(1, 20)], 0.0)
     network.run(0.0)
     assert len(network.asked) == MAX_PROBES
+
+
+def other_address(network: Network, other: tuple[str, int]) -> None:
+    """Every answer names the server's second address."""
+    receive = network.gatherer.receive
+
+    def receive_other(message: Message, base: int, source: tuple[str, int], now: float) -> bool:
+        message.attributes["OTHER-ADDRESS"] = other
+        return receive(message, base, source, now)
+
+    network.gatherer.receive = receive_other  # type: ignore[method-assign]
+
+
+def test_where_there_is_one_address_its_second_is_asked_too() -> None:
+    other = ("192.0.2.9", 3479)
+    network = Network(sees={(1, A): ("203.0.113.1", 7), (1, other): ("203.0.113.1", 8)})
+    other_address(network, other)
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.run(1.0)
+    assert network.gatherer.seen(1) == [Seen(A, ("203.0.113.1", 7)), Seen(other, ("203.0.113.1", 8))]
+    assert {server for _, _, server in network.asked} == {A, other}
+
+
+def test_a_second_address_is_not_asked_where_two_are_known_or_it_is_of_another_kind() -> None:
+    for other in (("192.168.0.9", 3479), ("2001:db8::9", 3479), (A[0], 3479)):
+        network = Network(sees={(1, A): ("203.0.113.1", 7)})
+        other_address(network, other)
+        network.gatherer.add_base(1, LOCAL, 0.0)
+        network.gatherer.set_server("stun:a", [A], 0.0)
+        network.run(1.0)
+        assert {server for _, _, server in network.asked} == {A}
+    network = Network(sees={(1, A): ("203.0.113.1", 7)})
+    other_address(network, ("192.0.2.9", 3479))
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.gatherer.set_server("stun:b", [B], 0.0)
+    network.run(1.0)
+    assert {server for _, _, server in network.asked} == {A, B}
+
+
+def test_what_servers_see_and_who_is_silent_can_be_asked() -> None:
+    network = Network(sees={(1, A): ("203.0.113.1", 7), (2, A): ("203.0.113.2", 7)})
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.gatherer.set_server("stun:b", [B], 0.0)
+    network.run(GIVE_UP + 0.1)
+    assert network.gatherer.seen(1) == [Seen(A, ("203.0.113.1", 7))]
+    assert (network.gatherer.unanswered(1), network.gatherer.unanswered(2)) == (1, 0)
+    del network.sees[1, A]
+    network.gatherer.ask_again(network.now)
+    network.run(2 * GIVE_UP + 1)
+    assert network.gatherer.seen(1) == []
+    assert network.gatherer.unanswered(1) == 2

@@ -24,6 +24,7 @@ class NodeOptions(msgspec.Struct):
     path_policy: Literal["any", "direct", "relay"] = "any"
     no_relay: bool = False
     no_port_mapping: bool = False
+    no_hard_nat: bool = False
     inbox: str | None = None
     name: str | None = None
     log_level: str = "warning"
@@ -74,6 +75,7 @@ def make_node(home: Path, options: NodeOptions) -> NodeFace:
         path_policy=options.path_policy,
         relay=not options.no_relay,
         port_mapping=not options.no_port_mapping,
+        hard_nat=not options.no_hard_nat,
         inbox=options.inbox_of(home),
         name=options.name,
     )

@@ -1,0 +1,120 @@
+"""Who does what in a search, or why there is none. Pure; both sides come to matching answers from the same facts.
+
+    one side hard, the other easy   the hard side opens many ports to the easy side's one address ("open"); the easy
+                                    side sends checks to ports of the hard side's until one is open ("probe")
+    both sequential                 each opens many ports to the one port that the other's middle socket is going to
+                                    have ("fan")
+
+A NAT is easy when it gives all destinations one port, hard when it does not. Where it is unknown what one side has, but
+plain checks failed against a side that is known, it must be the opposite of that: two easy ones would have met. Where
+both are unknown, one that keeps the local port is taken for the easy one: nearly all hard ones change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation
+from atmosphere.ice.nat import Behaviour
+
+__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "plan"]
+
+Part = Literal["open", "probe", "fan"]
+Kind = Literal["hard", "easy", "unknown"]
+
+MANY, FEW, FAN = 256, 16, 64
+"""Sockets: against random ports, where the ports are predicted, and on each side of two sequential NATs."""
+MAX_PROBES, PROBES_AHEAD = 2000, 400
+SECONDS = 20.0
+FAN_SECONDS = 4.0
+
+_HARD = ("address-dependent", "address-and-port-dependent")
+_EASY = ("none", "endpoint-independent")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is known of one side; `searches` is False where its owner does not want this."""
+
+    mapping: Behaviour = "unknown"
+    allocation: PortAllocation = UNKNOWN
+    udp_blocked: bool = False
+    searches: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Our part, the sockets that are opened where any are, the checks that are sent where any are, and for how long;
+    whether it goes slowly from the start."""
+
+    part: Part
+    sockets: int
+    probes: int
+    seconds: float
+    is_cautious: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotTried:
+    """There is no use in a search, or it is not wanted; unless it `is_final`, more may be known before long."""
+
+    reason: str
+    is_final: bool = True
+
+
+def plan(ours: Side, theirs: Side) -> Plan | NotTried:
+    """Our part in the search, or why there is none.
+
+    Two hard NATs need both allocations: as long as one is unknown and the other not random, the answer is "fan".
+    """
+    if not ours.searches or not theirs.searches:
+        return NotTried(f"port guessing is switched off on {'this' if not ours.searches else 'the other'} side")
+    if ours.udp_blocked or theirs.udp_blocked:
+        return NotTried(f"no UDP gets out on {'this' if ours.udp_blocked else 'the other'} side")
+    we_are, they_are = _kinds(ours, theirs)
+    if we_are == they_are == "hard":
+        return _both_hard(ours.allocation, theirs.allocation)
+    if we_are == they_are == "easy":
+        return NotTried("neither router changes ports, so something else is in the way: a firewall, most likely")
+    if we_are == they_are:
+        return NotTried("too few servers answered to tell what the two routers do", is_final=False)
+    if we_are == "hard" or they_are == "easy":
+        return _one_hard("open", ours.allocation)
+    return _one_hard("probe", theirs.allocation)
+
+
+def is_hard(mapping: Behaviour) -> bool:
+    """Whether it is known that destinations get different ports."""
+    return _kind(mapping) == "hard"
+
+
+def leads(part: Part, *, is_first: bool) -> bool:
+    """Whether the side with that part begins: the one that probes, since it has to go second; else the first of the two
+    by whatever order both know."""
+    return part == "probe" or (part == "fan" and is_first)
+
+
+def _kinds(ours: Side, theirs: Side) -> tuple[Kind, Kind]:
+    kinds = _kind(ours.mapping), _kind(theirs.mapping)
+    keeps = ours.allocation.kind == "preserved", theirs.allocation.kind == "preserved"
+    if kinds == ("unknown", "unknown") and keeps[0] != keeps[1]:
+        return ("easy", "hard") if keeps[0] else ("hard", "easy")
+    return kinds
+
+
+def _kind(mapping: Behaviour) -> Kind:
+    return "hard" if mapping in _HARD else "easy" if mapping in _EASY else "unknown"
+
+
+def _one_hard(part: Part, hard: PortAllocation) -> Plan:
+    if hard.kind == "sequential":
+        return Plan(part, FEW, PROBES_AHEAD, SECONDS)
+    return Plan(part, MANY, MAX_PROBES, SECONDS)
+
+
+def _both_hard(ours: PortAllocation, theirs: PortAllocation) -> Plan | NotTried:
+    for side, allocation in (("this", ours), ("the other", theirs)):
+        if allocation.kind not in ("sequential", "unknown"):
+            return NotTried(f"both routers change ports, and the one on {side} side at random: guessing is hopeless")
+    return Plan("fan", FAN, 0, FAN_SECONDS)

@@ -1,0 +1,99 @@
+"""Who does what, for every pair of sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from atmosphere.ice.hardnat.allocation import PortAllocation
+from atmosphere.ice.hardnat.plan import NotTried, Plan, Side, is_hard, leads, plan
+
+RANDOM, COUNTS = PortAllocation("random", 0, 5000), PortAllocation("sequential", 1, 5000)
+EASY, OPEN, UNKNOWN = Side("endpoint-independent"), Side("none"), Side()
+HARD = Side("address-and-port-dependent", RANDOM)
+BY_ADDRESS = Side("address-dependent", RANDOM)
+SEQUENTIAL = Side("address-and-port-dependent", COUNTS)
+UNSEEN = Side("address-and-port-dependent")
+KEEPS, CHANGES = Side(allocation=PortAllocation("preserved", 0, 7777)), Side(allocation=COUNTS)
+SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "part", "sockets", "probes"),
+    [
+        (HARD, EASY, "open", 256, 2000),
+        (BY_ADDRESS, OPEN, "open", 256, 2000),
+        (UNSEEN, EASY, "open", 256, 2000),
+        (HARD, UNKNOWN, "open", 256, 2000),
+        (UNKNOWN, EASY, "open", 256, 2000),
+        (UNKNOWN, KEEPS, "open", 256, 2000),
+        (KEEPS, CHANGES, "probe", 16, 400),
+        (KEEPS, EASY, "open", 256, 2000),
+        (EASY, HARD, "probe", 256, 2000),
+        (OPEN, UNSEEN, "probe", 256, 2000),
+        (UNKNOWN, HARD, "probe", 256, 2000),
+        (SEQUENTIAL, EASY, "open", 16, 400),
+        (EASY, SEQUENTIAL, "probe", 16, 400),
+        (SEQUENTIAL, SEQUENTIAL, "fan", 64, 0),
+        (SEQUENTIAL, UNSEEN, "fan", 64, 0),
+        (UNSEEN, SEQUENTIAL, "fan", 64, 0),
+        (UNSEEN, UNSEEN, "fan", 64, 0),
+    ],
+)
+def test_the_part_we_play(ours: Side, theirs: Side, part: str, sockets: int, probes: int) -> None:
+    found = plan(ours, theirs)
+    assert isinstance(found, Plan)
+    assert (found.part, found.sockets, found.probes) == (part, sockets, probes)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "reason"),
+    [
+        (EASY, OPEN, "firewall"),
+        (UNKNOWN, UNKNOWN, "too few servers"),
+        (KEEPS, KEEPS, "too few servers"),
+        (UNKNOWN, CHANGES, "too few servers"),
+        (HARD, BY_ADDRESS, "on this side at random"),
+        (SEQUENTIAL, HARD, "on the other side at random"),
+        (HARD, SEQUENTIAL, "on this side at random"),
+        (UNSEEN, HARD, "on the other side at random"),
+        (HARD, replace(EASY, udp_blocked=True), "no UDP gets out on the other side"),
+        (replace(HARD, udp_blocked=True), EASY, "no UDP gets out on this side"),
+        (HARD, replace(EASY, searches=False), "switched off on the other side"),
+        (replace(HARD, searches=False), EASY, "switched off on this side"),
+    ],
+)
+def test_why_nothing_is_tried(ours: Side, theirs: Side, reason: str) -> None:
+    found = plan(ours, theirs)
+    assert isinstance(found, NotTried)
+    assert reason in found.reason
+
+
+def test_both_sides_come_to_matching_parts() -> None:
+    for one, two in product(SIDES, repeat=2):
+        ours, theirs = plan(one, two), plan(two, one)
+        assert isinstance(ours, Plan) == isinstance(theirs, Plan), (one, two)
+        if isinstance(ours, Plan) and isinstance(theirs, Plan):
+            parts = {ours.part, theirs.part}
+            assert parts in ({"open", "probe"}, {"fan"}), (one, two)
+            assert replace(ours, part="fan") == replace(theirs, part="fan")
+
+
+def test_what_is_hard() -> None:
+    assert [is_hard(side.mapping) for side in SIDES] == [False] * 5 + [True] * 4
+
+
+def test_more_may_be_known_before_long() -> None:
+    for ours, theirs in ((UNKNOWN, UNKNOWN), (EASY, EASY)):
+        found = plan(ours, theirs)
+        assert isinstance(found, NotTried)
+        assert found.is_final == (ours is EASY)
+
+
+def test_exactly_one_side_begins() -> None:
+    assert leads("probe", is_first=False)
+    assert not leads("open", is_first=True)
+    assert leads("fan", is_first=True)
+    assert not leads("fan", is_first=False)
