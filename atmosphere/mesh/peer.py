@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from atmosphere.errors import LinkError, Unreachable
+from atmosphere.mesh.events import PathChanged
+from atmosphere.mesh.history import History
 from atmosphere.mesh.info import PathEndInfo, PathInfo, PeerInfo, PeerState
 
 if TYPE_CHECKING:
     from atmosphere.channels.channel import Channel
     from atmosphere.channels.stream import Stream
     from atmosphere.ice.candidate import Candidate
+    from atmosphere.ice.events import IceEvent
     from atmosphere.ice.session import IceSession
     from atmosphere.mesh.peerlink import PeerLink
     from atmosphere.mesh.roster import Roster
@@ -40,6 +44,7 @@ class Peer:
         self._last_seen: list[Candidate] = []
         self._linked = asyncio.Event()
         self._datagrams: asyncio.Queue[bytes] = asyncio.Queue(MAX_DATAGRAMS)
+        self.history = History()
         self.trying = False
         """Whether an attempt to reach it is under way."""
 
@@ -70,7 +75,7 @@ class Peer:
         role = self._roster.role(self.id)
         link = self._link
         if link is None or not link.alive:
-            return PeerInfo(self.id, self.name, self.state, role)
+            return PeerInfo(self.id, self.name, self.state, role, last_change=self.history.last_change)
         session = link.session
         return PeerInfo(
             self.id,
@@ -85,6 +90,8 @@ class Peer:
             bytes_received=link.link.bytes_received,
             connected_at=link.connected_at,
             version=link.version,
+            path_since=self.history.since,
+            last_change=self.history.last_change,
         )
 
     # --- talking to it --------------------------------------------------------------------------------------------
@@ -169,6 +176,11 @@ class Peer:
         self._link = None
         self._linked.clear()
         return True
+
+    def moved(self, path: PathInfo | None, event: IceEvent | None) -> PathChanged:
+        """The event for data that takes `path` now, because of what ICE said (None: there is a new link)."""
+        previous, reason = self.history.moved(path, event, time.time())
+        return PathChanged(self, path, previous, reason)
 
     def _datagram_received(self, data: bytes) -> None:
         if self._datagrams.full():
