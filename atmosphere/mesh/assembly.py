@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from atmosphere.errors import Refused
 from atmosphere.joincode import JoinCode
 from atmosphere.mesh import events, greeting, wire
+from atmosphere.mesh.about import Abouts
 from atmosphere.mesh.announcing import Announcing
 from atmosphere.mesh.connecting import Connecting
 from atmosphere.mesh.dialer import Dialer
@@ -23,6 +24,7 @@ from atmosphere.mesh.joining import Joining, relays_of, stun_of
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.member_turn import MemberTurn
+from atmosphere.mesh.observing import Observer
 from atmosphere.mesh.offering import Offering, refusal
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
@@ -33,6 +35,7 @@ from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.servers import Servers
 from atmosphere.mesh.signaler import Signaler
 from atmosphere.mesh.store import Home
+from atmosphere.mesh.surroundings import Surroundings
 from atmosphere.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class Assembly:
         self._boot = os.urandom(8)
         self._removed = False
         self._running = False
+        self._surroundings = Surroundings()
         self._tasks = Tasks("node")
 
     async def start(self) -> None:
@@ -102,6 +106,17 @@ class Assembly:
         self.offering = Offering(self._turn, self._no_relay, endpoint)
         self.relaying = Relaying(self.roster, self._users, endpoint, self.servers, self.meeting)
         self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip, self.offering.uris)
+        self.abouts = Abouts(lambda: self.observer.about(), self._neighbours)
+        self.observer = Observer(
+            self.settings,
+            self.roster,
+            endpoint,
+            meeting=self.meeting,
+            relaying=self.relaying,
+            peers=self.peers,
+            attempts=self.connecting.attempts,
+            abouts=self.abouts,
+        )
         self._wire_up()
 
     def _wire_up(self) -> None:
@@ -114,6 +129,7 @@ class Assembly:
         self.meeting.on_news = self._met
         self.gossip.on_signal = self.signaler.envelope_received
         self.gossip.on_bye = self._bye
+        self.gossip.on_about = self.abouts.heard
         self.signaler.on_member = self.connecting.signal_received
         self.signaler.on_joiner = self.hosting.signal_received
         self.signaler.on_host = self.joining.signal_received
@@ -175,6 +191,7 @@ class Assembly:
 
     def _linked(self, link: PeerLink) -> None:
         self.gossip.welcome(link)
+        self.abouts.welcome(link)
         self.peers.wake_all()
 
     def _bye(self, link: PeerLink, reason: str) -> None:
@@ -190,6 +207,13 @@ class Assembly:
         self.offering.update()
         self.dialer.tell_candidates()
         self.peers.wake_all()
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Tell the application, and the neighbours, what changed around this node."""
+        for event in self._surroundings.look(self.listeners.endpoint.addresses, self.observer.mapped()):
+            self.feed.emit(event)
+        self.abouts.update()
 
     def _facts_arrived(self, fresh: list[bytes]) -> None:
         """Pass on what is new, then act on it: whom a fact removes shall still hear it."""
@@ -206,6 +230,7 @@ class Assembly:
             return
         self.offering.follow(self.roster.members())
         self.connecting.follow_roster()
+        self.abouts.keep_only(self.roster.members())
         self.peers.update()
         self.relaying.update()
         removed = bool(self.roster.mesh_id) and not self.roster.is_member
@@ -218,4 +243,5 @@ class Assembly:
             await asyncio.sleep(MAINTENANCE)
             self.hosting.sweep()
             self.offering.update()
+            self._look_around()
             self._follow_roster()

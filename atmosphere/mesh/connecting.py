@@ -10,6 +10,7 @@ from atmosphere.errors import Refused
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import greeting, signals, wire
+from atmosphere.mesh.attempts import Attempts
 from atmosphere.mesh.dialer import Dialer, new_ufrag
 from atmosphere.mesh.linktable import dial_rank
 from atmosphere.mesh.peer import Peer
@@ -39,6 +40,7 @@ class Connecting:
         self._signaler = signaler
         self._hello = hello
         self._install = install
+        self.attempts = Attempts()
         self.on_dialed: Callable[[str], None] = lambda node_id: None
 
     def follow_roster(self) -> None:
@@ -47,6 +49,7 @@ class Connecting:
         listening = {key for key in self._dialer.listening() if not key.startswith("invite:")}
         for node_id in listening - wanted:
             self._dialer.unlisten(node_id)
+        self.attempts.keep_only(wanted)
         for node_id in wanted - listening:
             secret = self._pair(node_id).hosted_by(self._identity.node_id)
             self._dialer.listen(node_id, secret, self._accepter(node_id))
@@ -59,25 +62,16 @@ class Connecting:
         async def send(message: signals.Message) -> None:
             await self._signaler.to_member(peer.id, message)
 
-        async def greet(link: PeerLink) -> None:
-            await greeting.greet_dialed(link, self._roster, self._hello(), peer.id)
-
         secret = self._pair(peer.id).hosted_by(peer.id)
         ufrag = new_ufrag(dial_rank(self._identity.node_id, peer.id))
         exchange = self._dialer.begin(secret, known, send, ufrag=ufrag)
-        self._install(await self._dialer.finish(exchange, greet))
+        with self.attempts.watch(peer.id, exchange) as running:
 
-    def explain(self, peer: Peer, last_error: str | None) -> list[str]:
-        """Why the path to `peer` is what it is: every pair tried and how it ended, or the last error."""
-        link = peer.link
-        if link is None:
-            return [f"not connected: {last_error or 'no attempt has ended yet'}"]
-        return [
-            f"{pair.local.type} {pair.local.address}:{pair.local.port} → "
-            f"{pair.remote.type} {pair.remote.address}:{pair.remote.port}: "
-            + ("in use" if pair.selected else f"{pair.state}{', ' + pair.why if pair.why else ''}")
-            for pair in link.session.report()
-        ]
+            async def greet(link: PeerLink) -> None:
+                running.greeting = True
+                await greeting.greet_dialed(link, self._roster, self._hello(), peer.id)
+
+            self._install(await self._dialer.finish(exchange, greet))
 
     def signal_received(self, sender: str, message: signals.Message) -> None:
         """A member tells us that it dials us, or answers our dial."""

@@ -113,7 +113,23 @@ class Bye(msgspec.Struct, tag=11, array_like=True, frozen=True):
     reason: Annotated[str, Meta(max_length=64)]
 
 
-Message = Hello | Redeem | Granted | Denied | Digest | Have | Facts | Contacts | Signal | Ping | Pong | Bye
+Word = Annotated[str, Meta(max_length=16)]
+
+
+class About(msgspec.Struct, tag=17, array_like=True, frozen=True):
+    """What its sender says of itself, so that the receiver can explain the link: its path policy, whether UDP gets out
+    of its network (None: not known), and whether its router opened a port ("open", "none", "off"). Words that are not
+    known mean nothing."""
+
+    policy: Word = ""
+    udp: bool | None = None
+    mapping: Word = ""
+
+
+NOTHING = About()
+"""What a silent peer said."""
+
+Message = Hello | Redeem | Granted | Denied | Digest | Have | Facts | Contacts | Signal | Ping | Pong | Bye | About
 
 _decoder = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()

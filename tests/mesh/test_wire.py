@@ -23,6 +23,8 @@ MESSAGES: list[wire.Message] = [
     wire.Ping(7),
     wire.Pong(7),
     wire.Bye("stopped"),
+    wire.About("relay", False, "none"),
+    wire.About(),
 ]
 
 

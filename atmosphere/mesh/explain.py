@@ -1,0 +1,136 @@
+"""The answer to `atmosphere explain`: a Situation in words, with its one cause and the one change that helps. Pure."""
+
+from __future__ import annotations
+
+from atmosphere.ice.events import PairReport
+from atmosphere.ice.nat import NatBehaviour
+from atmosphere.mesh.causes import Cause, cause_of
+from atmosphere.mesh.info import AttemptInfo, Explanation, PairInfo, PathEndInfo, SideInfo
+from atmosphere.mesh.situation import Attempt, Side, Situation
+
+__all__ = ["EXAMPLE_WORDS", "explain", "fill", "nat_words", "side_info"]
+
+_NAT_WORDS: dict[str, str] = {
+    "open": "no NAT: a public address",
+    "full-cone": "full-cone NAT: whoever knows the port gets in",
+    "restricted-cone": "restricted-cone NAT: addresses that were sent to get in",
+    "port-restricted-cone": "port-restricted NAT: the very ports that were sent to get in",
+    "symmetric": "symmetric NAT: the router uses another port for each peer",
+    "udp-blocked": "UDP is blocked",
+    "unknown": "not known what the router does",
+}
+
+EXAMPLE_WORDS = {
+    "peer": "PEER",
+    "port": "7777",
+    "lan": "192.168.1.10",
+    "peer_port": "7777",
+    "peer_lan": "192.168.7.20",
+    "family": "IPv4",
+    "peer_family": "IPv6",
+    "relay": "RELAY: no answer",
+    "error": "…",
+    "left": "…",
+    "guess": "",
+    "mapping": "",
+}
+"""The words of a sentence as the documentation shows them."""
+
+
+def explain(situation: Situation, relays: list[str]) -> Explanation:
+    """Why the peer is reached as it is; `relays` are lines on how each relay does."""
+    cause = cause_of(situation)
+    words = _words(situation)
+    why, advice = fill(cause, words)
+    return Explanation(
+        cause=cause.name,
+        why=why,
+        advice=advice,
+        here=side_info(situation.here),
+        there=side_info(situation.there),
+        pairs=_groups(situation.pairs),
+        relays=relays,
+        attempt=_attempt(situation.attempt),
+        next_try_in=situation.next_try,
+    )
+
+
+def _attempt(attempt: Attempt | None) -> AttemptInfo | None:
+    if attempt is None:
+        return None
+    return AttemptInfo(attempt.layer, attempt.answered, round(attempt.seconds, 1), _sentence(attempt.error))
+
+
+def fill(cause: Cause, words: dict[str, str]) -> tuple[str, str | None]:
+    """The two sentences of a cause with `words` in place of its braces."""
+    return cause.why.format_map(words), cause.advice.format_map(words) or None
+
+
+def _words(s: Situation) -> dict[str, str]:
+    down = next((f"{relay.uri}: {relay.error or 'no answer'}" for relay in s.relays if not relay.ok), "")
+    guess = ""
+    if s.search is not None and s.search.state == "gave up":
+        guess = f" Guessing its next port was tried too, {s.search.probes} times."
+    elif s.search is not None and s.search.state == "off":
+        guess = " Guessing its next port is turned off (--no-hard-nat)."
+    return {
+        "peer": s.name,
+        **_place("", s.here, "this machine"),
+        **_place("peer_", s.there, s.name),
+        "relay": down,
+        "error": _sentence(s.attempt.error if s.attempt else None) or "",
+        "left": (s.left or "").removeprefix("the other side: "),
+        "guess": guess,
+        "mapping": " (and start this node without --no-port-mapping)" if s.here.mapping == "off" else "",
+    }
+
+
+def _place(prefix: str, side: Side, who: str) -> dict[str, str]:
+    address, port = side.lan or (who, 7777)
+    family = "IPv6" if side.families == {6} else "IPv4"
+    return {f"{prefix}lan": address, f"{prefix}port": str(port), f"{prefix}family": family}
+
+
+def _sentence(text: str | None) -> str | None:
+    """An error's text as a part of a sentence: one line, no full stop of its own."""
+    return None if text is None else " ".join(text.split()).rstrip(".")
+
+
+def nat_words(nat: NatBehaviour) -> str:
+    """A NAT in plain words, its everyday name first."""
+    if nat.type == "open" and nat.filtering in ("address-dependent", "address-and-port-dependent"):
+        return "no NAT but a firewall: a public address, which only those that were sent to get in to"
+    return _NAT_WORDS[nat.type]
+
+
+def side_info(side: Side) -> SideInfo:
+    """One end of the link as it is shown."""
+    words = _NAT_WORDS["udp-blocked"] if side.udp is False else nat_words(side.nat)
+    nat = side.nat
+    return SideInfo(nat.mapping, nat.filtering, nat.type, words, side.policy, side.udp, side.mapping)
+
+
+def _groups(pairs: tuple[PairReport, ...]) -> list[PairInfo]:
+    """Pairs that ended alike as one, in the order of their best."""
+    groups: dict[tuple[object, ...], list[PairReport]] = {}
+    for pair in pairs:
+        outcome = _outcome(pair)
+        key = outcome, pair.relayed, pair.local.type, pair.remote.type, pair.remote.family
+        groups.setdefault(key, []).append(pair)
+    return [_group(members) for members in groups.values()]
+
+
+def _group(members: list[PairReport]) -> PairInfo:
+    best = members[0]
+    local, remote = (PathEndInfo(end.type, end.address, end.port) for end in (best.local, best.remote))
+    rtt = None if best.rtt is None else round(best.rtt * 1000, 1)
+    return PairInfo(_outcome(best), len(members), best.relayed, local, remote, rtt)
+
+
+_OUTCOMES = {"succeeded": "works", "in progress": "being checked", "waiting": "not checked yet"}
+
+
+def _outcome(pair: PairReport) -> str:
+    if pair.selected:
+        return "in use"
+    return _OUTCOMES.get(pair.state) or pair.why or "failed"
