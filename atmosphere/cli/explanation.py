@@ -44,7 +44,8 @@ def _headline(peer: PeerInfo, now: float) -> str:
     """`bob is connected: relayed via 198.51.100.7 (41 ms), for 2 min (direct path lost)`."""
     path = f": {render.route(peer.path, peer.rtt_ms)}" if peer.path else ""
     since = f", for {units.duration(now - peer.path_since)}" if peer.path and peer.path_since else ""
-    change = f" ({peer.last_change.reason})" if peer.last_change else ""
+    reason = peer.last_change.reason if peer.last_change else "connected"
+    change = "" if reason == "connected" else f" ({reason})"
     return f"{peer.name} is {peer.state}{path}{since}{change}"
 
 

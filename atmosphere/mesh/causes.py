@@ -47,7 +47,8 @@ def _fell_silent(s: Situation) -> bool:
 
 
 def _settling(s: Situation) -> bool:
-    return s.age < SETTLING and any(pair.state in ("waiting", "in progress") for pair in s.direct)
+    # One that was silent once is checked again for ever: that is no reason to wait.
+    return s.age < SETTLING and any(pair.state in ("waiting", "in progress") and not pair.why for pair in s.direct)
 
 
 def _no_common_family(s: Situation) -> bool:

@@ -111,13 +111,14 @@ def side_info(side: Side) -> SideInfo:
 
 
 def _groups(pairs: tuple[PairReport, ...]) -> list[PairInfo]:
-    """Pairs that ended alike as one, in the order of their best."""
+    """Pairs that ended alike as one: first what is in use, then the direct ones, each in the order of their best."""
     groups: dict[tuple[object, ...], list[PairReport]] = {}
     for pair in pairs:
         outcome = _outcome(pair)
         key = outcome, pair.relayed, pair.local.type, pair.remote.type, pair.remote.family
         groups.setdefault(key, []).append(pair)
-    return [_group(members) for members in groups.values()]
+    found = [_group(members) for members in groups.values()]
+    return sorted(found, key=lambda group: (group.outcome != _IN_USE, group.relayed))
 
 
 def _group(members: list[PairReport]) -> PairInfo:
@@ -127,10 +128,13 @@ def _group(members: list[PairReport]) -> PairInfo:
     return PairInfo(_outcome(best), len(members), best.relayed, local, remote, rtt)
 
 
+_IN_USE = "in use"
 _OUTCOMES = {"succeeded": "works", "in progress": "being checked", "waiting": "not checked yet"}
 
 
 def _outcome(pair: PairReport) -> str:
     if pair.selected:
-        return "in use"
+        return _IN_USE
+    if pair.state == "in progress" and pair.why:
+        return f"{pair.why}, asked again"
     return _OUTCOMES.get(pair.state) or pair.why or "failed"

@@ -58,7 +58,7 @@ KNOWN: dict[str, tuple[Situation, str, str | None]] = {
     "direct-works": (relayed(pairs=(pair(state="succeeded", why=""),)), "about to take over", None),
     "direct-lost": (relayed(pairs=(pair(why="fell silent"),)), "it fell silent", "atmosphere network"),
     "settling": (
-        relayed(pairs=(pair(state="in progress"),), age=2.0),
+        relayed(pairs=(pair(state="in progress", why=""),), age=2.0),
         "still being checked",
         "ping bob --until-direct",
     ),
@@ -169,10 +169,15 @@ MORE: list[tuple[str, Situation]] = [
     ("dropped", relayed(SYMMETRIC, FULL_CONE)),
     ("dropped", relayed(FULL_CONE, SYMMETRIC)),
     ("dropped", relayed(OPEN, OPEN)),
-    ("settling", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(state="waiting"),), age=1.0)),
+    ("settling", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(state="waiting", why=""),), age=1.0)),
+    # a pair that was silent once is asked again for ever
+    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(state="in progress"),), age=1.0)),
     # after a while that is no excuse any more; and pairs over relays never are
-    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(state="waiting"),), age=60.0)),
-    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(remote=RELAY_ADDRESS, state="waiting"),), age=1.0)),
+    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(state="waiting", why=""),), age=60.0)),
+    (
+        "symmetric-both",
+        relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(remote=RELAY_ADDRESS, state="waiting", why=""),), age=1.0),
+    ),
     ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(remote=RELAY_ADDRESS, state="succeeded"),))),
     ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, search=Search("gave up", 2000))),
     ("mapped-in-vain", relayed(there=side(CONE, 7, mapping="open"))),

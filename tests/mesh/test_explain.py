@@ -69,6 +69,7 @@ def test_pairs_that_ended_alike_are_told_as_one() -> None:
                 pair(remote=PUBLIC),
                 pair(why="the local address went away"),
                 pair(state="in progress", why=""),
+                pair(state="in progress"),
                 pair(state="waiting", why=""),
                 pair(why=""),
             )
@@ -79,13 +80,14 @@ def test_pairs_that_ended_alike_are_told_as_one() -> None:
     public = PathEndInfo("srflx", "203.0.113.7", 7777)
     assert found.pairs == [
         PairInfo("in use", 1, True, relay, public, 41.2),
-        PairInfo("works", 1, True, relay, public),
         PairInfo("no answer", 2, False, *ends),
         PairInfo("no answer", 1, False, ends[0], public),
         PairInfo("the local address went away", 1, False, *ends),
         PairInfo("being checked", 1, False, *ends),
+        PairInfo("no answer, asked again", 1, False, *ends),
         PairInfo("not checked yet", 1, False, *ends),
         PairInfo("failed", 1, False, *ends),
+        PairInfo("works", 1, True, relay, public),
     ]
 
 
