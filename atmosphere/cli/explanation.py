@@ -55,7 +55,8 @@ def _pairs(pairs: list[PairInfo]) -> list[str]:
     for pair in pairs:
         count = "" if pair.count == 1 else f", and {pair.count - 1} more like it"
         took = "" if pair.rtt_ms is None else f", {units.milliseconds(pair.rtt_ms)}"
-        told.append(f"  {pair.outcome}: {_end(pair.local)} → {_end(pair.remote)}{took}{count}")
+        over = "" if pair.protocol == "udp" else f" over {pair.protocol.upper()}"
+        told.append(f"  {pair.outcome}: {_end(pair.local)} → {_end(pair.remote)}{over}{took}{count}")
     return told
 
 

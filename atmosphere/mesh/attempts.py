@@ -11,34 +11,34 @@ from atmosphere.ice.events import PairReport
 from atmosphere.mesh.exchange import Exchange
 from atmosphere.mesh.situation import Attempt, Layer
 
-__all__ = ["Attempts", "Running"]
+__all__ = ["Attempts"]
 
 Outcome = tuple[Attempt, tuple[PairReport, ...]]
 
 
 class Running:
-    """An attempt under way; `greeting` is to be set once the DTLS handshake is done."""
+    """An attempt under way: its exchange once it has begun, and whether the DTLS handshake is done."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self) -> None:
         self._began = time.monotonic()
+        self.exchange: Exchange | None = None
         self.greeting = False
 
     def outcome(self, error: Exception | None = None) -> Outcome:
         """How far it came, and every pair so far."""
-        pairs = tuple(self._exchange.session.report())
+        pairs = () if self.exchange is None else tuple(self.exchange.session.report())
+        answered = self.exchange is not None and self.exchange.answered
         said = None if error is None else str(error) or "no answer in time"
-        seconds = time.monotonic() - self._began
-        return Attempt(self._layer(pairs, error), self._exchange.answered, seconds, said), pairs
+        return Attempt(self._layer(pairs, error, answered), answered, time.monotonic() - self._began, said), pairs
 
-    def _layer(self, pairs: tuple[PairReport, ...], error: Exception | None) -> Layer:
+    def _layer(self, pairs: tuple[PairReport, ...], error: Exception | None, answered: bool) -> Layer:
         if isinstance(error, Refused):
             return "refused"
         if self.greeting:
             return "greeting"
         if any(pair.state == "succeeded" for pair in pairs):
             return "dtls"
-        return "ice" if self._exchange.answered else "signaling"
+        return "ice" if answered else "signaling"
 
 
 class Attempts:
@@ -49,11 +49,11 @@ class Attempts:
         self._failed: dict[str, Outcome] = {}
 
     @contextmanager
-    def watch(self, node_id: str, exchange: Exchange) -> Iterator[Running]:
+    def watch(self, node_id: str) -> Iterator[None]:
         """Remember how the attempt in this context ends."""
-        running = self._running[node_id] = Running(exchange)
+        running = self._running[node_id] = Running()
         try:
-            yield running
+            yield
         except (AtmosphereError, TimeoutError) as error:
             self._failed[node_id] = running.outcome(error)
             raise
@@ -61,6 +61,16 @@ class Attempts:
             self._failed.pop(node_id, None)
         finally:
             del self._running[node_id]
+
+    def begun(self, node_id: str, exchange: Exchange) -> None:
+        """Signals and checks are on their way."""
+        if (running := self._running.get(node_id)) is not None:
+            running.exchange = exchange
+
+    def greeting(self, node_id: str) -> None:
+        """The DTLS handshake is done; now both sides prove that they are members."""
+        if (running := self._running.get(node_id)) is not None:
+            running.greeting = True
 
     def of(self, node_id: str, patience: float) -> Outcome | None:
         """The attempt that tells most: the one that runs once it is `patience` seconds old, or else the last that

@@ -14,6 +14,9 @@ from atmosphere.mesh.situation import SETTLING, Situation
 
 __all__ = ["CAUSES", "Cause", "cause_of"]
 
+GUESSING = 45.0
+"""Seconds in which the guessing of ports comes to an end, if it is tried at all."""
+
 PATIENCE = 3.0
 """Seconds of silence after which an attempt that still runs is told of as if it had failed."""
 
@@ -55,8 +58,13 @@ def _no_common_family(s: Situation) -> bool:
     return bool(s.here.families and s.there.families) and not s.here.families & s.there.families
 
 
+def _guessing(s: Situation) -> bool:
+    hard = any(side.is_hard for side in s.sides)
+    return s.search is not None and s.search.pending and hard and s.age < GUESSING
+
+
 def _mapped_in_vain(s: Situation) -> bool:
-    return any(side.mapping == "open" for side in s.sides)
+    return any(side.mapping == "beyond" for side in s.sides)
 
 
 def _firewall_here(s: Situation) -> bool:
@@ -143,7 +151,7 @@ CONNECTED = (
     ),
     Cause(
         "guessing",
-        lambda s: s.search is not None and s.search.state == "running",
+        _guessing,
         "A router changes ports for each peer (symmetric NAT); its next port is being guessed behind the relayed path.",
         "Wait half a minute: `atmosphere ping {peer} --until-direct` tells when it is direct.",
     ),
@@ -188,15 +196,15 @@ CONNECTED = (
     Cause(
         "firewall-here",
         _firewall_here,
-        "This machine has a public address, but its firewall drops what comes unasked; and the router of {peer} changes"
-        " ports, so that nobody can tell whom to ask.",
+        "No router stands before this machine, but its firewall drops what comes unasked; and the router of {peer}"
+        " changes ports, so that nobody can tell whom to ask.",
         "Allow UDP port {port} in the firewall of this machine (`ufw allow {port}/udp`, or the like).",
     ),
     Cause(
         "firewall-there",
         _firewall_there,
-        "{peer} has a public address, but its firewall drops what comes unasked; and your router changes ports, so that"
-        " nobody can tell whom to ask.",
+        "No router stands before {peer}, but its firewall drops what comes unasked; and your router changes ports, so"
+        " that nobody can tell whom to ask.",
         "Allow UDP port {peer_port} in the firewall of {peer} (`ufw allow {peer_port}/udp`, or the like).",
     ),
     Cause(

@@ -56,22 +56,25 @@ class Connecting:
 
     async def attempt(self, peer: Peer) -> None:
         """Dial `peer` once and install the link; raises AtmosphereError or TimeoutError."""
+        with self.attempts.watch(peer.id):
+            await self._attempt(peer)
+
+    async def _attempt(self, peer: Peer) -> None:
         contact = self._roster.contacts.get(peer.id)
         known = signals.parse_candidates(contact.candidates) if contact else peer.last_seen
 
         async def send(message: signals.Message) -> None:
             await self._signaler.to_member(peer.id, message)
 
+        async def greet(link: PeerLink) -> None:
+            self.attempts.greeting(peer.id)
+            await greeting.greet_dialed(link, self._roster, self._hello(), peer.id)
+
         secret = self._pair(peer.id).hosted_by(peer.id)
         ufrag = new_ufrag(dial_rank(self._identity.node_id, peer.id))
         exchange = self._dialer.begin(secret, known, send, ufrag=ufrag)
-        with self.attempts.watch(peer.id, exchange) as running:
-
-            async def greet(link: PeerLink) -> None:
-                running.greeting = True
-                await greeting.greet_dialed(link, self._roster, self._hello(), peer.id)
-
-            self._install(await self._dialer.finish(exchange, greet))
+        self.attempts.begun(peer.id, exchange)
+        self._install(await self._dialer.finish(exchange, greet))
 
     def signal_received(self, sender: str, message: signals.Message) -> None:
         """A member tells us that it dials us, or answers our dial."""

@@ -68,11 +68,7 @@ def fill(cause: Cause, words: dict[str, str]) -> tuple[str, str | None]:
 
 def _words(s: Situation) -> dict[str, str]:
     down = next((f"{relay.uri}: {relay.error or 'no answer'}" for relay in s.relays if not relay.ok), "")
-    guess = ""
-    if s.search is not None and s.search.state == "gave up":
-        guess = f" Guessing its next port was tried too, {s.search.probes} times."
-    elif s.search is not None and s.search.state == "off":
-        guess = " Guessing its next port is turned off (--no-hard-nat)."
+    finding = _sentence(s.search.finding) if s.search is not None else None
     return {
         "peer": s.name,
         **_place("", s.here, "this machine"),
@@ -80,7 +76,7 @@ def _words(s: Situation) -> dict[str, str]:
         "relay": down,
         "error": _sentence(s.attempt.error if s.attempt else None) or "",
         "left": (s.left or "").removeprefix("the other side: "),
-        "guess": guess,
+        "guess": f" Port guessing was {finding}." if finding else "",
         "mapping": " (and start this node without --no-port-mapping)" if s.here.mapping == "off" else "",
     }
 
@@ -115,7 +111,7 @@ def _groups(pairs: tuple[PairReport, ...]) -> list[PairInfo]:
     groups: dict[tuple[object, ...], list[PairReport]] = {}
     for pair in pairs:
         outcome = _outcome(pair)
-        key = outcome, pair.relayed, pair.local.type, pair.remote.type, pair.remote.family
+        key = outcome, pair.relayed, pair.local.type, pair.remote.type, pair.remote.family, pair.local.transport
         groups.setdefault(key, []).append(pair)
     found = [_group(members) for members in groups.values()]
     return sorted(found, key=lambda group: (group.outcome != _IN_USE, group.relayed))
@@ -125,7 +121,7 @@ def _group(members: list[PairReport]) -> PairInfo:
     best = members[0]
     local, remote = (PathEndInfo(end.type, end.address, end.port) for end in (best.local, best.remote))
     rtt = None if best.rtt is None else round(best.rtt * 1000, 1)
-    return PairInfo(_outcome(best), len(members), best.relayed, local, remote, rtt)
+    return PairInfo(_outcome(best), len(members), best.relayed, local, remote, rtt, best.local.transport)
 
 
 _IN_USE = "in use"

@@ -32,10 +32,16 @@ def port_mapping(endpoint: IceEndpoint, *, wanted: bool) -> tuple[Mapping, list[
     ask: Any = getattr(endpoint, "port_mappings", None)
     if ask is None:
         return "unknown", []
-    opened = [(mapping.address, mapping.port) for mapping in ask()]
-    return ("open" if opened else "none"), opened
+    opened = [mapping for mapping in ask() if mapping.external is not None and mapping.transport == "udp"]
+    if not opened:
+        return "none", []
+    beyond = all(mapping.verified is False for mapping in opened)
+    return "beyond" if beyond else "open", [mapping.external for mapping in opened]
 
 
-def search(link: PeerLink | None) -> Search | None:
-    """How the guessing of ports for `link` stands, if there is any."""
-    return cast("Search | None", getattr(link, "search", None))
+def search(searches: Any, node_id: str) -> Search | None:
+    """How the guessing of ports for that peer stands; `searches` is whoever does it, None where nobody does."""
+    if searches is None:
+        return None
+    finding: str | None = searches.finding(node_id)
+    return Search(pending=finding is None, finding=finding or "")

@@ -126,7 +126,8 @@ class InviteInfo(msgspec.Struct, frozen=True):
 
 
 class PairInfo(msgspec.Struct, frozen=True):
-    """Candidate pairs that ended alike: how many, the best of them, whether over a relay, and how they ended."""
+    """Candidate pairs that ended alike: how many, the best of them, whether over a relay, over which protocol, and how
+    they ended."""
 
     outcome: str
     count: int
@@ -134,6 +135,7 @@ class PairInfo(msgspec.Struct, frozen=True):
     local: PathEndInfo
     remote: PathEndInfo
     rtt_ms: float | None = None
+    protocol: str = "udp"
 
 
 class AttemptInfo(msgspec.Struct, frozen=True):

@@ -24,9 +24,9 @@ def ours(told: NatBehaviour, candidates: Iterable[Candidate], pairs: Iterable[Pa
     """Our NAT: as `told`, or else as our candidates and the pairs show it."""
     if told.mapping != "unknown":
         return told
-    candidates = [one for one in candidates if one.family == 4]
+    candidates = [one for one in candidates if _tells(one)]
     seen: dict[Address, set[Address]] = defaultdict(set)
-    for one in [*candidates, *(pair.local for pair in pairs if pair.local.family == 4)]:
+    for one in [*candidates, *(pair.local for pair in pairs if _tells(pair.local))]:
         # A relayed base keeps the relay's priority, whatever is discovered through it.
         if one.type in ("srflx", "prflx") and not one.is_relayed and one.related_address is not None:
             seen[one.related_address, one.related_port or 0].add(one.endpoint)
@@ -39,7 +39,7 @@ def theirs(told: NatBehaviour, pairs: Iterable[PairReport]) -> NatBehaviour:
     """The peer's NAT: as `told`, or else as its candidates and those that its checks came from show it."""
     if told.mapping != "unknown":
         return told
-    pairs = [pair for pair in pairs if pair.remote.family == 4 and not pair.remote.is_relayed]
+    pairs = [pair for pair in pairs if _tells(pair.remote) and not pair.remote.is_relayed]
     seen: dict[str, set[Address]] = defaultdict(set)
     for pair in pairs:
         if pair.remote.type in ("srflx", "prflx"):
@@ -50,6 +50,11 @@ def theirs(told: NatBehaviour, pairs: Iterable[PairReport]) -> NatBehaviour:
     confirmed = any(pair.state == "succeeded" and pair.remote.type == "srflx" for pair in pairs)
     is_open = any(pair.remote.type == "host" and is_everywhere(pair.remote.address) for pair in pairs)
     return _judged(told, counted, confirmed=confirmed, is_open=is_open)
+
+
+def _tells(candidate: Candidate) -> bool:
+    """Whether a candidate can say anything about how a NAT maps UDP."""
+    return candidate.family == 4 and candidate.transport == "udp"
 
 
 def _judged(told: NatBehaviour, seen: Iterable[set[Address]], *, confirmed: bool, is_open: bool) -> NatBehaviour:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Any, cast, get_args
 
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.endpoint import IceEndpoint
@@ -52,6 +53,8 @@ class Observer:
         self._peers = peers
         self._attempts = attempts
         self._abouts = abouts
+        self.searches: Any = None
+        """Whoever guesses ports: its `finding(node id)` is what came of it, in words; None while that is to come."""
 
     def explain(self, peer: Peer) -> Explanation:
         """Why `peer` is reached as it is."""
@@ -87,7 +90,7 @@ class Observer:
             signaling=tuple(self._meeting.servers()),
             helpers=self._has_helpers(peer),
             member=self._roster.is_member,
-            search=hints.search(link),
+            search=hints.search(self.searches, peer.id),
             attempt=found[0] if found else None,
             next_try=self._peers.next_try(peer, asyncio.get_running_loop().time()),
             left=history.left,
@@ -111,9 +114,11 @@ class Observer:
         candidates = signals.parse_candidates(contact.candidates) if contact is not None else []
         candidates = [*candidates, *(pair.remote for pair in pairs)]
         told = self._abouts.of(peer.id)
-        nat = nat_evidence.theirs(hints.remote_behaviour(peer.link), pairs)
-        mapping: Mapping = told.mapping if told.mapping in ("open", "none", "off") else "unknown"  # type: ignore[assignment]
-        return _side(nat, candidates, policy=told.policy, udp=told.udp, mapping=mapping)
+        behaviour = hints.remote_behaviour(peer.link)
+        nat = nat_evidence.theirs(behaviour, pairs)
+        mapping = cast("Mapping", told.mapping if told.mapping in get_args(Mapping) else "unknown")
+        udp = False if behaviour.type == "udp-blocked" else told.udp
+        return _side(nat, candidates, policy=told.policy, udp=udp, mapping=mapping)
 
     def _udp(self) -> bool | None:
         """Whether UDP gets out of our network, as far as servers and peers have shown."""

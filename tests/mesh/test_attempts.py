@@ -21,8 +21,10 @@ def exchange(*states: str, answered: bool = False) -> Exchange:
 
 
 def fail(attempts: Attempts, tried: Exchange, error: BaseException, *, greeting: bool = False) -> None:
-    with attempts.watch("bob", tried) as running:
-        running.greeting = greeting
+    with attempts.watch("bob"):
+        attempts.begun("bob", tried)
+        if greeting:
+            attempts.greeting("bob")
         raise error
 
 
@@ -53,14 +55,18 @@ def test_how_far_it_came(tried: Exchange, greeting: bool, error: Exception, laye
 def test_one_that_runs_is_told_of_once_it_is_old_enough() -> None:
     attempts = Attempts()
     assert attempts.of("bob", 0.0) is None
-    with attempts.watch("bob", exchange("waiting")):
+    with attempts.watch("bob"):
         found = attempts.of("bob", 3600.0)
         assert found is not None
-        assert found[0].error is None
+        assert (found[0].error, found[1]) == (None, ())
+        attempts.begun("bob", exchange("waiting"))
+        now = attempts.of("bob", 0.0)
+        assert now is not None
+        assert now[1] == (pair(state="waiting"),)
     assert attempts.of("bob", 0.0) is None
     with pytest.raises(Unreachable):
         fail(attempts, exchange("failed", answered=True), Unreachable("before"))
-    with attempts.watch("bob", exchange("waiting")):
+    with attempts.watch("bob"):
         young, old = attempts.of("bob", 3600.0), attempts.of("bob", 0.0)
         assert young is not None
         assert old is not None
@@ -72,7 +78,7 @@ def test_success_is_forgotten_and_so_is_who_left() -> None:
     for _ in range(2):
         with pytest.raises(Unreachable):
             fail(attempts, exchange(), Unreachable("no"))
-        with attempts.watch("bob", exchange()):
+        with attempts.watch("bob"):
             pass
         assert attempts.of("bob", 0.0) is None
     with pytest.raises(Unreachable):
@@ -87,4 +93,11 @@ def test_one_that_was_called_off_says_nothing() -> None:
     attempts = Attempts()
     with pytest.raises(asyncio.CancelledError):
         fail(attempts, exchange(), asyncio.CancelledError())
+    assert attempts.of("bob", 0.0) is None
+
+
+def test_what_nobody_watches_is_not_remembered() -> None:
+    attempts = Attempts()
+    attempts.begun("bob", exchange())
+    attempts.greeting("bob")
     assert attempts.of("bob", 0.0) is None

@@ -15,7 +15,7 @@ from atmosphere.ice.nat import Behaviour, NatBehaviour
 from atmosphere.mesh.causes import AWAY, CAUSES, CONNECTED, Cause, cause_of
 from atmosphere.mesh.explain import EXAMPLE_WORDS, explain, fill
 from atmosphere.mesh.info import PathInfo, ServerInfo
-from atmosphere.mesh.situation import Attempt, Search, Situation
+from atmosphere.mesh.situation import Attempt, Mapping, Search, Situation
 from tests.mesh.situations import (
     CONE,
     DIRECT,
@@ -62,7 +62,7 @@ KNOWN: dict[str, tuple[Situation, str, str | None]] = {
         "still being checked",
         "ping bob --until-direct",
     ),
-    "guessing": (relayed(SYMMETRIC, search=Search("running", 40)), "is being guessed", "ping bob --until-direct"),
+    "guessing": (relayed(SYMMETRIC, search=Search(True), age=9.0), "is being guessed", "ping bob --until-direct"),
     "one-network": (
         relayed(there=side(CONE, 1, lan=("192.168.1.20", 7777))),
         "Both machines are in one network",
@@ -84,13 +84,21 @@ KNOWN: dict[str, tuple[Situation, str, str | None]] = {
         "bob did not say under which public address",
         "answers to bob: --stun",
     ),
-    "mapped-in-vain": (relayed(SYMMETRIC, SYMMETRIC, here=side(SYMMETRIC, mapping="open")), "another NAT", "provider"),
+    "mapped-in-vain": (
+        relayed(SYMMETRIC, SYMMETRIC, here=side(SYMMETRIC, mapping="beyond")),
+        "another NAT",
+        "provider",
+    ),
     "firewall-here": (
         relayed(OPEN, SYMMETRIC),
         "its firewall drops",
         "Allow UDP port 7777 in the firewall of this machine (`ufw allow 7777/udp`",
     ),
-    "firewall-there": (relayed(SYMMETRIC, OPEN), "bob has a public address, but its firewall", "the firewall of bob"),
+    "firewall-there": (
+        relayed(SYMMETRIC, OPEN),
+        "No router stands before bob, but its firewall",
+        "the firewall of bob",
+    ),
     "symmetric-both": (
         relayed(SYMMETRIC, SYMMETRIC),
         "Both routers change ports for each peer",
@@ -162,6 +170,8 @@ def test_known_causes(name: str) -> None:
 MORE: list[tuple[str, Situation]] = [
     # what is known beats what is merely likely
     ("firewall-here", relayed(OPEN, UNKNOWN)),
+    ("firewall-here", relayed(here=side(SYMMETRIC, mapping="open"), there=side(SYMMETRIC, 7))),
+    ("firewall-there", relayed(here=side(SYMMETRIC), there=side(SYMMETRIC, 7, mapping="open"))),
     ("symmetric-here", relayed(SYMMETRIC, UNKNOWN)),
     ("symmetric-there", relayed(UNKNOWN, SYMMETRIC)),
     ("symmetric-here", relayed(nat("address-dependent"), CONE)),
@@ -179,8 +189,10 @@ MORE: list[tuple[str, Situation]] = [
         relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(remote=RELAY_ADDRESS, state="waiting", why=""),), age=1.0),
     ),
     ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, pairs=(pair(remote=RELAY_ADDRESS, state="succeeded"),))),
-    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, search=Search("gave up", 2000))),
-    ("mapped-in-vain", relayed(there=side(CONE, 7, mapping="open"))),
+    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, search=Search(False, "given up"), age=9.0)),
+    ("symmetric-both", relayed(SYMMETRIC, SYMMETRIC, search=Search(True), age=60.0)),
+    ("dropped", relayed(CONE, CONE, search=Search(True), age=9.0)),
+    ("mapped-in-vain", relayed(there=side(CONE, 7, mapping="beyond"))),
     ("handshake", away(attempt=Attempt("greeting", True, 10.0, "no answer in time"))),
     # an attempt that has been silent for long is told of before it ends
     ("offline", away(attempt=Attempt("signaling", False, 5.0))),
@@ -208,7 +220,7 @@ sides = st.builds(
     behaviours,
     policy=st.sampled_from(["any", "direct", "relay", ""]),
     udp=st.sampled_from([True, False, None]),
-    mapping=st.sampled_from(["open", "none", "off", "unknown"]),
+    mapping=st.sampled_from(get_args(Mapping)),
     lan=st.sampled_from([None, ("192.168.1.10", 7777), ("2001:db8::1", 7777)]),
     public=st.frozensets(st.sampled_from(["203.0.113.1", "203.0.113.7"])),
     families=st.frozensets(st.sampled_from([4, 6])),
@@ -236,7 +248,7 @@ situations: st.SearchStrategy[Situation] = st.builds(
     relays=st.lists(st.sampled_from([UP, DOWN]), max_size=2).map(tuple),
     helpers=st.booleans(),
     member=st.booleans(),
-    search=st.none() | st.builds(Search, st.sampled_from(["running", "found", "gave up", "off"])),
+    search=st.none() | st.builds(Search, st.booleans(), st.sampled_from(["", "found after 3.0 s"])),
     attempt=st.none() | attempts,
     left=st.none() | st.sampled_from(["the other side: stopped", "the path is dead"]),
     age=st.floats(0, 1e6),
@@ -270,13 +282,11 @@ def test_the_documentation_shows_this_very_table() -> None:
     assert [row for row in rows if row in wanted] == wanted, "the table of causes has an order"
 
 
-def test_what_was_tried_besides(monkeypatch: pytest.MonkeyPatch) -> None:
-    gave_up = explain(relayed(SYMMETRIC, SYMMETRIC, search=Search("gave up", 2000)), [])
-    assert gave_up.why.endswith(" Guessing its next port was tried too, 2000 times.")
-    off = explain(relayed(SYMMETRIC, CONE, search=Search("off")), [])
-    assert off.why.endswith(" Guessing its next port is turned off (--no-hard-nat).")
-    found = explain(relayed(SYMMETRIC, SYMMETRIC, search=Search("found", 7)), [])
-    assert found.why.endswith("where to knock.")
+def test_what_was_tried_besides() -> None:
+    gave_up = explain(relayed(SYMMETRIC, CONE, search=Search(False, "given up after 20.0 s and 2000 checks")), [])
+    assert gave_up.why.endswith(" Port guessing was given up after 20.0 s and 2000 checks.")
+    unknown = explain(relayed(SYMMETRIC, SYMMETRIC, search=Search(True), age=99.0), [])
+    assert unknown.why.endswith("where to knock.")
     unasked = explain(relayed(CONE, SYMMETRIC, here=side(mapping="off")), [])
     assert unasked.advice is not None
     assert unasked.advice.endswith("PCP in it (and start this node without --no-port-mapping).")

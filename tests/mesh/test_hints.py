@@ -27,14 +27,23 @@ def test_behaviours() -> None:
 
 
 def test_port_mapping() -> None:
-    opened = [SimpleNamespace(address=PLACE[0], port=PLACE[1])]
-    assert hints.port_mapping(endpoint(port_mappings=lambda: opened), wanted=True) == ("open", [PLACE])
-    assert hints.port_mapping(endpoint(port_mappings=list), wanted=True) == ("none", [])
+    def port(external: tuple[str, int] | None, verified: bool | None = None, transport: str = "udp") -> Any:
+        return SimpleNamespace(external=external, verified=verified, transport=transport)
+
+    def asked(*ports: Any, wanted: bool = True) -> tuple[str, list[tuple[str, int]]]:
+        return hints.port_mapping(endpoint(port_mappings=lambda: list(ports)), wanted=wanted)
+
+    assert asked(port(PLACE)) == asked(port(PLACE, True)) == ("open", [PLACE])
+    assert asked(port(PLACE, False), port(PLACE, True)) == ("open", [PLACE, PLACE])
+    assert asked(port(PLACE, False)) == ("beyond", [PLACE])
+    assert asked() == asked(port(None)) == asked(port(PLACE, transport="tcp")) == ("none", [])
+    assert asked(port(PLACE), wanted=False) == ("off", [])
     assert hints.port_mapping(SILENT, wanted=True) == ("unknown", [])
-    assert hints.port_mapping(endpoint(port_mappings=lambda: opened), wanted=False) == ("off", [])
 
 
 def test_search() -> None:
-    assert hints.search(endpoint(search=Search("running", 3))) == Search("running", 3)
-    assert hints.search(None) is None
-    assert hints.search(SILENT) is None
+    findings = {"bob": "given up after 20.0 s and 2000 checks"}
+    searches = SimpleNamespace(finding=findings.get)
+    assert hints.search(None, "bob") is None
+    assert hints.search(searches, "bob") == Search(False, "given up after 20.0 s and 2000 checks")
+    assert hints.search(searches, "carol") == Search(True)

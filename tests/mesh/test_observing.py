@@ -11,6 +11,7 @@ import pytest
 from atmosphere.errors import Unreachable
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.health import ServerHealth
+from atmosphere.ice.nat import NatBehaviour
 from atmosphere.mesh import contacts, events, wire
 from atmosphere.mesh.about import Abouts
 from atmosphere.mesh.attempts import Attempts
@@ -144,6 +145,10 @@ async def test_the_other_side(setting: Setting) -> None:
     there = setting.observer.situation(setting.peer).there
     assert (there.policy, there.udp, there.mapping) == ("direct", False, "none")
     assert (there.lan, set(there.public), set(there.families)) == (("192.168.7.20", 7777), {SRFLX.address}, {4})
+    cast("Any", link).remote_nat = NatBehaviour(type="udp-blocked")
+    setting.abouts.heard(link.real, wire.About("any", None, "beyond"))
+    there = setting.observer.situation(setting.peer).there
+    assert (there.udp, there.mapping) == (False, "beyond")
     setting.abouts.heard(link.real, wire.About("new word", True, "new word"))
     assert setting.observer.situation(setting.peer).there.mapping == "unknown"
 
@@ -183,7 +188,8 @@ async def test_who_could_carry_a_signal(setting: Setting) -> None:
 
 async def test_an_attempt(setting: Setting) -> None:
     exchange: Any = SimpleNamespace(session=SimpleNamespace(report=lambda: [pair()]), answered=False)
-    with pytest.raises(Unreachable), setting.attempts.watch(CAROL.node_id, exchange):
+    with pytest.raises(Unreachable), setting.attempts.watch(CAROL.node_id):
+        setting.attempts.begun(CAROL.node_id, exchange)
         raise Unreachable("no path within 25 s")
     found = setting.observer.situation(setting.peer)
     assert found.attempt is not None

@@ -81,6 +81,7 @@ def _show_status(state: State, data: Any) -> None:
 
 _ROUTER = {
     "open": "opened a port for this node",
+    "beyond": "opened a port for this node, but one more NAT stands before it",
     "none": "opens no port when asked (UPnP, NAT-PMP, PCP)",
     "off": "is not asked for a port (--no-port-mapping)",
 }
