@@ -33,7 +33,7 @@ def lines(data: Any, now_unix: float | None = None) -> list[str]:
         f"  {peer.name}: {found.there.words}",
         *_pairs(found.pairs),
         *(f"  {relay}" for relay in found.relays),
-        *_attempt(found),
+        *_attempt(found, peer.state),
         found.why,
         *([f"Try: {found.advice}"] if found.advice else []),
     ]
@@ -64,7 +64,7 @@ def _end(end: PathEndInfo) -> str:
     return f"{units.endpoint(end.address, end.port)} ({_ENDS.get(end.type, end.type)})"
 
 
-def _attempt(found: Explanation) -> list[str]:
+def _attempt(found: Explanation, state: str) -> list[str]:
     """How far the last attempt came, and when the next one is."""
     told = []
     if (attempt := found.attempt) is not None:
@@ -72,6 +72,8 @@ def _attempt(found: Explanation) -> list[str]:
         took = units.duration(attempt.seconds)
         error = f": {attempt.error}" if attempt.error else ""
         told.append(f"  last attempt: {how}, after {took}{error}" if error else f"  trying for {took}: so far {how}")
+        if error and state == "connecting":
+            told.append("  next attempt: under way")
     if found.next_try_in is not None:
         told.append(f"  next attempt: in {units.duration(found.next_try_in)}, or when there is news")
     return told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from atmosphere.ice.events import PairReport
 from atmosphere.ice.nat import NatBehaviour
 from atmosphere.mesh.causes import Cause, cause_of
@@ -9,6 +11,8 @@ from atmosphere.mesh.info import AttemptInfo, Explanation, PairInfo, PathEndInfo
 from atmosphere.mesh.situation import Attempt, Side, Situation
 
 __all__ = ["EXAMPLE_WORDS", "explain", "fill", "nat_words", "side_info"]
+
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 _NAT_WORDS: dict[str, str] = {
     "open": "no NAT: a public address",
@@ -49,7 +53,7 @@ def explain(situation: Situation, relays: list[str]) -> Explanation:
         here=side_info(situation.here),
         there=side_info(situation.there),
         pairs=_groups(situation.pairs),
-        relays=relays,
+        relays=[_ERRNO.sub("", line) for line in relays],
         attempt=_attempt(situation.attempt),
         next_try_in=situation.next_try,
     )
@@ -67,7 +71,7 @@ def fill(cause: Cause, words: dict[str, str]) -> tuple[str, str | None]:
 
 
 def _words(s: Situation) -> dict[str, str]:
-    down = next((f"{relay.uri}: {relay.error or 'no answer'}" for relay in s.relays if not relay.ok), "")
+    down = next((f"{one.uri}: {_sentence(one.error) or 'no answer'}" for one in s.relays if not one.ok), "")
     finding = _sentence(s.search.finding) if s.search is not None else None
     return {
         "peer": s.name,
@@ -88,8 +92,8 @@ def _place(prefix: str, side: Side, who: str) -> dict[str, str]:
 
 
 def _sentence(text: str | None) -> str | None:
-    """An error's text as a part of a sentence: one line, no full stop of its own."""
-    return None if text is None else " ".join(text.split()).rstrip(".")
+    """An error's text as a part of a sentence: one line, without the system's numbers, no full stop of its own."""
+    return None if text is None else " ".join(_ERRNO.sub("", text).split()).rstrip(".")
 
 
 def nat_words(nat: NatBehaviour) -> str:

@@ -100,9 +100,9 @@ def test_no_relay_anywhere_and_no_direct_path(lab: Lab) -> None:
     text = told(carl, anna, "only-direct-here", 60)
     assert "this node runs with --path-policy direct" in text
     anna_says = told(anna, carl, "relay-down", 60)
-    assert "anna" not in anna_says
     assert "no relay answers: turn:" in anna_says
-    assert "next attempt: in " in anna_says or "trying for " in anna_says
+    assert "last attempt: messages were answered, but no path was found" in anna_says
+    assert "next attempt: " in anna_says
     assert not connected(anna, [carl])
 
 

@@ -46,14 +46,14 @@ def test_nats_in_plain_words(behaviour: NatBehaviour, words: str) -> None:
 
 
 def test_both_ends() -> None:
-    found = explain(relayed(SYMMETRIC, CONE), ["relay turn:a: ok"])
+    found = explain(relayed(SYMMETRIC, CONE), ["relay turn:a: ok", "relay turn:b: failed: [Errno 104] Reset by peer"])
     assert (found.here.type, found.here.mapping, found.here.policy) == (
         "symmetric",
         "address-and-port-dependent",
         "any",
     )
     assert found.there.words.startswith("port-restricted NAT")
-    assert found.relays == ["relay turn:a: ok"]
+    assert found.relays == ["relay turn:a: ok", "relay turn:b: failed: Reset by peer"]
     assert side_info(side(SYMMETRIC, udp=False)).words == "UDP is blocked"
 
 

@@ -106,6 +106,9 @@ def test_explain_somebody_who_is_away() -> None:
     ]
     told = explained(peer, attempt=AttemptInfo("signaling", False, 4.0))
     assert told[3] == "  trying for 4 s: so far no message was answered"
+    connecting = msgspec.structs.replace(peer, state="connecting")
+    told = explained(connecting, attempt=AttemptInfo("ice", True, 25.0, "no answer in time"))
+    assert told[4] == "  next attempt: under way"
     told = explained(peer, attempt=AttemptInfo("a new layer", False, 4.0))
     assert told[3] == "  trying for 4 s: so far a new layer"
 
