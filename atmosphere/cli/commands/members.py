@@ -56,7 +56,9 @@ def _watch(state: State, control: ControlClient) -> NoReturn:
     from atmosphere.cli import watching
     from atmosphere.cli.control import messages
 
-    replies = control.replies(messages.Watch(figures=state.out.fancy))
+    # Round-trip times and bytes change without an event; only a table that redraws itself shows them all the time.
+    request = messages.Watch() if state.out.fancy else messages.Watch(interval=5.0, figures=False)
+    replies = control.replies(request)
     watching.show(state.out, (_peers(reply.data) for reply in replies if isinstance(reply, messages.Progress)))
     raise NotRunning("the node has stopped", hint="atmosphere serve --detach")
 

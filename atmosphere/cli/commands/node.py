@@ -87,12 +87,19 @@ _ROUTER = {
 }
 
 
+_POLICY = {
+    "direct": "only direct ones (--path-policy direct): no relay is ever used",
+    "relay": "only relayed ones (--path-policy relay): peers do not learn this machine's address",
+}
+
+
 def _network(network: Any) -> list[tuple[str, str]]:
     """What stands between this node and the others, as far as it is known."""
     if not network:
         return []
-    router = _ROUTER.get(network["port_mapping"])
-    return [("network", network["words"]), *([("router", router)] if router else [])]
+    router, policy = _ROUTER.get(network["port_mapping"]), _POLICY.get(network["policy"])
+    lines = [("network", network["words"]), ("router", router), ("paths", policy)]
+    return [(name, text) for name, text in lines if text]
 
 
 def _mesh(mesh: Any, role: str | None) -> str:

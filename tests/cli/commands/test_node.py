@@ -39,8 +39,16 @@ def test_status_of_a_relay(relay: RelayInfo, text: str) -> None:
 
 def test_status_of_a_network_that_is_not_known() -> None:
     assert _network(None) == []
-    unknown = {"words": "not known what the router does", "port_mapping": "unknown"}
+    unknown = {"words": "not known what the router does", "port_mapping": "unknown", "policy": "any"}
     assert _network(unknown) == [("network", "not known what the router does")]
+
+
+def test_status_of_a_path_policy() -> None:
+    known = {"words": "no NAT", "port_mapping": "open"}
+    lines = dict(_network(known | {"policy": "relay"}))
+    assert lines["router"] == "opened a port for this node"
+    assert lines["paths"] == "only relayed ones (--path-policy relay): peers do not learn this machine's address"
+    assert dict(_network(known | {"policy": "direct"}))["paths"].endswith("no relay is ever used")
 
 
 def test_status_of_a_member_that_was_removed(invoke: Invoke, node: FakeNode) -> None:
