@@ -164,3 +164,24 @@ def test_a_path_that_becomes_direct_is_seen(lab: Lab) -> None:
     last = json.loads(watching.output.splitlines()[-1])[0]
     assert (last["path"]["kind"], last["last_change"]["reason"]) == ("direct", "direct works")
     assert "(direct works)" in told(anna, ben, "direct")
+
+
+def test_following_the_advice_helps(lab: Lab) -> None:
+    """One router changes ports, the other is strict: what explain says to forward there is what makes it direct."""
+    relay = Relay(lab.public("box"))
+    home = lab.home("anna-home", "port-restricted")
+    anna = Member(home.machine("anna"), *relay.options, ATMOSPHERE_NO_HARD_NAT="1")
+    ben = Member(lab.machine("ben", "symmetric"), *relay.options, ATMOSPHERE_NO_HARD_NAT="1")
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "relay")
+    text = told(anna, ben, "symmetric-there")
+    assert "The router of ben changes ports for each peer (symmetric NAT)" in text
+    assert f"Try: Forward UDP port 7777 on your router to {anna.machine.address}" in text
+    text = told(ben, anna, "symmetric-here")
+    assert f"Try: Forward UDP port 7777 on the router of anna to {anna.machine.address}" in text
+    forward = f"iifname wan udp dport 7777 dnat to {anna.machine.address}:7777"
+    run_in(home.namespace, "nft", "add", "rule", "ip", "home", "before", *forward.split())
+    done = anna.atmosphere("ping", "ben", "--until-direct", timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert "pong from ben direct " in done.stdout
