@@ -30,11 +30,13 @@ if TYPE_CHECKING:
         MemberAdded,
         MemberRemoved,
         MembershipRevoked,
+        NetworkChanged,
         PathChanged,
         PeerConnected,
         PeerDisconnected,
+        PortMapped,
     )
-    from atmosphere.mesh.info import InviteInfo, NodeStatus, PathInfo, PeerInfo
+    from atmosphere.mesh.info import Explanation, InviteInfo, NodeStatus, PathInfo, PeerInfo
     from atmosphere.mesh.listeners import RelayQuota
     from atmosphere.mesh.node import Node
     from atmosphere.mesh.peer import Peer
@@ -61,11 +63,13 @@ _HOMES = {
         "MemberAdded",
         "MemberRemoved",
         "MembershipRevoked",
+        "NetworkChanged",
         "PathChanged",
         "PeerConnected",
         "PeerDisconnected",
+        "PortMapped",
     ),
-    "atmosphere.mesh.info": ("InviteInfo", "NodeStatus", "PathInfo", "PeerInfo"),
+    "atmosphere.mesh.info": ("Explanation", "InviteInfo", "NodeStatus", "PathInfo", "PeerInfo"),
     "atmosphere.mesh.listeners": ("RelayQuota",),
     "atmosphere.mesh.node": ("Node",),
     "atmosphere.mesh.peer": ("Peer",),
@@ -79,12 +83,14 @@ __all__ = [
     "ChannelClosed",
     "CodeError",
     "DecodeError",
+    "Explanation",
     "InviteInfo",
     "JoinCode",
     "LinkError",
     "MemberAdded",
     "MemberRemoved",
     "MembershipRevoked",
+    "NetworkChanged",
     "Node",
     "NodeStatus",
     "NotRunning",
@@ -94,6 +100,7 @@ __all__ = [
     "PeerConnected",
     "PeerDisconnected",
     "PeerInfo",
+    "PortMapped",
     "Refused",
     "RelayQuota",
     "StateError",

@@ -13,6 +13,7 @@ import signaling
 
 NODE = {
     "Channel",
+    "Explanation",
     "InviteInfo",
     "JoinCode",
     "Node",
@@ -24,7 +25,16 @@ NODE = {
     "Stream",
     "init_home",
 }
-EVENTS = {"MemberAdded", "MemberRemoved", "MembershipRevoked", "PathChanged", "PeerConnected", "PeerDisconnected"}
+EVENTS = {
+    "MemberAdded",
+    "MemberRemoved",
+    "MembershipRevoked",
+    "NetworkChanged",
+    "PathChanged",
+    "PeerConnected",
+    "PeerDisconnected",
+    "PortMapped",
+}
 ERRORS = {
     "AtmosphereError",
     "ChannelClosed",

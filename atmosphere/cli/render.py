@@ -26,6 +26,11 @@ def route(path: PathInfo | None, rtt_ms: float | None = None) -> str:
     return f"relayed via {relay.address}{over}{time_taken}"
 
 
+def carrier(path: PathInfo) -> str:
+    """`UDP, IPv4`: what the path runs over."""
+    return f"{'WebSocket' if path.protocol == 'ws' else path.protocol.upper()}, IPv{path.family}"
+
+
 def peer_rows(peers: Iterable[PeerInfo], now_unix: float | None = None) -> list[list[str]]:
     """The rows of the `peers` table."""
     now = time.time() if now_unix is None else now_unix

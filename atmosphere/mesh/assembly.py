@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from atmosphere.errors import Refused
 from atmosphere.joincode import JoinCode
 from atmosphere.mesh import events, greeting, wire
+from atmosphere.mesh.about import Abouts
 from atmosphere.mesh.announcing import Announcing
 from atmosphere.mesh.connecting import Connecting
 from atmosphere.mesh.dialer import Dialer
@@ -24,6 +25,7 @@ from atmosphere.mesh.joining import Joining, relays_of, stun_of
 from atmosphere.mesh.listeners import Listeners, NodeSettings
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.member_turn import MemberTurn
+from atmosphere.mesh.observing import Observer
 from atmosphere.mesh.offering import Offering, refusal
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
@@ -34,6 +36,7 @@ from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.servers import Servers
 from atmosphere.mesh.signaler import Signaler
 from atmosphere.mesh.store import Home
+from atmosphere.mesh.surroundings import Surroundings
 from atmosphere.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class Assembly:
         self._boot = os.urandom(8)
         self._removed = False
         self._running = False
+        self._surroundings = Surroundings()
         self._tasks = Tasks("node")
 
     async def start(self) -> None:
@@ -110,6 +114,18 @@ class Assembly:
         self.offering = Offering(self._turn, self._no_relay, endpoint)
         self.relaying = Relaying(self.roster, self._users, endpoint, self.servers, self.meeting)
         self.announcing = Announcing(identity, self.roster, endpoint, self.meeting, self.gossip, self.offering.uris)
+        self.abouts = Abouts(lambda: self.observer.about(), self._neighbours)
+        self.observer = Observer(
+            self.settings,
+            self.roster,
+            endpoint,
+            meeting=self.meeting,
+            relaying=self.relaying,
+            peers=self.peers,
+            attempts=self.connecting.attempts,
+            abouts=self.abouts,
+        )
+        self.observer.searches = self.hard_nat
         self._wire_up()
 
     def _wire_up(self) -> None:
@@ -123,6 +139,7 @@ class Assembly:
         self.listeners.endpoint.on_change.append(self.meeting.hurry)
         self.gossip.on_signal = self.signaler.envelope_received
         self.gossip.on_bye = self._bye
+        self.gossip.on_about = self.abouts.heard
         self.signaler.on_member = self.connecting.signal_received
         self.signaler.on_joiner = self.hosting.signal_received
         self.signaler.on_host = self.joining.signal_received
@@ -188,6 +205,7 @@ class Assembly:
     def _linked(self, link: PeerLink) -> None:
         self.gossip.welcome(link)
         self.hard_nat.linked(link)
+        self.abouts.welcome(link)
         self.peers.wake_all()
 
     def _unlinked(self, link: PeerLink) -> None:
@@ -219,6 +237,13 @@ class Assembly:
         self.hard_nat.network_changed()
         self.dialer.tell_candidates()
         self.peers.wake_all()
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Tell the application, and the neighbours, what changed around this node."""
+        for event in self._surroundings.look(self.listeners.endpoint.addresses, self.observer.mapped()):
+            self.feed.emit(event)
+        self.abouts.update()
 
     def _facts_arrived(self, fresh: list[bytes]) -> None:
         """Pass on what is new, then act on it: whom a fact removes shall still hear it."""
@@ -235,6 +260,7 @@ class Assembly:
             return
         self.offering.follow(self.roster.members())
         self.connecting.follow_roster()
+        self.abouts.keep_only(self.roster.members())
         self.peers.update()
         self.relaying.update()
         removed = bool(self.roster.mesh_id) and not self.roster.is_member
@@ -247,4 +273,5 @@ class Assembly:
             await asyncio.sleep(MAINTENANCE)
             self.hosting.sweep()
             self.offering.update()
+            self._look_around()
             self._follow_roster()

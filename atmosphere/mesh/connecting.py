@@ -11,6 +11,7 @@ from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.session import IceSession
 from atmosphere.identity import Identity
 from atmosphere.mesh import greeting, signals, wire
+from atmosphere.mesh.attempts import Attempts
 from atmosphere.mesh.dialer import Dialer, new_ufrag
 from atmosphere.mesh.exchange import Exchange
 from atmosphere.mesh.linktable import dial_rank
@@ -45,6 +46,7 @@ class Connecting:
         self._signaler = signaler
         self._hello = hello
         self._install = install
+        self.attempts = Attempts()
         self.on_dialed: Callable[[str], None] = lambda node_id: None
         self.link_of: Callable[[str], PeerLink | None] = lambda node_id: None
 
@@ -54,6 +56,7 @@ class Connecting:
         listening = {key for key in self._dialer.listening() if not key.startswith("invite:")}
         for node_id in listening - wanted:
             self._dialer.unlisten(node_id)
+        self.attempts.keep_only(wanted)
         for node_id in wanted - listening:
             secret = self._pair(node_id).hosted_by(self._identity.node_id)
             self._dialer.listen(node_id, secret, self._accepter(node_id))
@@ -63,11 +66,16 @@ class Connecting:
 
         Raises AtmosphereError or TimeoutError.
         """
+        with self.attempts.watch(peer.id):
+            await self._attempt(peer)
+
+    async def _attempt(self, peer: Peer) -> None:
         link = peer.link
         if link is not None and link.link.established and await self._restart(peer, link):
             return
 
         async def greet(link: PeerLink) -> None:
+            self.attempts.greeting(peer.id)
             await greeting.greet_dialed(link, self._roster, self._hello(), peer.id)
 
         contact = self._roster.contacts.get(peer.id)
@@ -79,7 +87,9 @@ class Connecting:
         async def send(message: signals.Message) -> None:
             await self._signaler.to_member(peer.id, message)
 
-        return self._dialer.begin(self._pair(peer.id).hosted_by(peer.id), known, send, ufrag=ufrag)
+        exchange = self._dialer.begin(self._pair(peer.id).hosted_by(peer.id), known, send, ufrag=ufrag)
+        self.attempts.begun(peer.id, exchange)
+        return exchange
 
     async def _restart(self, peer: Peer, link: PeerLink) -> bool:
         """Give the link a successor of its ICE session; False when the link ended meanwhile, so it needs none."""
@@ -95,18 +105,6 @@ class Connecting:
                 raise
             return False
         return True
-
-    def explain(self, peer: Peer, last_error: str | None) -> list[str]:
-        """Why the path to `peer` is what it is: every pair tried and how it ended, or the last error."""
-        link = peer.link
-        if link is None:
-            return [f"not connected: {last_error or 'no attempt has ended yet'}"]
-        return [
-            f"{pair.local.type} {pair.local.address}:{pair.local.port} → "
-            f"{pair.remote.type} {pair.remote.address}:{pair.remote.port}: "
-            + ("in use" if pair.selected else f"{pair.state}{', ' + pair.why if pair.why else ''}")
-            for pair in link.session.report()
-        ]
 
     def signal_received(self, sender: str, message: signals.Message) -> None:
         """A member tells us that it dials us, or answers our dial."""

@@ -27,10 +27,30 @@ class PeerDisconnected:
 
 @dataclass(frozen=True, slots=True)
 class PathChanged:
-    """Data to `peer` takes another path now; None while there is none."""
+    """Data to `peer` takes another path now; None while there is none. `previous` is the one before, `reason` why, in
+    words: "direct works", "relay lost", "network changed", "no answer for 3 s"."""
 
     peer: Peer
     path: PathInfo | None
+    previous: PathInfo | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """This machine's own addresses are others now: a cable, a Wi-Fi, a hotspot, a VPN came or went."""
+
+    addresses: tuple[str, ...]
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapped:
+    """The router opened a port for this node: it is seen at `address` and `port` from outside."""
+
+    address: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +74,13 @@ class MembershipRevoked:
     reason: str
 
 
-Event = PeerConnected | PeerDisconnected | PathChanged | MemberAdded | MemberRemoved | MembershipRevoked
+Event = (
+    PeerConnected
+    | PeerDisconnected
+    | PathChanged
+    | NetworkChanged
+    | PortMapped
+    | MemberAdded
+    | MemberRemoved
+    | MembershipRevoked
+)

@@ -41,6 +41,7 @@ class Gossip:
         self._forwarding = KeyedBuckets(FORWARD_RATE, FORWARD_BURST, MAX_FORWARDING)
         self.on_signal: Callable[[str, bytes], None] = lambda source, payload: None
         self.on_bye: Callable[[PeerLink, str], None] = lambda link, reason: None
+        self.on_about: Callable[[PeerLink, wire.About], None] = lambda link, about: None
 
     def welcome(self, link: PeerLink) -> None:
         """First words to a new neighbour: a digest of what we hold, and every contact."""
@@ -68,7 +69,13 @@ class Gossip:
             case wire.Bye(reason):
                 self.on_bye(link, clean_name(reason))
             case _:
-                logger.debug("%r: a greeting came late", link)
+                self._rest(link, message)
+
+    def _rest(self, link: PeerLink, message: wire.Message) -> None:
+        if isinstance(message, wire.About):
+            self.on_about(link, message)
+        else:
+            logger.debug("%r: a greeting came late", link)
 
     def share_facts(self, facts: list[bytes]) -> None:
         """Tell every neighbour of `facts` that are new to us; who knows them already drops them."""

@@ -27,8 +27,18 @@ class PathInfo(msgspec.Struct, frozen=True):
     remote: PathEndInfo
 
 
+class ChangeInfo(msgspec.Struct, frozen=True):
+    """When a peer's path last changed (unix seconds), and why, in words: "direct works"."""
+
+    at: float
+    reason: str
+
+
 class PeerInfo(msgspec.Struct, frozen=True):
-    """A member as this node sees it; `path` and the figures are None when not connected."""
+    """A member as this node sees it; `path` and the figures are None when not connected.
+
+    `path_since` is when the present path was taken, `last_change` what was the last to happen to it.
+    """
 
     id: str
     name: str
@@ -42,6 +52,8 @@ class PeerInfo(msgspec.Struct, frozen=True):
     bytes_received: int | None = None
     connected_at: float | None = None
     version: str | None = None
+    path_since: float | None = None
+    last_change: ChangeInfo | None = None
 
 
 class NodeInfo(msgspec.Struct, frozen=True):
@@ -71,8 +83,21 @@ class RelayInfo(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class SideInfo(msgspec.Struct, frozen=True):
+    """One end of a link: its NAT in RFC 4787's terms, the everyday name and plain words, its path policy, whether UDP
+    gets out, whether its router opened a port."""
+
+    mapping: str
+    filtering: str
+    type: str
+    words: str
+    policy: str
+    udp: bool | None
+    port_mapping: str
+
+
 class NodeStatus(msgspec.Struct, frozen=True):
-    """This node, its mesh, where it listens, and the servers it uses."""
+    """This node, its mesh, where it listens, the servers it uses, and what its network is like (`network`)."""
 
     node: NodeInfo
     mesh: NodeInfo | None
@@ -87,6 +112,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     ready: bool
     relay: RelayInfo
     advice: str | None = None
+    network: SideInfo | None = None
 
 
 class InviteInfo(msgspec.Struct, frozen=True):
@@ -97,3 +123,41 @@ class InviteInfo(msgspec.Struct, frozen=True):
     used: int
     expires_at: float
     created_at: float
+
+
+class PairInfo(msgspec.Struct, frozen=True):
+    """Candidate pairs that ended alike: how many, the best of them, whether over a relay, over which protocol, and how
+    they ended."""
+
+    outcome: str
+    count: int
+    relayed: bool
+    local: PathEndInfo
+    remote: PathEndInfo
+    rtt_ms: float | None = None
+    protocol: str = "udp"
+
+
+class AttemptInfo(msgspec.Struct, frozen=True):
+    """The last attempt to reach a peer, or the one under way (`error` None): how far it came, whether the peer said
+    anything by signaling, and how long it took (seconds)."""
+
+    layer: str
+    answered: bool
+    seconds: float
+    error: str | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a peer is reached as it is: the one `cause` (a name for programs), `why` in words, and what to change
+    (`advice`, None where nothing needs to be)."""
+
+    cause: str
+    why: str
+    advice: str | None
+    here: SideInfo
+    there: SideInfo
+    pairs: list[PairInfo]
+    relays: list[str]
+    attempt: AttemptInfo | None = None
+    next_try_in: float | None = None

@@ -16,7 +16,7 @@ from atmosphere.mesh import events
 from atmosphere.mesh.assembly import VERSION, Assembly
 from atmosphere.mesh.feed import Feed
 from atmosphere.mesh.handlers import ChannelHandler, Handlers, StreamHandler
-from atmosphere.mesh.info import InviteInfo, NodeStatus
+from atmosphere.mesh.info import Explanation, InviteInfo, NodeStatus
 from atmosphere.mesh.joining import ManualJoin, Progress
 from atmosphere.mesh.listeners import NodeSettings, PathPolicy, RelayQuota
 from atmosphere.mesh.peer import Peer
@@ -142,7 +142,16 @@ class Node:
         """This node, its mesh, its listeners, and the servers it uses."""
         parts = self._parts
         uptime = time.time() - parts.started_at
-        return node_status(parts.roster, parts.listeners, parts.meeting, parts.peers, parts.offering, VERSION, uptime)
+        return node_status(
+            parts.roster,
+            parts.listeners,
+            parts.meeting,
+            parts.peers,
+            parts.offering,
+            parts.observer.own_side(),
+            VERSION,
+            uptime,
+        )
 
     # --- members --------------------------------------------------------------------------------------------------
 
@@ -154,12 +163,9 @@ class Node:
         """The member of that name or unique id prefix; raises UnknownPeer."""
         return self._parts.peers.find(text)
 
-    def explain(self, peer: Peer) -> list[str]:
-        """Why the path to `peer` is what it is, a line a finding; of a peer that is not connected, the relays too."""
-        findings = self._parts.connecting.explain(peer, self._parts.peers.reason(peer))
-        guessing = self._parts.hard_nat.finding(peer.id)
-        findings += [] if guessing is None else [f"port guessing: {guessing}"]
-        return findings if peer.link is not None else [*findings, *self._parts.relaying.findings()]
+    def explain(self, peer: Peer) -> Explanation:
+        """Why `peer` is reached as it is, or why not, and the one change that would help."""
+        return self._parts.observer.explain(peer)
 
     async def remove(self, peer: Peer | str) -> None:
         """Revoke a member everywhere; raises Refused when this node may not."""

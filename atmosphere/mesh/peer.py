@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from atmosphere.errors import LinkError, Unreachable
 from atmosphere.light import Event, Queue
+from atmosphere.mesh.events import PathChanged
+from atmosphere.mesh.history import History
 from atmosphere.mesh.info import PathEndInfo, PathInfo, PeerInfo, PeerState
 
 if TYPE_CHECKING:
     from atmosphere.channels.channel import Channel
     from atmosphere.channels.stream import Stream
     from atmosphere.ice.candidate import Candidate
+    from atmosphere.ice.events import IceEvent
     from atmosphere.ice.session import IceSession
     from atmosphere.mesh.peerlink import PeerLink
     from atmosphere.mesh.roster import Roster
@@ -41,6 +45,7 @@ class Peer:
         self._last_seen: list[Candidate] = []
         self._linked = Event()
         self._datagrams: Queue[bytes] = Queue(MAX_DATAGRAMS)
+        self.history = History()
         self.trying = False
         """Whether an attempt to reach it is under way."""
 
@@ -71,7 +76,7 @@ class Peer:
         role = self._roster.role(self.id)
         link = self._link
         if link is None or not link.alive:
-            return PeerInfo(self.id, self.name, self.state, role)
+            return PeerInfo(self.id, self.name, self.state, role, last_change=self.history.last_change)
         session = link.session
         return PeerInfo(
             self.id,
@@ -86,6 +91,8 @@ class Peer:
             bytes_received=link.link.bytes_received,
             connected_at=link.connected_at,
             version=link.version,
+            path_since=self.history.since,
+            last_change=self.history.last_change,
         )
 
     # --- talking to it --------------------------------------------------------------------------------------------
@@ -170,6 +177,11 @@ class Peer:
         self._link = None
         self._linked.clear()
         return True
+
+    def moved(self, path: PathInfo | None, event: IceEvent | None) -> PathChanged:
+        """The event for data that takes `path` now, because of what ICE said (None: there is a new link)."""
+        previous, reason = self.history.moved(path, event, time.time())
+        return PathChanged(self, path, previous, reason)
 
     def _datagram_received(self, data: bytes) -> None:
         if self._datagrams.full():

@@ -4,6 +4,7 @@ events."""
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from atmosphere.channels.channel import Channel
@@ -87,6 +88,12 @@ class Peers:
         reconnector = self._reconnectors.get(peer.id)
         return reconnector.last_error if reconnector else None
 
+    def next_try(self, peer: Peer, now: float) -> float | None:
+        """Seconds until `peer` is dialed again; None while that is under way, or not needed."""
+        reconnector = self._reconnectors.get(peer.id)
+        at = reconnector.next_at if reconnector else None
+        return None if at is None else max(0.0, at - now)
+
     # --- coming and going -----------------------------------------------------------------------------------------
 
     def update(self) -> tuple[list[Peer], list[Peer]]:
@@ -155,9 +162,10 @@ class Peers:
         self.on_linked(link)
         if current is not None:
             self._tasks.spawn(current.close("duplicate"), "replaced")
-            self._emit(events.PathChanged(peer, path_info(link.session)))
+            self._emit(peer.moved(path_info(link.session), None))
         else:
             logger.info("connected to %s", peer.name)
+            peer.history.connected(path_info(link.session), time.time())
             self._emit(events.PeerConnected(peer))
         return peer
 
@@ -186,12 +194,12 @@ class Peers:
         if isinstance(event, PathSelected) and event.previous is not None:
             link.verify()
         if isinstance(event, PathSelected | PathLost | PathRestored):
-            self._path_changed(peer, link)
+            self._path_changed(peer, link, event)
 
-    def _path_changed(self, peer: Peer, link: PeerLink) -> None:
+    def _path_changed(self, peer: Peer, link: PeerLink, event: IceEvent | None = None) -> None:
         if peer.link is link:
             link.link.path_changed()
-            self._emit(events.PathChanged(peer, path_info(link.session) if link.alive else None))
+            self._emit(peer.moved(path_info(link.session) if link.alive else None, event))
             self._changed(peer)
 
     def _believed(self, peer: Peer, link: PeerLink) -> None:
@@ -211,6 +219,7 @@ class Peers:
         await link.ended()
         if peer.detach(link):
             logger.info("the link to %s ended: %s", peer.name, reason)
+            peer.history.ended(reason, time.time())
             self._emit(events.PeerDisconnected(peer, reason))
             self._heard.pop(peer.id, None)
             self._changed(peer)

@@ -57,6 +57,8 @@ class Reconnector:
         self._relief: asyncio.Timeout | None = None
         self._renewed: PeerLink | None = None
         self.last_error: str | None = None
+        self.next_at: float | None = None
+        """When it dials next, by the loop's clock; None while it does, or need not."""
 
     def wake(self) -> None:
         """There is news (an address, a server, a neighbour): a wait between attempts ends now."""
@@ -150,8 +152,11 @@ class Reconnector:
         """Wait between attempts, shorter when there is news."""
         self._changed.clear()
         jittered = delay * random.uniform(0.7, 1.3)  # noqa: S311 (jitter, no secret)
+        self.next_at = asyncio.get_running_loop().time() + jittered
         try:
             async with asyncio.timeout(jittered):
                 await self._changed.wait()
         except TimeoutError:
             return
+        finally:
+            self.next_at = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from atmosphere.ice.candidate import Candidate
-from atmosphere.mesh.info import NodeInfo, NodeStatus, ServerInfo
+from atmosphere.mesh.info import NodeInfo, NodeStatus, ServerInfo, SideInfo
 from atmosphere.mesh.listeners import Listeners
 from atmosphere.mesh.meeting import Meeting
 from atmosphere.mesh.offering import Offering
@@ -19,6 +19,7 @@ def node_status(
     meeting: Meeting,
     peers: Peers,
     offering: Offering,
+    network: SideInfo,
     version: str,
     uptime: float,
 ) -> NodeStatus:
@@ -43,6 +44,7 @@ def node_status(
         ready=roster.is_member,
         relay=offering.info(),
         advice=_advice(servers, [candidate.type for candidate in candidates]),
+        network=network,
     )
 
 

@@ -29,6 +29,7 @@ FactIds = Annotated[list[Annotated[bytes, Meta(max_length=32)]], Meta(max_length
 IpText = Annotated[str, Meta(max_length=45)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Behaviour = Literal["none", "endpoint-independent", "address-dependent", "address-and-port-dependent", "unknown"]
+Word = Annotated[str, Meta(max_length=16)]
 ContactBytes = Annotated[bytes, Meta(max_length=4096)]
 
 
@@ -148,8 +149,35 @@ class Punch(msgspec.Struct, tag=14, array_like=True, frozen=True):
     reason: Annotated[str, Meta(max_length=160)] = ""
 
 
+class About(msgspec.Struct, tag=17, array_like=True, frozen=True):
+    """What its sender says of itself, so that the receiver can explain the link: its path policy, whether UDP gets out
+    of its network (None: not known), and whether its router opened a port ("open", "none", "off"). Words that are not
+    known mean nothing."""
+
+    policy: Word = ""
+    udp: bool | None = None
+    mapping: Word = ""
+
+
+NOTHING = About()
+"""What a silent peer said."""
+
 Message = (
-    Hello | Redeem | Granted | Denied | Digest | Have | Facts | Contacts | Signal | Ping | Pong | Bye | Nat | Punch
+    Hello
+    | Redeem
+    | Granted
+    | Denied
+    | Digest
+    | Have
+    | Facts
+    | Contacts
+    | Signal
+    | Ping
+    | Pong
+    | Bye
+    | Nat
+    | Punch
+    | About
 )
 
 _decoder = msgspec.msgpack.Decoder(Message)

@@ -15,19 +15,39 @@ from atmosphere.cli.daemon.handlers import Handlers
 from atmosphere.cli.daemon.options import NodeOptions
 from atmosphere.errors import AtmosphereError, UnknownPeer, Unreachable
 from atmosphere.mesh.info import (
+    ChangeInfo,
+    Explanation,
     InviteInfo,
     NodeInfo,
     NodeStatus,
+    PairInfo,
     PathEndInfo,
     PathInfo,
     PeerInfo,
     RelayInfo,
     ServerInfo,
+    SideInfo,
 )
 
 DIRECT = PathInfo("direct", "udp", 4, PathEndInfo("host", "192.0.2.1", 7777), PathEndInfo("srflx", "203.0.113.9", 7777))
 RELAYED = PathInfo(
     "relay", "tcp", 4, PathEndInfo("relay", "198.51.100.7", 50000), PathEndInfo("srflx", "203.0.113.9", 7777)
+)
+
+SYMMETRIC = SideInfo("address-and-port-dependent", "unknown", "symmetric", "symmetric NAT", "any", True, "off")
+STRICT = SideInfo("endpoint-independent", "unknown", "port-restricted-cone", "port-restricted NAT", "any", True, "none")
+EXPLANATION = Explanation(
+    "symmetric-here",
+    "Your router changes ports for each peer.",
+    "Forward UDP port 7777 on the router of phone.",
+    SYMMETRIC,
+    STRICT,
+    [
+        PairInfo(
+            "no answer", 3, False, PathEndInfo("host", "192.0.2.1", 7777), PathEndInfo("srflx", "203.0.113.9", 7777)
+        )
+    ],
+    ["relay turn:198.51.100.7:3478: ok"],
 )
 
 
@@ -56,10 +76,13 @@ class FakePeer:
         self.name = name
         self.pongs = list(pongs)
         self.path: PathInfo | None = RELAYED if len(pongs) > 1 else DIRECT
+        self.change = ChangeInfo(1e9, "direct works")
 
     def info(self) -> PeerInfo:
         return PeerInfo(
-            self.id, self.name, "connected", "member", self.path, 12.0, 1.0, 0.0, 1000, 2_500_000, 1e9, "0.1"
+            *(self.id, self.name, "connected", "member", self.path, 12.0, 1.0, 0.0, 1000, 2_500_000, 1e9, "0.1"),
+            path_since=self.change.at,
+            last_change=self.change,
         )
 
     async def ping(self, timeout: float = 5.0) -> float:
@@ -101,6 +124,8 @@ class FakeNode:
         self.cancelled = threading.Event()
         self.ready = True
         self.role = "admin"
+        self.explanation = EXPLANATION
+        self.moved: asyncio.Queue[Any] | None = None
         self.outstanding = [InviteInfo("aa11", 1, 0, 4e9, 1e9), InviteInfo("ab22", 5, 2, 4e9, 1e9)]
 
     def _ask(self, *what: Any) -> None:
@@ -164,8 +189,8 @@ class FakeNode:
             raise UnknownPeer(f"no member is called {text}; there are desk and phone", hint="atmosphere peers")
         return found[0]
 
-    def explain(self, peer: FakePeer) -> list[str]:
-        return ["checks to 203.0.113.9:7777 succeeded"]
+    def explain(self, peer: FakePeer) -> Explanation:
+        return self.explanation
 
     async def remove(self, peer: FakePeer) -> None:
         self._ask("remove", peer.name)
@@ -195,10 +220,13 @@ class FakeNode:
             3700.0,
             self.ready,
             RelayInfo(True, ["turn:203.0.113.9:7777"], 2, 12_400_000),
+            network=SYMMETRIC,
         )
 
     async def events(self) -> AsyncIterator[Any]:
         yield "something"
+        while self.moved is not None:
+            yield await self.moved.get()
         if not self.ending:
             await asyncio.Event().wait()
 

@@ -91,6 +91,7 @@ class FakeLink:
     """A PeerLink that hears what the test scripts and remembers what is said."""
 
     def __init__(self, peer: Identity = BOB, *words: wire.Message) -> None:
+        self.remote_nat = None
         self.peer_id = peer.node_id
         self.path = self.session = FakeSession()
         self.link = self

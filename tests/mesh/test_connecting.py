@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from atmosphere.credentials import DialSecret
-from atmosphere.errors import Refused
+from atmosphere.errors import LinkError, Refused
 from atmosphere.ice.candidate import Candidate
 from atmosphere.mesh import contacts, signals
 from atmosphere.mesh.connecting import Connecting
@@ -47,7 +47,7 @@ class FakeDialer:
     def begin(self, secret: DialSecret, known: list[Candidate], send: Any, *, ufrag: str) -> object:
         self.begun.append((secret, known, ufrag))
         self.send = send
-        return object()
+        return SimpleNamespace(session=FakeSession(), answered=True)
 
     async def finish(self, exchange: object, greet: Any) -> FakeLink:
         assert self.link is not None
@@ -203,17 +203,24 @@ async def test_signals_of_members(setting: Setting) -> None:
     assert setting.signaler.sent == [(setting.beta.node_id, answer)]
 
 
-def test_why_a_path_is_what_it_is(setting: Setting) -> None:
-    peer, link = setting.peer(), FakeLink(setting.beta)
-    assert setting.connecting.explain(peer, None) == ["not connected: no attempt has ended yet"]
-    assert setting.connecting.explain(peer, "no way") == ["not connected: no way"]
-    pair: dict[str, Any] = {"local": HOST, "remote": RELAY, "state": "failed", "why": "no answer", "selected": False}
-    link.session.pairs = [SimpleNamespace(**pair), SimpleNamespace(**pair | {"selected": True})]
-    link.session.pairs.append(SimpleNamespace(**pair | {"state": "waiting", "why": ""}))
-    peer._link = link.real
-    ends = "host 192.0.2.1:7777 → relay 203.0.113.1:50000"
-    assert setting.connecting.explain(peer, None) == [
-        f"{ends}: failed, no answer",
-        f"{ends}: in use",
-        f"{ends}: waiting",
-    ]
+async def test_how_an_attempt_failed_is_remembered(setting: Setting) -> None:
+    setting.connecting.follow_roster()
+    setting.dialer.link = FakeLink(CAROL, hello(setting.beta_roster))
+    with pytest.raises(Refused):
+        await setting.connecting.attempt(setting.peer())
+    found = setting.connecting.attempts.of(setting.beta.node_id, 0.0)
+    assert found is not None
+    assert (found[0].layer, found[0].answered) == ("refused", True)
+    assert "somebody else" in (found[0].error or "")
+    setting.roster.revoke(setting.beta.node_id)
+    setting.connecting.follow_roster()
+    assert setting.connecting.attempts.of(setting.beta.node_id, 0.0) is None
+
+
+async def test_a_handshake_that_came_to_nothing_after_the_greeting_began(setting: Setting) -> None:
+    setting.dialer.link = FakeLink(setting.beta)
+    with pytest.raises(LinkError):
+        await setting.connecting.attempt(setting.peer())
+    found = setting.connecting.attempts.of(setting.beta.node_id, 0.0)
+    assert found is not None
+    assert found[0].layer == "greeting"

@@ -181,3 +181,11 @@ async def test_pings_under_way_are_few(setting: Setting) -> None:
     for ping in pings:
         ping.cancel()
     await asyncio.gather(*pings, return_exceptions=True)
+
+
+def test_what_a_neighbour_says_of_itself(setting: Setting) -> None:
+    heard: list[tuple[PeerLink, wire.About]] = []
+    setting.hear(setting.beta, wire.About("relay"))
+    setting.gossip.on_about = lambda link, about: heard.append((link, about))
+    setting.hear(setting.beta, wire.About("relay"))
+    assert heard == [(setting.beta.real, wire.About("relay"))]

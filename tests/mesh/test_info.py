@@ -20,7 +20,7 @@ def test_a_peer_that_is_away_has_no_figures() -> None:
     assert msgspec.to_builtins(PeerInfo("id", "laptop", "offline", "member")) == {
         **{"id": "id", "name": "laptop", "state": "offline", "role": "member"},
         **dict.fromkeys(("path", "rtt_ms", "jitter_ms", "loss", "bytes_sent", "bytes_received"), None),
-        **dict.fromkeys(("connected_at", "version"), None),
+        **dict.fromkeys(("connected_at", "version", "path_since", "last_change"), None),
     }
 
 

@@ -115,7 +115,7 @@ async def test_no_relay_refuses(mesh: Mesh) -> None:
         await allocated(alpha, beta.id, password(alpha, beta), timeout=1.0)
     assert alpha._parts.listeners.endpoint.mux.dropped["method"] > 0
     await beta.stop()
-    assert "no member offers its own" in alpha.explain(alpha.peer("beta"))[-1]
+    assert "no member offers its own" in alpha.explain(alpha.peer("beta")).relays[-1]
 
 
 async def test_who_hides_its_addresses_does_not_relay(mesh: Mesh) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from atmosphere.errors import UnknownPeer, Unreachable
 from atmosphere.ice.candidate import Candidate
-from atmosphere.ice.events import ConsentExpired, IceFailed, PathLost, PathRestored, RemoteSeen
+from atmosphere.ice.events import ConsentExpired, IceFailed, PathLost, PathRestored, PathSelected, RemoteSeen
+from atmosphere.ice.route import Path as IcePath
+from atmosphere.ice.route import PathEnd
 from atmosphere.identity import Identity
 from atmosphere.mesh import contacts, events
 from atmosphere.mesh.peer import Peer
@@ -20,6 +22,8 @@ from atmosphere.mesh.peers import Peers
 from tests.mesh.fakes import HOST, RELAY, FakeLink, founder
 from tests.mesh.people import CAROL, DAVE
 from tests.until import until
+
+HERE, THERE = PathEnd("host", "192.0.2.1", 7777), PathEnd("relay", "203.0.113.1", 50000)
 
 
 class Ending(FakeLink):
@@ -151,12 +155,16 @@ async def test_why_nobody_was_reached(table: Table) -> None:
     carol = table.add(CAROL, "carol")
     await until(lambda: table.peers.reason(carol))
     assert table.peers.reason(carol) == "nobody there"
+    now = asyncio.get_running_loop().time()
+    assert table.peers.next_try(carol, now - 1.0) == pytest.approx(1.0 + (table.peers.next_try(carol, now) or 0.0))
+    assert table.peers.next_try(carol, now + 60.0) == 0.0
     before = len(table.tried)
     table.peers.wake_all()
     await until(lambda: len(table.tried) > before)
     table.roster.revoke(carol.id)
     table.peers.update()
     assert table.peers.reason(carol) is None
+    assert table.peers.next_try(carol, now) is None
 
 
 async def test_a_link_comes_and_ends(table: Table) -> None:
@@ -170,6 +178,7 @@ async def test_a_link_comes_and_ends(table: Table) -> None:
     link.end("the peer went away")
     await until(lambda: carol.link is None)
     assert table.told[1:] == [events.PeerConnected(carol), events.PeerDisconnected(carol, "the peer went away")]
+    assert carol.history.left == "the peer went away"
     assert link.session.closed.is_set()
 
 
@@ -211,10 +220,19 @@ async def test_a_path_that_moves_is_told(table: Table) -> None:
     assert "PathChanged" not in table.kinds()
     link.alive = False
     event(PathLost(3.0))
-    assert table.told[-1] == events.PathChanged(carol, None)
+    assert table.told[-1] == events.PathChanged(carol, None, None, "no answer for 3 s")
     link.alive = True
+    session: Any = link.session
+    session.path = IcePath("relay", "udp", 4, HERE, THERE)
     event(PathRestored())
     assert link.moved == 2
+    session.path = IcePath("direct", "udp", 4, HERE, THERE)
+    event(PathSelected(cast("Any", None), None))
+    last = table.told[-1]
+    assert isinstance(last, events.PathChanged)
+    assert (last.path and last.path.kind, last.previous and last.previous.kind) == ("direct", "relay")
+    assert last.reason == "direct works"
+    assert carol.history.path == last.path
     await until(lambda: not link.doubted)
 
 

@@ -120,8 +120,10 @@ async def test_news_ends_a_long_wait(tasks: Tasks, monkeypatch: pytest.MonkeyPat
     peer, attempts, reconnector = care(tasks)
     (await attempts.next()).set_exception(TimeoutError())
     await asyncio.wait_for(peer.idle.wait(), 5)
+    assert (reconnector.next_at or 0.0) > asyncio.get_running_loop().time() + 2000.0
     reconnector.wake()
     await attempts.next()
+    assert reconnector.next_at is None
     assert reconnector.last_error == "no answer in time"
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from atmosphere.ice.candidate import Candidate
-from atmosphere.mesh.info import NodeInfo, NodeStatus, RelayInfo, ServerInfo
+from atmosphere.mesh.info import NodeInfo, NodeStatus, RelayInfo, ServerInfo, SideInfo
 from atmosphere.mesh.roster import Roster
 from atmosphere.mesh.status import endpoint, node_status
 from atmosphere.mesh.store import Home
@@ -17,6 +17,7 @@ from tests.mesh.fakes import HOST, RELAY, SRFLX, TCP, founder
 
 HOST6 = Candidate.from_sdp("f 1 udp 99 2001:db8::1 7777 typ host")
 RELAYING = RelayInfo(True, ["turn:[2001:db8::1]:7777"], 1, 5)
+NETWORK = SideInfo("none", "unknown", "open", "no NAT", "any", True, "off")
 MEETING = ServerInfo("ws://192.0.2.9", True, 3.0)
 
 
@@ -33,6 +34,7 @@ def status(roster: Roster, candidates: list[Candidate], *servers: Any, **peers: 
         cast("Any", SimpleNamespace(servers=lambda: [MEETING])),
         cast("Any", SimpleNamespace(all=lambda: every)),
         cast("Any", SimpleNamespace(info=lambda: RELAYING)),
+        NETWORK,
         "0.1",
         5.0,
     )
@@ -49,6 +51,7 @@ def test_a_founder(tmp_path: Path) -> None:
     # A server that was not asked yet has no say.
     assert told.servers == [ServerInfo("stun:192.0.2.8", True), MEETING]
     assert told.relay == RELAYING
+    assert told.network == NETWORK
     assert told.peers == {"connected": 2, "offline": 1}
 
 

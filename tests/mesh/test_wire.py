@@ -26,6 +26,8 @@ MESSAGES: list[wire.Message] = [
     wire.Nat("address-and-port-dependent", "unknown", "sequential", -2, 40000, "203.0.113.7", 7777, False, True),
     wire.Punch("start", 7, "ufrag", "203.0.113.7", 7777, [40000, 39998], 256, 2000),
     wire.Punch("stop", 7, "ufrag", reason="both routers change ports"),
+    wire.About("relay", False, "none"),
+    wire.About(),
 ]
 
 

@@ -12,34 +12,61 @@ from atmosphere.cli.params import DURATION, PEER, SecondsType, option
 from atmosphere.cli.state import State, pass_state
 from atmosphere.errors import Unreachable
 
-MAX_UNTIL_DIRECT = 60
+PONG_TIMEOUT = 5.0
+UNTIL_DIRECT = 60.0
+"""Seconds that `ping --until-direct` goes on unless it is told otherwise."""
 
 
 @click.command(cls=Command)
 @click.argument("peer", type=PEER)
 @option("-c", "--count", type=click.IntRange(0), default=None, help="How many times; 0: until Ctrl-C [default: 4].")
-@option("--until-direct", is_flag=True, help="Go on until the path is direct.")
-@option("--timeout", type=DURATION, default="5s", show_default=True, help="How long to wait for each pong.")
+@option("--until-direct", is_flag=True, help="Go on until a pong came over a direct path.")
+@option(
+    "--timeout",
+    type=DURATION,
+    default=None,
+    help="How long to wait for each pong [default: 5s]; with --until-direct, for all [default: 60s].",
+)
 @option("--interval", type=DURATION, default="1s", show_default=True, help="The time between two pings.")
 @pass_state
-def ping(state: State, *, peer: str, count: int | None, until_direct: bool, timeout: float, interval: float) -> None:
+def ping(
+    state: State, *, peer: str, count: int | None, until_direct: bool, timeout: float | None, interval: float
+) -> None:
     """Reach PEER: one line a pong, with its route and time."""
     from atmosphere.cli.control import messages
 
-    if count is None:
-        count = MAX_UNTIL_DIRECT if until_direct else 4
-    request = messages.Ping(peer, count, timeout, interval, until_direct)
+    if until_direct:
+        limit = None if count is not None and timeout is None else timeout or UNTIL_DIRECT
+        request = messages.Ping(peer, count or 0, PONG_TIMEOUT, interval, True, limit)
+    else:
+        request = messages.Ping(peer, 4 if count is None else count, timeout or PONG_TIMEOUT, interval)
     with state.control() as control:
-        result = control.call(request, lambda pong: _show_pong(state, peer, pong), timeout=timeout + interval + 10)
+        silence = request.timeout + interval + 10
+        result = control.call(request, lambda pong: _show_pong(state, pong), timeout=silence)
     state.out.document(result)
     _show_spread(state, result)
-    if not result["received"]:
-        raise Unreachable(f"{peer} did not answer", hint=f"atmosphere explain {peer}")
-    if until_direct and (result["path"] or {}).get("kind") != "direct":
-        raise Unreachable(f"{peer} answers, but not directly", hint=f"atmosphere explain {peer}")
+    _judge(state, request, result)
 
 
-def _show_pong(state: State, peer: str, pong: Any) -> None:
+def _judge(state: State, request: Any, result: Any) -> None:
+    """Fail where nobody answered, or nobody directly: with why, and what would help."""
+    from atmosphere.cli.control import client, messages
+
+    direct = result["received"] and (result["path"] or {}).get("kind") == "direct"
+    if direct or (result["received"] and not request.until_direct):
+        return
+    name, hint = result["peer"], f"atmosphere explain {request.peer}"
+    if not request.until_direct:
+        raise Unreachable(f"{name} did not answer", hint=hint)
+    found = client.call(state.home, messages.Explain(request.peer))
+    how = "answers, but not directly" if result["received"] else "did not answer"
+    raise Unreachable(f"{name} {how}: {found['why']}", hint=found["advice"] or hint)
+
+
+def _show_pong(state: State, pong: Any) -> None:
+    from atmosphere.cli.output import printable
+
+    peer = printable(pong["peer"])
     if pong["rtt_ms"] is None:
         state.out.data(f"no pong from {peer} ({pong['number']})")
     else:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -13,6 +12,9 @@ from atmosphere.cli.base import Command
 from atmosphere.cli.params import PEER, option
 from atmosphere.cli.state import State, pass_state
 from atmosphere.errors import NotRunning
+
+if TYPE_CHECKING:
+    from atmosphere.cli.control.client import ControlClient
 
 
 @click.command(cls=Command)
@@ -23,11 +25,13 @@ def peers(state: State, *, watch: bool) -> None:
     from atmosphere.cli.control import messages
 
     with state.control() as control:
-        if watch:
-            replies = control.replies(messages.Watch())
-            _watch(state, (reply.data for reply in replies if isinstance(reply, messages.Progress)))
-            raise NotRunning("the node has stopped", hint="atmosphere serve --detach")
-        _show(state, control.call(messages.Peers()))
+        if not watch:
+            _show(state, control.call(messages.Peers()))
+            return
+        try:
+            _watch(state, control)
+        except KeyboardInterrupt:
+            return  # it is what ends a watch
 
 
 def _peers(data: Any) -> list[Any]:
@@ -47,19 +51,16 @@ def _show(state: State, data: Any) -> None:
         state.out.advise("nobody else is in this mesh yet: `atmosphere join` makes a code for another machine")
 
 
-def _watch(state: State, snapshots: Iterator[Any]) -> None:
-    from atmosphere.cli import render
-    from atmosphere.cli.output import rich_table
+def _watch(state: State, control: ControlClient) -> NoReturn:
+    """Show the peers until the node stops, which is an error, or the user has seen enough."""
+    from atmosphere.cli import watching
+    from atmosphere.cli.control import messages
 
-    if not state.out.fancy:
-        for data in snapshots:
-            _show(state, data)
-        return
-    from rich.live import Live
-
-    with Live(console=state.out.console(), auto_refresh=False) as live:
-        for data in snapshots:
-            live.update(rich_table(render.PEER_COLUMNS, render.peer_rows(_peers(data))), refresh=True)
+    # Round-trip times and bytes change without an event; only a table that redraws itself shows them all the time.
+    request = messages.Watch() if state.out.fancy else messages.Watch(interval=5.0, figures=False)
+    replies = control.replies(request)
+    watching.show(state.out, (_peers(reply.data) for reply in replies if isinstance(reply, messages.Progress)))
+    raise NotRunning("the node has stopped", hint="atmosphere serve --detach")
 
 
 @click.group(cls=click.Group, invoke_without_command=True)

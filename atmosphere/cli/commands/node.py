@@ -66,6 +66,7 @@ def _show_status(state: State, data: Any) -> None:
         ("mesh", _mesh(mesh, data["role"]) if mesh else "none: join one with a code"),
         ("listening", ", ".join(data["addresses"]) or f"port {data['port']}"),
         ("candidates", ", ".join(data["candidates"]) or "none"),
+        *_network(data.get("network")),
         ("peers", ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"),
         ("relay", _relay(data["relay"])),
         ("up for", units.duration(data["uptime"])),
@@ -76,6 +77,29 @@ def _show_status(state: State, data: Any) -> None:
         state.out.data(f"{'server:':<12}{printable(server_line(server))}")
     if data.get("advice"):
         state.out.advise(printable(data["advice"]))
+
+
+_ROUTER = {
+    "open": "opened a port for this node",
+    "beyond": "opened a port for this node, but one more NAT stands before it",
+    "none": "opens no port when asked (UPnP, NAT-PMP, PCP)",
+    "off": "is not asked for a port (--no-port-mapping)",
+}
+
+
+_POLICY = {
+    "direct": "only direct ones (--path-policy direct): no relay is ever used",
+    "relay": "only relayed ones (--path-policy relay): peers do not learn this machine's address",
+}
+
+
+def _network(network: Any) -> list[tuple[str, str]]:
+    """What stands between this node and the others, as far as it is known."""
+    if not network:
+        return []
+    router, policy = _ROUTER.get(network["port_mapping"]), _POLICY.get(network["policy"])
+    lines = [("network", network["words"]), ("router", router), ("paths", policy)]
+    return [(name, text) for name, text in lines if text]
 
 
 def _mesh(mesh: Any, role: str | None) -> str:

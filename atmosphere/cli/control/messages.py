@@ -46,9 +46,11 @@ class Peers(msgspec.Struct, tag="peers", tag_field="op"):
 
 
 class Watch(msgspec.Struct, tag="watch", tag_field="op"):
-    """List the members again whenever something changed, and at least every `interval` seconds."""
+    """List the members again whenever something changed; with `figures` also every `interval` seconds, since round-trip
+    times and bytes change without an event. A change that has no event is looked for as often."""
 
     interval: Seconds = 2.0
+    figures: bool = True
 
 
 class Status(msgspec.Struct, tag="status", tag_field="op"):
@@ -79,13 +81,17 @@ class Accept(msgspec.Struct, tag="accept", tag_field="op"):
 
 
 class Ping(msgspec.Struct, tag="ping", tag_field="op"):
-    """Ping `peer` `count` times (0: until the client goes) or until the path is direct; progress is a `Pong` each."""
+    """Ping `peer` `count` times (0: until the client goes) or until the path is direct; progress is a `Pong` each.
+
+    `timeout` and `interval` are each ping's, `within` limits all of them together.
+    """
 
     peer: PeerText
     count: Annotated[int, Meta(ge=0, le=1_000_000)] = 4
     timeout: Seconds = 5.0
     interval: Seconds = 1.0
     until_direct: bool = False
+    within: Seconds | None = None
 
 
 class Explain(msgspec.Struct, tag="explain", tag_field="op"):
@@ -141,12 +147,16 @@ Request = (
 
 
 class Pong(msgspec.Struct, frozen=True):
-    """One ping and its answer; `rtt_ms` is None when there was none, `route` what its path looks like to people."""
+    """One ping and its answer; `rtt_ms` is None when there was none, `route` what its path looks like to people.
+
+    `kind` is None where there was no path, or another one by the time the answer came.
+    """
 
     number: int
     rtt_ms: float | None
     kind: str | None
     route: str
+    peer: str
 
 
 class Progress(msgspec.Struct, tag="progress", tag_field="reply"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
-from atmosphere.mesh.info import InviteInfo, NodeStatus, PeerInfo
+from atmosphere.mesh.info import Explanation, InviteInfo, NodeStatus, PeerInfo
 
 
 class CodeFace(Protocol):
@@ -81,7 +81,7 @@ class NodeFace(Protocol):
         timeout: float = 30.0,
     ) -> Any: ...
     async def join_manual(self, code: Any, *, name: str | None = None) -> Any: ...  # noqa: D102
-    def explain(self, peer: Any) -> list[str]: ...  # noqa: D102
+    def explain(self, peer: Any) -> Explanation: ...  # noqa: D102
     async def accept(self, reply: str) -> Any: ...  # noqa: D102
     def peers(self) -> list[Any]: ...  # noqa: D102
     def peer(self, text: str) -> Any: ...  # noqa: D102

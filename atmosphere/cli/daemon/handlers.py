@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from atmosphere.cli import render
+import msgspec
+
+from atmosphere.cli import watching
 from atmosphere.cli.control import messages as m
 from atmosphere.cli.control.server import Report
-from atmosphere.errors import AtmosphereError, Unreachable
+from atmosphere.cli.daemon.pinging import Pinging
+from atmosphere.errors import AtmosphereError
 from atmosphere.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15.0
 """Seconds to wait for a link to a member that is not connected just now."""
-
-logger = logging.getLogger(__name__)
 
 
 class Life(Protocol):
@@ -72,10 +72,15 @@ class Handlers:
         changed = asyncio.Event()
         tasks = Tasks("watch")
         listening = tasks.spawn(self._note_events(changed), "events")
+        shown: list[Any] | None = None
         try:
             while listening is not None and not listening.done():
                 changed.clear()
-                await report([peer.info() for peer in self._node.peers()])
+                peers = [peer.info() for peer in self._node.peers()]
+                essence = [watching.essence(peer) for peer in peers]
+                if request.figures or essence != shown:
+                    await report(peers)
+                shown = essence
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(request.interval):
                         await changed.wait()
@@ -117,25 +122,11 @@ class Handlers:
         return {"mesh": status.mesh, "node": status.node, "peer": peer.info()}
 
     async def _ping(self, request: m.Ping, report: Report) -> Any:
-        peer = self._node.peer(request.peer)
-        times: list[float] = []
-        number = 0
-        while not request.count or number < request.count:
-            number += 1
-            pong = await _pong(peer, number, request.timeout)
-            await report(pong)
-            if pong.rtt_ms is not None:
-                times.append(pong.rtt_ms)
-            if request.until_direct and pong.rtt_ms is not None and pong.kind == "direct":
-                break
-            if number != request.count:
-                await asyncio.sleep(request.interval)
-        path = peer.info().path
-        return {"peer": peer.name, "sent": number, "received": len(times), "rtt_ms": _spread(times), "path": path}
+        return await Pinging(self._node, request, report).run()
 
     async def _explain(self, request: m.Explain, report: Report) -> Any:
         peer = self._node.peer(request.peer)
-        return {"peer": peer.info(), "report": self._node.explain(peer)}
+        return {"peer": peer.info(), **msgspec.structs.asdict(self._node.explain(peer))}
 
     async def _bench(self, request: m.Bench, report: Report) -> Any:
         from atmosphere.mesh import bench
@@ -188,22 +179,3 @@ class Handlers:
         self._life.stop()
         await self._life.stopped()
         return {"stopped": node}
-
-
-async def _pong(peer: PeerFace, number: int, timeout: float) -> m.Pong:
-    """Ping once; a pong without a time when nothing came back."""
-    try:
-        async with asyncio.timeout(timeout):
-            await peer.wait_connected(timeout)
-            rtt: float | None = await peer.ping(timeout=timeout)
-    except (Unreachable, TimeoutError) as error:
-        logger.debug("ping %d: %s", number, error)
-        rtt = None
-    path = peer.info().path
-    return m.Pong(number, rtt, path.kind if path else None, render.route(path))
-
-
-def _spread(times: list[float]) -> dict[str, float] | None:
-    if not times:
-        return None
-    return {"min": round(min(times), 3), "avg": round(sum(times) / len(times), 3), "max": round(max(times), 3)}

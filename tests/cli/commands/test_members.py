@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ def test_peers_json(invoke: Invoke, node: FakeNode) -> None:
     first, second = json.loads(invoke("--json", "peers").stdout)
     assert list(first) == [
         "id", "name", "state", "role", "path", "rtt_ms", "jitter_ms", "loss", "bytes_sent", "bytes_received",
-        "connected_at", "version",
+        "connected_at", "version", "path_since", "last_change",
     ]  # fmt: skip
     assert first["path"] == {
         "kind": "direct",
@@ -57,7 +59,9 @@ def test_watch_ends_with_the_node(invoke: Invoke, node: FakeNode) -> None:
     node.ending = True
     result = invoke("peers", "--watch")
     assert result.exit_code == 3
-    assert "desk" in result.stdout
+    desk, phone = result.stdout.splitlines()
+    assert desk.endswith("  desk  connected  direct 203.0.113.9:7777 (12 ms)  direct works")
+    assert "  phone  connected  relayed via 198.51.100.7 over TCP (12 ms)" in phone
     assert "the node has stopped" in result.stderr
     for line in invoke("--json", "peers", "--watch").stdout.splitlines():
         assert json.loads(line)[0]["name"] == "desk"
@@ -69,6 +73,17 @@ def test_watch_on_a_terminal(invoke: Invoke, node: FakeNode, monkeypatch: pytest
     result = invoke("peers", "--watch")
     assert result.exit_code == 3
     assert "desk" in result.stdout
+    assert "works" in result.stdout
+
+
+def test_watch_is_ended_by_whoever_watches(invoke: Invoke, node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    def show(out: object, snapshots: Iterator[Any]) -> None:
+        assert next(snapshots)[0].name == "desk"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("atmosphere.cli.watching.show", show)
+    result = invoke("peers", "--watch")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_invites(invoke: Invoke, node: FakeNode) -> None:

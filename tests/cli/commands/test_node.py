@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from atmosphere.cli.commands.node import _relay
+from atmosphere.cli.commands.node import _network, _relay
 from atmosphere.mesh.info import RelayInfo
 from tests.cli.conftest import Invoke
 from tests.cli.fake import FakeLife, FakeNode
@@ -20,6 +20,8 @@ def test_status(invoke: Invoke, node: FakeNode) -> None:
     assert "stun:198.51.100.7:3478 ok, 12 ms" in text
     assert "turn:example.org failed: silence" in text
     assert "relay:      for members at turn:203.0.113.9:7777, 2 allocations, 12.4 MB\n" in text
+    assert "network:    symmetric NAT\n" in text
+    assert "router:     is not asked for a port (--no-port-mapping)\n" in text
     assert "up for:     1 h 1 min" in text
     assert json.loads(invoke("--json", "status").stdout)["port"] == 7777
 
@@ -33,6 +35,20 @@ def test_status(invoke: Invoke, node: FakeNode) -> None:
 )
 def test_status_of_a_relay(relay: RelayInfo, text: str) -> None:
     assert text in _relay(msgspec.to_builtins(relay))
+
+
+def test_status_of_a_network_that_is_not_known() -> None:
+    assert _network(None) == []
+    unknown = {"words": "not known what the router does", "port_mapping": "unknown", "policy": "any"}
+    assert _network(unknown) == [("network", "not known what the router does")]
+
+
+def test_status_of_a_path_policy() -> None:
+    known = {"words": "no NAT", "port_mapping": "open"}
+    lines = dict(_network(known | {"policy": "relay"}))
+    assert lines["router"] == "opened a port for this node"
+    assert lines["paths"] == "only relayed ones (--path-policy relay): peers do not learn this machine's address"
+    assert dict(_network(known | {"policy": "direct"}))["paths"].endswith("no relay is ever used")
 
 
 def test_status_of_a_member_that_was_removed(invoke: Invoke, node: FakeNode) -> None:
