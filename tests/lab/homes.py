@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.control import ask
+from tests.lab.link import Link
 from tests.lab.machines import Machine, ip, run_in
+from tests.lab.pipe import Conditions
 from tests.lab.processes import Program, command_in
 from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, divert, rules
 from tests.lab.translation import NatKind
@@ -24,7 +26,8 @@ class Home:
 
     `kind` is a name or any NatKind. `timeout`: seconds until an unused UDP mapping is gone. `behind`: the household
     whose router is this one's provider (a carrier's NAT). `hairpin`: whether its machines reach each other by their
-    outside addresses; what nftables cannot do is done in user space.
+    outside addresses; what nftables cannot do is done in user space. `link`: the weather between the router and its
+    provider.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Home:
         behind: Home | None = None,
         hairpin: bool = False,
         timeout: int = 120,
+        link: Conditions | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -46,7 +50,8 @@ class Home:
         self._hosts = itertools.count(10)
         self._behind = behind
         self.namespace = lab.make_namespace(f"{name}-router")
-        self.outside = self._plug_in()
+        self.link: Link | None = None
+        self.outside = self._plug_in(link)
         ip("-n", self.namespace, "link", "add", "lan", "type", "bridge")
         ip("-n", self.namespace, "address", "add", f"{inside}.1/24", "dev", "lan")
         ip("-n", self.namespace, "link", "set", "lan", "up")
@@ -57,25 +62,26 @@ class Home:
         else:
             self._translate_in_user_space(replace(nat, hairpin=hairpin, timeout=timeout))
 
-    def attach(self, namespace: str, card: str) -> str:
-        """Plug a card of another namespace into this household's network; its address."""
+    def attach(self, namespace: str, card: str, conditions: Conditions | None = None) -> tuple[str, Link | None]:
+        """Plug a card of another namespace into this household's network; its address, and the link if it is one."""
         number = next(self._hosts)
         address = f"{self._inside}.{number}"
-        self._lab.cable(self.namespace, f"port{number}", namespace, card)
+        link = self._lab.connect(namespace, card, self.namespace, f"port{number}", conditions)
         ip("-n", self.namespace, "link", "set", f"port{number}", "master", "lan", "up")
         ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
         ip("-n", namespace, "link", "set", card, "up")
-        return address
+        return address, link
 
     @property
     def gateway(self) -> str:
         """The router's address inside."""
         return f"{self._inside}.1"
 
-    def machine(self, name: str) -> Machine:
-        """One more machine of this household."""
+    def machine(self, name: str, *, link: Conditions | None = None) -> Machine:
+        """One more machine of this household, at the end of a link where there are conditions."""
         machine = Machine(self._lab, name)
-        machine.has(self.attach(machine.namespace, "eth0"), gateway=self.gateway)
+        address, machine.link = self.attach(machine.namespace, "eth0", link)
+        machine.has(address, gateway=self.gateway)
         machine.plug()
         self._lab.machines.append(machine)
         return machine
@@ -96,12 +102,12 @@ class Home:
         """From now on no UDP passes, in either direction, whatever passed before."""
         run_in(self.namespace, "nft", "insert", "rule", "ip", "home", "through", "ip", "protocol", "udp", "drop")
 
-    def _plug_in(self) -> str:
+    def _plug_in(self, conditions: Conditions | None) -> str:
         if self._behind is None:
             address = self._lab.public_address()
-            self._lab.plug_into_public(self.namespace, "wan", address)
+            self.link = self._lab.plug_into_public(self.namespace, "wan", address, conditions=conditions)
             return address
-        address = self._behind.attach(self.namespace, "wan")
+        address, self.link = self._behind.attach(self.namespace, "wan", conditions)
         ip("-n", self.namespace, "route", "add", "default", "via", self._behind.gateway)
         return address
 
@@ -141,7 +147,7 @@ class Home:
         command = [sys.executable, "-m", "tests.lab.usernat", self.outside, str(nat), str(self._control)]
         options = ["--timeout", str(nat.timeout), "--step", str(nat.step), *(["--hairpin"] if nat.hairpin else [])]
         self.router = Program(f"[{self.name}-router] {nat}", command_in(self.namespace, [*command, *options]), {})
-        self._lab.routers.append(self.router)
+        self._lab.equipment.append(self.router)
         self.router.wait_for("READY")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.lab.processes import Program, command_in, environment
 
 if TYPE_CHECKING:
+    from tests.lab.link import Link
     from tests.lab.topology import Lab
 
 
@@ -42,6 +43,7 @@ class Machine:
         self.folder = lab.folder / name
         self.folder.mkdir(exist_ok=True)
         self.programs: list[Program] = []
+        self.link: Link | None = None
 
     def has(self, *addresses: str, gateway: str) -> None:
         """Take note of its addresses and of the way to everywhere else."""

@@ -13,6 +13,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -21,11 +22,14 @@ from types import TracebackType
 from typing import Literal, Self
 
 from tests.lab.homes import Home
+from tests.lab.link import SIDES, Link
 from tests.lab.machines import Machine, ip, run_in
-from tests.lab.processes import Program
+from tests.lab.pipe import Conditions
+from tests.lab.processes import Program, command_in
 from tests.lab.routers import Kind
 from tests.lab.translation import NatKind
 
+HERE = Path(__file__).parent
 __all__ = ["BEYOND", "PUBLIC", "Home", "Lab", "Machine", "run_in"]
 
 PUBLIC = "198.51.100"
@@ -45,7 +49,8 @@ class Lab:
         self._scratch = tempfile.TemporaryDirectory(prefix="atmosphere-lab-", ignore_cleanup_errors=True)
         self.folder = Path(self._scratch.name)
         self.machines: list[Machine] = []
-        self.routers: list[Program] = []
+        self.equipment: list[Program] = []
+        self.links: list[Link] = []
         self._namespaces: list[str] = []
         self._notes: list[str] = []
         self._public = itertools.count(10)
@@ -69,12 +74,12 @@ class Lab:
     ) -> None:
         self.close()
 
-    def public(self, name: str, *, addresses: int = 1) -> Machine:
-        """A machine with one or more public addresses."""
+    def public(self, name: str, *, addresses: int = 1, link: Conditions | None = None) -> Machine:
+        """A machine with one or more public addresses, at the end of a link where there are conditions."""
         own = [self.public_address() for _ in range(addresses)]
         machine = Machine(self, name)
         machine.has(*own, gateway=BEYOND)
-        self.plug_into_public(machine.namespace, "eth0", *own)
+        machine.link = self.plug_into_public(machine.namespace, "eth0", *own, conditions=link)
         self.machines.append(machine)
         return machine
 
@@ -87,11 +92,12 @@ class Lab:
         behind: Home | None = None,
         hairpin: bool = False,
         timeout: int = 120,
+        link: Conditions | None = None,
     ) -> Home:
         """A household behind a router of `kind`; `inside` is its private /24, its own by default (like "192.168.1")."""
         number = next(self._homes)
         inside = inside or f"192.168.{number}"
-        return Home(self, name, kind, inside, behind=behind, hairpin=hairpin, timeout=timeout)
+        return Home(self, name, kind, inside, behind=behind, hairpin=hairpin, timeout=timeout, link=link)
 
     def public_address(self) -> str:
         """An address of the public segment that nobody has yet."""
@@ -107,7 +113,7 @@ class Lab:
 
     def report(self) -> str:
         """What every command and every program said, for a failing test."""
-        running = [*self.routers, *(program for machine in self.machines for program in machine.programs)]
+        running = [*self.equipment, *(program for machine in self.machines for program in machine.programs)]
         programs = [f"{program.name}\n{program.output}" for program in running]
         logs = [f"{path}\n{path.read_text(errors='replace')[-20_000:]}" for path in sorted(self.folder.rglob("*.log"))]
         return "\n\n".join([*self._notes, *programs, *logs])
@@ -126,23 +132,51 @@ class Lab:
         """A virtual cable between two namespaces."""
         ip("-n", one, "link", "add", card, "type", "veth", "peer", "name", other_card, "netns", other)
 
-    def plug_into_public(self, namespace: str, card: str, *addresses: str) -> None:
-        """Attach a namespace to the public segment under `addresses`."""
+    def connect(self, one: str, card: str, other: str, other_card: str, conditions: Conditions | None) -> Link | None:
+        """A link where there are conditions, a plain cable where there are none."""
+        if conditions is not None:
+            return self.link(one, card, other, other_card, conditions)
+        self.cable(one, card, other, other_card)
+        return None
+
+    def link(self, one: str, card: str, other: str, other_card: str, conditions: Conditions) -> Link:
+        """A cable with weather between two namespaces; its `left` is `one`."""
+        name = f"link{len(self.links)}"
+        namespace = self.make_namespace(name)
+        self.cable(one, card, namespace, "left")
+        self.cable(other, other_card, namespace, "right")
+        for owner, outer in ((one, card), (other, other_card)):
+            run_in(owner, sys.executable, str(HERE / "offload.py"), outer)
+        for side in SIDES:
+            ip("-n", namespace, "link", "set", side, "up")
+        control = self.folder / f"{name}.control"
+        command = [sys.executable, "-m", "tests.lab.link", str(control), name]
+        program = Program(f"[{name}] {one} to {other}", command_in(namespace, command), {})
+        self.equipment.append(program)
+        program.wait_for("READY")
+        self.links.append(Link(control, conditions))
+        return self.links[-1]
+
+    def plug_into_public(
+        self, namespace: str, card: str, *addresses: str, conditions: Conditions | None = None
+    ) -> Link | None:
+        """Attach a namespace to the public segment under `addresses`, by a link where there are conditions."""
         port = f"port{next(self._ports)}"
-        self.cable(self.segment, port, namespace, card)
+        link = self.connect(namespace, card, self.segment, port, conditions)
         ip("-n", self.segment, "link", "set", port, "master", "br0", "up")
         for address in addresses:
             ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
         ip("-n", namespace, "link", "set", card, "up")
         ip("-n", namespace, "route", "add", "default", "via", BEYOND)
+        return link
 
     def close(self) -> None:
         """End every program and remove every namespace; safe to call twice."""
         for machine in self.machines:
             for program in machine.programs:
                 program.terminate(timeout=3)
-        for router in self.routers:
-            router.kill()
+        for program in self.equipment:
+            program.kill()
         for namespace in self._namespaces:
             _end_processes_in(namespace)
             subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False, timeout=30)
