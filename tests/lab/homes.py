@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.control import ask
 from tests.lab.link import Link
-from tests.lab.machines import Machine, ip, run_in
+from tests.lab.machines import BEYOND, Machine, ip, run_in
 from tests.lab.pipe import Conditions
 from tests.lab.processes import Program, command_in
 from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, divert, rules
@@ -64,13 +65,17 @@ class Home:
 
     def attach(self, namespace: str, card: str, conditions: Conditions | None = None) -> tuple[str, Link | None]:
         """Plug a card of another namespace into this household's network; its address, and the link if it is one."""
-        number = next(self._hosts)
-        address = f"{self._inside}.{number}"
-        link = self._lab.connect(namespace, card, self.namespace, f"port{number}", conditions)
-        ip("-n", self.namespace, "link", "set", f"port{number}", "master", "lan", "up")
+        address = self.free_address()
+        port = f"port{address.rpartition('.')[2]}"
+        link = self._lab.connect(namespace, card, self.namespace, port, conditions)
+        ip("-n", self.namespace, "link", "set", port, "master", "lan", "up")
         ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
         ip("-n", namespace, "link", "set", card, "up")
         return address, link
+
+    def free_address(self) -> str:
+        """An address of the household that nobody has yet."""
+        return f"{self._inside}.{next(self._hosts)}"
 
     @property
     def gateway(self) -> str:
@@ -82,6 +87,7 @@ class Home:
         machine = Machine(self._lab, name)
         address, machine.link = self.attach(machine.namespace, "eth0", link)
         machine.has(address, gateway=self.gateway)
+        machine.home = self
         machine.plug()
         self._lab.machines.append(machine)
         return machine
@@ -92,6 +98,32 @@ class Home:
             run_in(self.namespace, "conntrack", "-F")
         else:
             ask(self._control, {"do": "forget"})
+
+    def move(self) -> None:
+        """What a provider does at night: another public address, and no mapping is left."""
+        assert self._behind is None
+        new = self._lab.public_address()
+        ip("-n", self.namespace, "address", "delete", f"{self.outside}/24", "dev", "wan")
+        ip("-n", self.namespace, "address", "add", f"{new}/24", "dev", "wan")
+        ip("-n", self.namespace, "route", "replace", "default", "via", BEYOND)
+        self.outside = new
+        if self.router is not None:
+            run_in(self.namespace, "nft", "-f", "-", feed=divert(new, self._inside))
+            ask(self._control, {"do": "move", "address": new})
+        else:
+            self.forget_flows()
+
+    def shun(self, address: str) -> None:
+        """Lose every packet to and from a public address, without a word."""
+        for direction in ("saddr", "daddr"):
+            run_in(self.namespace, "nft", "insert", "rule", "ip", "home", "through", "ip", direction, address, "drop")
+
+    def readmit(self, address: str) -> None:
+        """No longer shun it."""
+        listed = command_in(self.namespace, ["nft", "-a", "list", "chain", "ip", "home", "through"])
+        rules = subprocess.run(listed, capture_output=True, text=True, check=True, timeout=10).stdout
+        for handle in re.findall(rf"addr {re.escape(address)} drop # handle (\d+)", rules):
+            run_in(self.namespace, "nft", "delete", "rule", "ip", "home", "through", "handle", handle)
 
     def flows(self) -> str:
         """The router's connection table, for a person to read."""

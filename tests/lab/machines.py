@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,8 +11,15 @@ from typing import TYPE_CHECKING
 from tests.lab.processes import Program, command_in, environment
 
 if TYPE_CHECKING:
+    from tests.lab.homes import Home
     from tests.lab.link import Link
     from tests.lab.topology import Lab
+
+PUBLIC = "198.51.100"
+"""The internet of the laboratory: one segment of RFC 5737's documentation addresses."""
+
+BEYOND = f"{PUBLIC}.1"
+"""The way to everywhere else: it forwards nothing, so what has no place in the laboratory is lost without a word."""
 
 
 def ip(*arguments: str) -> None:
@@ -44,6 +52,9 @@ class Machine:
         self.folder.mkdir(exist_ok=True)
         self.programs: list[Program] = []
         self.link: Link | None = None
+        self.home: Home | None = None
+        self._card = "eth0"
+        self._cards = itertools.count(1)
 
     def has(self, *addresses: str, gateway: str) -> None:
         """Take note of its addresses and of the way to everywhere else."""
@@ -80,12 +91,30 @@ class Machine:
 
     def unplug(self) -> None:
         """Pull the network cable."""
-        ip("-n", self.namespace, "link", "set", "eth0", "down")
+        ip("-n", self.namespace, "link", "set", self._card, "down")
 
     def plug(self) -> None:
         """Put the network cable in: the link is up and the default route set."""
-        ip("-n", self.namespace, "link", "set", "eth0", "up")
+        ip("-n", self.namespace, "link", "set", self._card, "up")
         ip("-n", self.namespace, "route", "replace", "default", "via", self.gateway)
+
+    def readdress(self) -> None:
+        """What the household's router does now and then: the same network, another address."""
+        assert self.home is not None
+        ip("-n", self.namespace, "address", "delete", f"{self.address}/24", "dev", self._card)
+        self.has(self.home.free_address(), gateway=self.gateway)
+        ip("-n", self.namespace, "address", "add", f"{self.address}/24", "dev", self._card)
+        self.plug()
+
+    def move_to(self, home: Home) -> None:
+        """Leave the one network and be in another, by another card: from Wi-Fi to a hotspot."""
+        self.unplug()
+        ip("-n", self.namespace, "address", "flush", "dev", self._card)
+        self._card = f"eth{next(self._cards)}"
+        address, self.link = home.attach(self.namespace, self._card)
+        self.home = home
+        self.has(address, gateway=home.gateway)
+        self.plug()
 
     def _home(self) -> dict[str, str]:
         return {"HOME": str(self.folder)}

@@ -23,7 +23,7 @@ from typing import Literal, Self
 
 from tests.lab.homes import Home
 from tests.lab.link import SIDES, Link
-from tests.lab.machines import Machine, ip, run_in
+from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, run_in
 from tests.lab.pipe import Conditions
 from tests.lab.processes import Program, command_in
 from tests.lab.routers import Kind
@@ -31,12 +31,6 @@ from tests.lab.translation import NatKind
 
 HERE = Path(__file__).parent
 __all__ = ["BEYOND", "PUBLIC", "Home", "Lab", "Machine", "run_in"]
-
-PUBLIC = "198.51.100"
-"""The internet of the laboratory: one segment of RFC 5737's documentation addresses."""
-
-BEYOND = f"{PUBLIC}.1"
-"""The way to everywhere else: it forwards nothing, so what has no place in the laboratory is lost without a word."""
 
 
 class Lab:
