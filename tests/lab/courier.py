@@ -3,10 +3,10 @@
     python -m tests.lab.courier found HOME [node options]
     python -m tests.lab.courier join HOME CODE [node options] [--until-direct SECONDS] [--send BYTES --rate RATE]
 
-RATE is in bytes a second. Prints one JSON object a line: {"code": …}; {"joined", "first_byte", "direct"} in seconds since the join began; while it
-carries {"sent" or "received": bytes}; at the end {"done": SHA-256, "silence": …}; and every event of the node.
-`silence` is the longest time that the receiver waited for bytes: how long, and its beginning and end on the clock that
-all machines of the laboratory share (CLOCK_MONOTONIC).
+RATE is in bytes a second. Prints one JSON object a line: {"code": …}; {"joined", "first_byte", "direct"} in seconds
+since the join began; while it carries {"sent" or "received": bytes}; at the end {"done": SHA-256, "silence": …}; and
+every event of the node. `silence` is the longest time that the receiver waited for bytes: how long, and its beginning
+and end on the clock that all machines of the laboratory share (CLOCK_MONOTONIC).
 """
 
 from __future__ import annotations
@@ -81,19 +81,19 @@ async def receive(stream: Stream) -> None:
 
 async def send(peer: Peer, length: int, rate: float) -> None:
     """Send the film over one stream at `rate` bytes a second, and insist on the hash that comes back."""
-    film = content(length)
+    film, chunk = content(length), min(CHUNK, max(1, int(rate / 10)))
     stream = await peer.open_stream(NAME)
     sent = reported = 0
     due = time.monotonic()
     try:
         while sent < length:
-            stream.write(film[sent : sent + CHUNK])
-            sent = min(length, sent + CHUNK)
+            stream.write(film[sent : sent + chunk])
+            sent = min(length, sent + chunk)
             await stream.drain()
             if sent - reported >= REPORT_EVERY:
                 reported = sent
                 tell(sent=sent)
-            due = max(time.monotonic(), due + CHUNK / rate)
+            due = max(time.monotonic(), due + chunk / rate)
             await asyncio.sleep(due - time.monotonic())
         await stream.write_eof()
         answer = await stream.read()
