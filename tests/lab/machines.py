@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tests.lab.processes import Program, command_in, environment
@@ -25,6 +25,11 @@ BEYOND = f"{PUBLIC}.1"
 def ip(*arguments: str) -> None:
     """Run `ip …`; RuntimeError with what it said when it fails."""
     _do("ip", *arguments)
+
+
+def ip_batch(lines: Iterable[str]) -> None:
+    """Run many `ip` commands in one process; what fails is passed over."""
+    subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(lines), capture_output=True, text=True, check=False)
 
 
 def run_in(namespace: str, *command: str, feed: str | None = None) -> None:

@@ -15,7 +15,7 @@ from tests.lab.places import PLACES
 from tests.lab.routers import KINDS, Kind
 from tests.lab.topology import Lab
 
-IN_LAB = [pytest.mark.needs("netns", "coturn"), pytest.mark.xdist_group("lab")]
+IN_LAB = [pytest.mark.needs("netns", "coturn")]
 
 
 @pytest.mark.parametrize(

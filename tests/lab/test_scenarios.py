@@ -12,12 +12,12 @@ from tests.lab.household import Member, Relay, all_connected, connected, joined,
 from tests.lab.ipv6 import give_ipv6, give_public_ipv6, take_ipv4
 from tests.lab.topology import Lab
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 
 def pong(one: Member, other: Member) -> None:
     """A ping from `one` to `other`, by name."""
-    answer = one.json("ping", other.name, "-c", "2")
+    answer = one.json("ping", other.name, "-c", "2", "--interval", "0.1")
     assert answer["received"] == 2, answer
     assert answer["peer"] in {other.name, one.peers()[other.name]["id"]}
 
