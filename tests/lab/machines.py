@@ -46,11 +46,11 @@ def _do(*command: str, feed: str | None = None) -> None:
 class Machine:
     """One namespace with one network card, its `address` (or `addresses`), and the programs that run in it."""
 
-    def __init__(self, lab: Lab, name: str) -> None:
+    def __init__(self, lab: Lab, name: str, address: str = "") -> None:
         self.lab = lab
         self.name = name
-        self.address = ""
-        self.addresses: list[str] = []
+        self.address = address
+        self.addresses = [address] if address else []
         self.gateway = ""
         self.namespace = lab.make_namespace(name)
         self.folder = lab.folder / name

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.lab.ipv6 import give_ipv6
-from tests.lab.routers import IN_USER_SPACE, KINDS, Kind
+from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, UserKind
 from tests.lab.theory import Network, network_of
 from tests.lab.topology import Lab, Machine
 from tests.lab.translation import NatKind
@@ -20,7 +20,7 @@ class Place:
     build: Callable[[Lab, str], Machine]
 
 
-def _behind(kind: Kind | NatKind, network: Network) -> Place:
+def _behind(kind: Kind | UserKind | NatKind, network: Network) -> Place:
     return Place(network, lambda lab, name: lab.home(f"{name}-home", kind).machine(name))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.coturn import start_coturn
 from tests.lab.probing import LISTEN, PUNCHER, RECEIVE, at_once, mapping_lives, pings, probe, probed, punched
-from tests.lab.routers import IN_USER_SPACE, Kind
+from tests.lab.routers import IN_USER_SPACE, Kind, UserKind
 from tests.lab.topology import Lab
 from tests.lab.translation import EVERY_KIND, NatKind
 
@@ -67,7 +67,7 @@ def test_a_carriers_nat_stands_before_the_home_router(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("kind", "hairpin"), [("full-cone", True), ("full-cone", False), ("sequential", True)])
-def test_hairpinning_is_as_said(lab: Lab, kind: Kind, hairpin: bool) -> None:
+def test_hairpinning_is_as_said(lab: Lab, kind: Kind | UserKind, hairpin: bool) -> None:
     """Two machines of one home knock at each other's outside endpoint, which their own knocks have opened."""
     box = lab.public("box")
     home = lab.home("home", kind, hairpin=hairpin)
@@ -80,7 +80,7 @@ def test_hairpinning_is_as_said(lab: Lab, kind: Kind, hairpin: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["port-restricted", "full-cone", "sequential"])
-def test_an_unused_mapping_times_out(lab: Lab, kind: Kind) -> None:
+def test_an_unused_mapping_times_out(lab: Lab, kind: Kind | UserKind) -> None:
     box = lab.public("box")
     home = lab.home("home", kind, timeout=1)
     host = home.machine("host")
@@ -91,7 +91,7 @@ def test_an_unused_mapping_times_out(lab: Lab, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["port-restricted", "sequential"])
-def test_a_router_is_one_hop(lab: Lab, kind: Kind) -> None:
+def test_a_router_is_one_hop(lab: Lab, kind: Kind | UserKind) -> None:
     """What the low TTL of a hole punch is about: one hop reaches the own router and no more."""
     box = lab.public("box")
     home = lab.home("home", kind)
@@ -108,7 +108,7 @@ def test_a_router_is_one_hop(lab: Lab, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sequential"])
-def test_a_router_in_user_space_is_fast_enough(lab: Lab, kind: Kind) -> None:
+def test_a_router_in_user_space_is_fast_enough(lab: Lab, kind: Kind | UserKind) -> None:
     """20 MB over TCP: the data plane of these tests must not be what they measure."""
     box = lab.public("box")
     host = lab.machine("host", kind)

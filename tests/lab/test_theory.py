@@ -11,7 +11,7 @@ from tests.ice.test_agent_nats import Kind as VirtualKind
 from tests.ice.test_agent_nats import place
 from tests.ice.vnet import Network as VirtualNetwork
 from tests.ice.vnet import agree, exchange, make_nodes
-from tests.lab.routers import Kind
+from tests.lab.routers import Kind, UserKind
 from tests.lab.theory import Network, Outcome, expected, network_of
 from tests.lab.translation import DEPENDENCES, SHORT, NatKind
 
@@ -62,7 +62,7 @@ def test_an_ordinary_hole_punch_is_enough_exactly_where_the_table_says(one: Netw
         ("udp-blocked", "udp-blocked", "relay"),
     ],
 )
-def test_pairs_of_routers(one: Kind, other: Kind, outcome: Outcome) -> None:
+def test_pairs_of_routers(one: Kind | UserKind, other: Kind | UserKind, outcome: Outcome) -> None:
     assert expected(network_of(one), network_of(other)) == outcome
     assert expected(network_of(other), network_of(one)) == outcome
 

@@ -30,7 +30,7 @@ def test_every_router_behaves_as_its_name_says(lab: Lab) -> None:
         mapped = found["mapped"]
         assert isinstance(mapped, list)
         assert mapped[0] == home.outside
-        assert (mapped[1] == 7777) is (kind != "symmetric")
+        assert (mapped[1] == 7777) is (mapping == "endpoint-independent")
 
 
 @pytest.mark.needs("coturn")

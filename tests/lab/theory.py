@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.lab.routers import IN_USER_SPACE, KINDS, Kind
+from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, UserKind
 from tests.lab.translation import NatKind
 
 Outcome = Literal["direct", "predicted", "hard", "tcp", "relay"]
@@ -36,7 +36,7 @@ class Network:
         return self.nat is not None and self.nat.allocation in ("sequential", "preserved")
 
 
-def network_of(kind: Kind) -> Network:
+def network_of(kind: Kind | UserKind) -> Network:
     """What stands behind a router's name."""
     if kind in IN_USER_SPACE:
         return Network(IN_USER_SPACE[kind])

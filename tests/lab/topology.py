@@ -22,7 +22,7 @@ from tests.lab.link import SIDES, Link
 from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, ip_batch, run_in
 from tests.lab.pipe import Conditions
 from tests.lab.processes import Program, command_in, end_processes_in
-from tests.lab.routers import Kind
+from tests.lab.routers import Kind, UserKind
 from tests.lab.translation import NatKind
 
 HERE = Path(__file__).parent
@@ -76,12 +76,12 @@ class Lab:
     def home(
         self,
         name: str,
-        kind: Kind | NatKind,
+        kind: Kind | UserKind | NatKind,
         *,
         inside: str | None = None,
         behind: Home | None = None,
         hairpin: bool = False,
-        timeout: int = 120,
+        timeout: int | None = None,
         link: Conditions | None = None,
     ) -> Home:
         """A household behind a router of `kind`; `inside` is its private /24, its own by default (like "192.168.1")."""
@@ -93,7 +93,7 @@ class Lab:
         """An address of the public segment that nobody has yet."""
         return f"{PUBLIC}.{next(self._public)}"
 
-    def machine(self, name: str, kind: Kind | NatKind | Literal["none"]) -> Machine:
+    def machine(self, name: str, kind: Kind | UserKind | NatKind | Literal["none"]) -> Machine:
         """A machine alone behind a router of `kind`, or, for "none", with a public address of its own."""
         return self.public(name) if kind == "none" else self.home(f"{name}-home", kind).machine(name)
 
