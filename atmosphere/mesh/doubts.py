@@ -6,6 +6,7 @@ sees a living path, and nobody is behind it. What only the former process could 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from atmosphere.errors import AtmosphereError, LinkError
@@ -70,13 +71,16 @@ class Doubts:
     async def _answered(self, link: PeerLink) -> bool:
         """Whether a pong comes; or anything: a peer that is only slow still sends what nobody else could have
         sealed."""
-        before = link.link.packets_received
+        loop, before = asyncio.get_running_loop(), link.link.packets_received
         for _ in range(TRIES):
+            over = loop.time() + PATIENCE / TRIES
             try:
                 await self._ping(link, PATIENCE / TRIES)
             except LinkError:
                 return False
             except AtmosphereError:
+                # It may have failed at once, for want of room among all the pings of a node: that is no answer.
+                await asyncio.sleep(over - loop.time())
                 if link.link.packets_received > before:
                     return True
             else:

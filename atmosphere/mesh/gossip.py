@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 FACTS_A_MESSAGE = 64
 CONTACTS_A_MESSAGE = 32
-MAX_PINGS = 64
+MAX_PINGS = 1024
+"""Of this node's own: after a change of its network every peer is asked at once."""
 FORWARD_RATE, FORWARD_BURST = 10.0, 200.0
 """Signals handed on for one neighbour, a second and at once: an attempt to connect needs a handful."""
 MAX_FORWARDING = 1024

@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
+
 from atmosphere.errors import LinkError, Unreachable
+from atmosphere.mesh import doubts as doubts_module
 from atmosphere.mesh.doubts import TRIES, Doubts
 from atmosphere.mesh.peerlink import PeerLink
 from tests.until import until
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubts_module, "PATIENCE", 0.02)
 
 
 class Inner:
@@ -119,8 +127,7 @@ async def test_silence_on_a_lost_path_says_nothing() -> None:
     doubts = Doubts(answers.ping)
     about(doubts, link)
     answers.answer.set_exception(Unreachable("no answer within 3 s"))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await until(lambda: not doubts._asked)
     assert not link.ended.is_set()
     assert not link.believed.is_set()
     await doubts.close()
