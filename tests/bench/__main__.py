@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from tests.bench import commands, data, idle, process, relay, setup, signaling
+from tests.bench import commands, data, idle, peers, process, relay, setup, signaling
 from tests.bench.plan import FULL, QUICK, Plan
 from tests.bench.samples import Samples, table
 
@@ -18,6 +18,7 @@ PARTS = {
     "data": data.measure,
     "setup": setup.measure,
     "idle": idle.measure,
+    "peers": peers.measure,
     "relay": relay.measure,
     "signaling": signaling.measure,
 }

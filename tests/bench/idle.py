@@ -25,6 +25,7 @@ async def measure(plan: Plan, samples: Samples) -> None:
                 lonely[pair] = used
             for pair in pairs:
                 samples.add(IDLE_MEMORY, pair.stack, await _memory(pair, plan) / 1e3)
+            await asyncio.sleep(plan.quiet_seconds)  # a path is watched more closely for a while after the last data
             for pair, used in zip(pairs, await _processor(pairs, plan.idle_seconds), strict=True):
                 per_peer = (used - lonely[pair]) / (plan.idle_peers + WARM)
                 samples.add(IDLE_CPU, pair.stack, max(per_peer, 0.0))

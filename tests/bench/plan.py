@@ -17,6 +17,9 @@ class Plan:
     idle_seconds: float
     lonely_seconds: float
     settle_seconds: float
+    quiet_seconds: float
+    hub_peers: int
+    hub_seconds: float
     helps: int
     joins: int
     relay_rounds: int
@@ -37,6 +40,9 @@ FULL = Plan(
     idle_seconds=20.0,
     lonely_seconds=10.0,
     settle_seconds=2.0,
+    quiet_seconds=7.0,
+    hub_peers=100,
+    hub_seconds=30.0,
     helps=11,
     joins=5,
     relay_rounds=5,
@@ -56,6 +62,9 @@ QUICK = Plan(
     idle_seconds=5.0,
     lonely_seconds=3.0,
     settle_seconds=1.0,
+    quiet_seconds=6.0,
+    hub_peers=20,
+    hub_seconds=5.0,
     helps=3,
     joins=1,
     relay_rounds=1,

@@ -38,6 +38,11 @@ RECONNECT = Measurement("reconnect", "a member restarts: start to first byte bac
 IDLE_MEMORY = Measurement("idle_memory", "memory per connected idle peer", "KB", 0)
 IDLE_CPU = Measurement("idle_cpu", "processor per connected idle peer", "% of a core", 4)
 LONELY_CPU = Measurement("lonely_cpu", "processor of a process without a peer", "% of a core", 4)
+PEERS_JOIN = Measurement("peers_join", "100 peers join one node, 4 at a time, all with a byte back", "s", 1)
+PEERS_JOIN_CPU = Measurement("peers_join_cpu", "... processor of that node, each", "ms", 0)
+PEERS_MEMORY = Measurement("peers_memory", "... memory of that node, each, idle", "KB", 0)
+PEERS_CPU = Measurement("peers_cpu", "... processor of that node, each, idle", "% of a core", 4)
+PEERS_BYTES = Measurement("peers_bytes", "... what goes to and fro, each, idle, an hour", "KB", 0)
 HELP = Measurement("help", "atmosphere --help", "ms", 0)
 PYTHON = Measurement("python", "... of which the interpreter's start", "ms", 0)
 JOIN = Measurement("join", "atmosphere join CODE, code to exit", "ms", 0)
@@ -62,7 +67,8 @@ CLUSTER_MOVE_P50 = Measurement("cluster_move_p50", "... its nodes are elsewhere 
 CLUSTER_MOVE = Measurement("cluster_move", "... the last of them", "s", 2)
 ALL = (
     *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
-    *(SETUP, RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU, HELP, PYTHON, JOIN),
+    *(SETUP, RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU),
+    *(PEERS_JOIN, PEERS_JOIN_CPU, PEERS_MEMORY, PEERS_CPU, PEERS_BYTES, HELP, PYTHON, JOIN),
     *(RELAY_OUT, RELAY_IN, RELAY_BOTH, RELAY_SMALL, RELAY_MEMORY, RELAY_ALLOCATE),
     *(NODE_MEMORY, SERVER_CPU, SERVER_P50, SERVER_P99, SERVER_MISSED, SERVER_TWICE),
     *(CLUSTER_P50, CLUSTER_P99, CLUSTER_MISSED, CLUSTER_MOVE_P50, CLUSTER_MOVE),

@@ -2,7 +2,7 @@
 
     {"end": "name", "call": "dial", "with": ["text"]}  ->  {"result": …} or {"error": "…"}
 
-With an empty "end" the call is about the process. `python -m tests.bench.worker atmosphere|aiortc`.
+With an empty "end" the call is about the process. `python -m tests.bench.worker atmosphere|aiortc|hub`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ def factory(stack: str) -> Callable[[], End]:
         from tests.bench.aiortc_end import AiortcEnd
 
         return AiortcEnd
+    if stack == "hub":
+        from tests.bench.hub_end import HubEnd
+
+        return HubEnd
     from tests.bench.atmosphere_end import AtmosphereEnd
 
     return AtmosphereEnd
