@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY, LAST_RETRY = 5.0, 1800.0
 """Seconds until a router that opened nothing is asked again, at first and at last."""
+BEFORE = 0.1
+"""Seconds before the first request: a node that cannot start, or an address that comes and goes, leaves no trace."""
 CLOSE_TIMEOUT = 1.0
 NAMES = {"pcp": "PCP", "nat-pmp": "NAT-PMP", "upnp": "UPnP"}
 
@@ -114,6 +116,7 @@ class Keeper:
 
     async def _run(self) -> None:
         retry = FIRST_RETRY
+        await asyncio.sleep(BEFORE)
         while True:
             self._hint.clear()
             try:

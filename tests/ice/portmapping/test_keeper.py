@@ -194,6 +194,15 @@ async def test_leaving_before_the_router_answered(gateway: FakeGateway, start: S
     assert gateway.mapped == {"tcp": 7777}
 
 
+async def test_a_node_that_could_not_start_leaves_no_trace(gateway: FakeGateway, start: Start) -> None:
+    started = time.monotonic()
+    one = start()
+    await asyncio.sleep(0)
+    await one.close()
+    assert time.monotonic() - started < 0.5
+    assert gateway.asked == []
+
+
 async def test_leaving_takes_a_second_at_most(gateway: FakeGateway, start: Start) -> None:
     one = start()
     await until(lambda: gateway.mapped == BOTH)
