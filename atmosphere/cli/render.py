@@ -19,10 +19,10 @@ def route(path: PathInfo | None, rtt_ms: float | None = None) -> str:
     if path is None:
         return "no path"
     time_taken = "" if rtt_ms is None else f" ({units.milliseconds(rtt_ms)})"
-    if path.kind == "direct":
-        return f"direct {units.endpoint(path.remote.address, path.remote.port)}{time_taken}"
-    relay = path.local if path.local.type == "relay" else path.remote
     over = "" if path.protocol == "udp" else f" over {path.protocol.upper()}"
+    if path.kind == "direct":
+        return f"direct {units.endpoint(path.remote.address, path.remote.port)}{over}{time_taken}"
+    relay = path.local if path.local.type == "relay" else path.remote
     return f"relayed via {relay.address}{over}{time_taken}"
 
 

@@ -213,6 +213,7 @@ def describe_path(path: PathInfo | None, rtt_ms: float | None) -> str:
     took = "" if rtt_ms is None else f" ({rtt_ms:.0f} ms)"
     remote = f"[{path.remote.address}]" if path.family == 6 else path.remote.address
     if path.kind == "direct":
-        return f"direct {remote}:{path.remote.port}{took}"
+        over = " over TCP" if path.protocol == "tcp" else ""
+        return f"direct {remote}:{path.remote.port}{over}{took}"
     relay = path.local.address if path.local.type == "relay" else path.remote.address
     return f"relayed via {relay}{took}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import msgspec
 import pytest
 
 from atmosphere.cli import base, live, output, render
@@ -99,6 +100,7 @@ def test_routes() -> None:
     assert render.route(None) == "no path"
     assert render.route(DIRECT, 12.4) == "direct 203.0.113.9:7777 (12 ms)"
     assert render.route(RELAYED, 41) == "relayed via 198.51.100.7 over TCP (41 ms)"
+    assert render.route(msgspec.structs.replace(DIRECT, protocol="tcp")) == "direct 203.0.113.9:7777 over TCP"
     theirs = PathInfo("relay", "udp", 6, PathEndInfo("host", "2001:db8::1", 1), PathEndInfo("relay", "2001:db8::2", 2))
     assert render.route(theirs) == "relayed via 2001:db8::2"
     direct = PathInfo("direct", "udp", 6, PathEndInfo("host", "2001:db8::1", 1), PathEndInfo("host", "2001:db8::2", 2))

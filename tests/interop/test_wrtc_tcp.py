@@ -15,6 +15,7 @@ from atmosphere.channels.link import Link
 from atmosphere.errors import ChannelClosed
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.mobility import MobilePath
 from atmosphere.ice.session import Path
 from atmosphere.ice.settings import IceSettings
 from atmosphere.identity import Identity
@@ -42,10 +43,11 @@ class TcpOnly(WebRtcPeer):
     async def answer(self, offer: str) -> Link:
         """The link to whoever made the offer, once it has found its way here."""
         ufrag, password = (re.findall(rf"^a={name}:(\S+)", offer, re.MULTILINE)[0] for name in ("ice-ufrag", "ice-pwd"))
-        self.session = self._endpoint.dial(self._credentials, IceCredentials(ufrag, password), controlling=False)
-        self.link = Link(self.session, self._identity, client=True, plain=True)
+        session = self._endpoint.dial(self._credentials, IceCredentials(ufrag, password), controlling=False)
+        self.path = MobilePath(session)
+        self.link = Link(self.path, self._identity, client=True, plain=True)
         self.link.on_channel = self.channels.put_nowait
-        await self.session.connected(20)
+        await session.connected(20)
         await self.link.start(20)
         return self.link
 

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from tests.lab.household import Member, Relay, all_connected, joined, until
+from tests.lab.routers import Kind
 from tests.lab.test_scenarios import file_arrives, pong
 from tests.lab.topology import Home, Lab, run_in
 
@@ -102,11 +103,12 @@ def test_a_transfer_outlives_its_tcp_connection(lab: Lab) -> None:
     assert ben.peers()["anna"]["connected_at"] == since, "the link is the same"
 
 
-def test_two_homes_without_udp_open_at_once(lab: Lab) -> None:
+@pytest.mark.parametrize("other", ["udp-blocked", "port-restricted"])
+def test_two_homes_open_at_once_where_one_has_no_udp(lab: Lab, other: Kind) -> None:
     """Neither can be connected to: both connect at the same time (TCP simultaneous open), and leave the relay."""
     relay = Relay(lab.public("box"))
     anna = Member(lab.machine("anna", "udp-blocked"), *relay.options, *ALONE)
-    ben = Member(lab.machine("ben", "udp-blocked"), *relay.options, *ALONE)
+    ben = Member(lab.machine("ben", other), *relay.options, *ALONE)
     anna.found()
     joined(ben, anna.code())
     until("a direct path", lambda: both_over(anna, ben, "tcp"), 45)

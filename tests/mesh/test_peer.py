@@ -97,6 +97,7 @@ async def test_datagrams_that_nobody_reads_are_few(peer: Peer) -> None:
     [
         (None, None, "no path"),
         (IcePath("direct", "udp", 4, HERE, THERE), 12.4, "direct 198.51.100.2:2 (12 ms)"),
+        (IcePath("direct", "tcp", 4, HERE, THERE), 12.4, "direct 198.51.100.2:2 over TCP (12 ms)"),
         (IcePath("direct", "udp", 6, HERE, RELAY), None, "direct [2001:db8::1]:3"),
         (IcePath("relay", "udp", 4, HERE, RELAY), None, "relayed via 2001:db8::1"),
         (IcePath("relay", "tcp", 4, RELAY, THERE), 3.0, "relayed via 2001:db8::1 (3 ms)"),
