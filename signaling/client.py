@@ -29,7 +29,7 @@ from signaling.backoff import Backoff
 from signaling.connection import REPLACED
 from signaling.errors import DecodeError, NotConnected, Rejected, SignalingError
 from signaling.limits import TokenBucket
-from signaling.liveness import watch
+from signaling.liveness import is_stranded, watch
 from signaling.mailbox import RecentIds
 from signaling.model import MAX_PAYLOAD_BYTES, Health, Message, Receipt, State, new_message_id
 from signaling.outbox import Outbox
@@ -122,10 +122,12 @@ class SignalingClient:
         await self.close()
 
     def hurry(self) -> None:
-        """The network changed: a pause ends, and the server is asked at once whether it still hears us."""
+        """The network changed: a pause ends, and the server is asked, unless we are elsewhere, whether it hears us."""
         self._backoff.reset()
         self._pause.end()
         self._doubt.set()
+        if self._websocket is not None and is_stranded(self._websocket):
+            self._websocket.transport.abort()
 
     async def wait_connected(self, timeout: float) -> None:
         """Return once the server has welcomed us; raises NotConnected after `timeout` seconds."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection
@@ -21,6 +22,23 @@ we asked reads our pings no sooner than the rest: then there is more time."""
 
 MANY = 16
 """Unanswered requests that are reason enough to be slowed down."""
+
+
+def is_stranded(websocket: ClientConnection) -> bool:
+    """Whether the system would now reach the other end from another address than this connection's: it is dead then.
+
+    Nothing is sent: connecting a UDP socket only asks the routing table. False where there is no way at all: that may
+    be for a moment.
+    """
+    ours, theirs = websocket.local_address, websocket.remote_address
+    if not ours or not theirs:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in theirs[0] else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect((theirs[0], theirs[1]))
+            return bool(sock.getsockname()[0] != ours[0])
+    except OSError:
+        return False
 
 
 async def watch(

@@ -54,6 +54,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._pause = PAUSE_FIRST
         self._current: Allocation | None = None
+        self._moved = False
         self._tasks = Tasks(f"relay {server}")
         self._tasks.spawn(self._keep(), "keep")
 
@@ -64,8 +65,12 @@ class Relay:
             self.hurry()
 
     def hurry(self) -> None:
-        """Something changed: a pause between attempts ends, an allocation is asked whether it is still there."""
+        """Something changed: a pause between attempts ends, an allocation is asked whether it is still there.
+
+        One that was made from an address that we no longer use is given time to be, while another is made.
+        """
         self._pause = PAUSE_FIRST
+        self._moved = self._current is not None and self._current.is_stranded
         self._wake.set()
         if self._current is not None:
             self._current.verify()
@@ -77,7 +82,7 @@ class Relay:
     async def _keep(self) -> None:
         try:
             while True:
-                made_with = self.server
+                made_with, self._moved = self.server, False
                 following = await self._allocate(made_with)
                 if following is None:
                     await self._rest()
@@ -122,7 +127,7 @@ class Relay:
         """Wait until the allocation is lost, or its credentials end and newer ones are there, or they became another
         user's: a joiner that is a member now is to have what it has as one."""
         allocation.on_lost = lambda reason: self._lost(allocation, reason)
-        while allocation.is_open:
+        while allocation.is_open and not self._moved:
             self._wake.clear()
             expires_at = made_with.expires_at
             if expires_at is None:
@@ -144,7 +149,8 @@ class Relay:
 
     def _lost(self, allocation: Allocation, reason: str) -> None:
         self._closed(allocation)
-        self._failed(self.server, reason)
+        if allocation is self._current:
+            self._failed(self.server, reason)
         self._wake.set()
 
     def _retire(self, allocation: Allocation | None) -> None:
@@ -155,8 +161,8 @@ class Relay:
         try:
             if allocation.is_open:
                 await asyncio.sleep(OVERLAP)
-                self._closed(allocation)
         finally:
+            self._closed(allocation)  # also where the server is left meanwhile
             await asyncio.shield(allocation.close())
 
 

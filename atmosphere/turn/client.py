@@ -19,6 +19,7 @@ from atmosphere.turn.channels import Binding, Channels
 from atmosphere.turn.connect import Connection, connect
 from atmosphere.turn.endpoint import TurnEndpoint
 from atmosphere.turn.reasons import explain
+from atmosphere.udp.route import source_for
 
 __all__ = ["Allocation", "TurnEndpoint"]
 
@@ -58,6 +59,7 @@ class Allocation:
         self._state = "new"
         self._opening: asyncio.Timeout | None = None
         self._trouble: str | None = None
+        self._seen_as: Address | None = None
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +88,7 @@ class Allocation:
         if self._state != "opening":
             raise Unreachable(self._trouble or "the server closed the connection")
         self.mapped = protocol.mapped_address or ("", 0)
+        self._seen_as = protocol.mapped_address
         self.rtt = time.monotonic() - started
         self._state = "open"
         self._tasks.spawn(self._maintain(), "maintain")
@@ -100,6 +103,15 @@ class Allocation:
             self._wake.set()
         elif not self._protocol.put(frame):
             self._channels.dropped += 1
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the system would reach the server from another address now than the one we talk to it from."""
+        end, protocol = self.endpoint, self._protocol
+        if protocol is None or end.proxy or end.url:
+            return False
+        ours = protocol.transport.get_extra_info("sockname")
+        return ours is not None and source_for(end.address) not in (None, ours[0])
 
     def verify(self) -> None:
         """Ask the server now whether it is still there: after the network has changed, say."""
@@ -182,14 +194,21 @@ class Allocation:
                 continue
 
     async def _check(self) -> None:
-        """One keepalive; a server that answers neither Binding nor Refresh is lost."""
+        """One keepalive; a server that answers neither Binding nor Refresh is lost.
+
+        A server that sees us elsewhere than before knows us no more: to it we are another client (RFC 8656 §3.2), whose
+        Binding it answers all the same. So that is a question for the refresh too.
+        """
         protocol = self._protocol
         if protocol is None:
             return
         started = time.monotonic()
         try:
-            await protocol.ping()
+            seen = await protocol.ping()
             self.rtt = time.monotonic() - started
+            if seen is not None and seen != self._seen_as:
+                self._seen_as = seen
+                await self._last_question(protocol)
         except stun.TransactionFailed:
             return
         except stun.TransactionError:

@@ -75,6 +75,24 @@ async def test_a_lost_allocation_is_made_again(server: FakeTurnServer, told: Tol
     await until(lambda: told.open and told.open[0] is not first)
 
 
+async def test_after_a_move_another_allocation_stands_before_the_old_is_found_dead(
+    server: FakeTurnServer, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes to the address that we had, and to ask there and wait would take seconds."""
+    told.relays.set_servers((turn(server),))
+    await until(lambda: told.open)
+    first = told.open[0]
+    server.silent |= {Method.BINDING, Method.REFRESH}
+    monkeypatch.setattr(client, "source_for", lambda destination: "127.0.0.9")
+    told.relays.hurry()
+    await until(lambda: len(told.open) == 2)
+    assert first.is_open
+    assert told.errors == []
+    await until(lambda: first not in told.open)
+    told.relays.hurry()
+    await until(lambda: server.requests[Method.ALLOCATE] == 6)  # each one is asked for twice: the first is refused
+
+
 async def test_a_server_that_is_not_there_is_asked_again(server: FakeTurnServer, told: Told) -> None:
     server.refused[Method.ALLOCATE] = 486
     told.relays.set_servers((turn(server),))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.household import Member, Relay, all_connected, joined
+from tests.lab.household import Member, Relay, all_connected, joined, until
 from tests.lab.processes import Program
 from tests.lab.topology import Home, Lab, Machine, run_in
 
@@ -148,3 +148,23 @@ def test_two_nodes_stay_linked_while_a_cable_is_out_for_a_moment(lab: Lab) -> No
     assert sending.wait(60) == 0, sending.output
     (arrived,) = [path for path in anna.machine.folder.rglob("holiday.mp4") if path.is_file()]
     assert arrived.read_bytes() == content
+
+
+def test_two_nodes_meet_again_when_one_moves_to_a_hotspot_and_back(lab: Lab) -> None:
+    relay = Relay(lab.public("box"))
+    home, hotspot = lab.home("anna-home", "port-restricted"), lab.home("hotspot", "port-restricted")
+    anna = Member(home.machine("anna"), *relay.options)
+    ben = Member(lab.machine("ben", "port-restricted"), *relay.options)
+    second_card(lab, hotspot, anna.machine, "wlan0")
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "direct")
+    for outside, gateway, card in ((hotspot.outside, f"{hotspot.inside}.1", "wlan0"), (home.outside, "", "eth0")):
+        do(anna.machine, "route", "replace", "default", "via", gateway or anna.machine.gateway, "dev", card)
+
+        def seen_there(outside: str = outside) -> bool:
+            path = ben.peers()["anna"]["path"]
+            return path is not None and (path["kind"], path["remote"]["address"]) == ("direct", outside)
+
+        until("ben reaches anna at her new place", seen_there, seconds=15)
+        assert anna.json("ping", "ben", "-c", "2")["received"] == 2

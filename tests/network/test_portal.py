@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,21 +21,46 @@ OK = b"HTTP/1.1 200 OK\r\n\r\nok\n"
 HTML = b"Content-Type: text/html\r\n\r\n<html>Welcome to the hotel</html>"
 
 
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A TCP server of this machine's, its port; leaving it waits for every connection's end."""
+    running: set[asyncio.Task[Any]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*running, return_exceptions=True)
+
+
 @asynccontextmanager
 async def answering(answer: bytes, context: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, list[bytes]]]:
     """Something that answers every request with `answer`: its port, and what it was asked."""
     asked: list[bytes] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(answer)
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1], asked
-    finally:
-        server.close()
+    async with serving(handle, context) as port:
+        yield port, asked
 
 
 async def test_a_signaling_server_answers_itself() -> None:
@@ -98,17 +124,12 @@ def test_any_bytes_have_a_meaning(data: bytes) -> None:
 
 
 async def test_nobody_is_there() -> None:
-    never = asyncio.Event()
-
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await never.wait()
-        writer.close()
+        await reader.read()  # the question
+        await reader.read()  # until it gives up
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    assert await ask_health(f"ws://127.0.0.1:{port}/", timeout=0.1) == HealthAnswer(error="no answer")
-    never.set()
-    server.close()
+    async with serving(silent) as port:
+        assert await ask_health(f"ws://127.0.0.1:{port}/", timeout=0.1) == HealthAnswer(error="no answer")
     refused = await ask_health(f"ws://127.0.0.1:{port}/", timeout=5)
     assert "refused" in str(refused.error) or "connect" in str(refused.error)
 
@@ -129,19 +150,18 @@ async def proxy_to(port: int) -> AsyncIterator[int]:
         with suppress(OSError):
             while data := await reader.read(4096):
                 writer.write(data)
-        writer.close()
+        writer.transport.abort()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT relay.example:")
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         there, to_there = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pipe(reader, to_there), pipe(there, writer))
+        back = asyncio.create_task(pipe(there, writer))
+        await pipe(reader, to_there)
+        await back
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with serving(handle) as own:
+        yield own
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.protocol import State
 
 from signaling import KeySigner, NotConnected, SignalingClient, client, connection, liveness
@@ -33,6 +34,40 @@ async def test_no_answer_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         await watcher
         async with asyncio.timeout(PATIENCE):
             await websocket.wait_closed()
+
+
+class Connected:
+    """A connection between two addresses."""
+
+    def __init__(self, ours: object, theirs: object) -> None:
+        self.local_address, self.remote_address = ours, theirs
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "stranded"),
+    [
+        (("127.0.0.1", 1), ("127.0.0.1", 2), False),
+        (("127.0.0.9", 1), ("127.0.0.1", 2), True),
+        (("::1", 1, 0, 0), ("::1", 2, 0, 0), False),
+        (("127.0.0.1", 1), ("255.255.255.255", 2), False),
+        (None, None, False),
+        (("127.0.0.1", 1), None, False),
+    ],
+)
+def test_a_connection_from_where_we_no_longer_are(ours: object, theirs: object, stranded: bool) -> None:
+    assert liveness.is_stranded(cast("ClientConnection", Connected(ours, theirs))) is stranded
+
+
+async def test_a_client_that_moved_does_not_wait_for_a_pong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "PONG_TIMEOUT", 3600.0)
+    async with serving() as server, SignalingClient(url_of(server), KeySigner()) as ann:
+        await ann.wait_connected(PATIENCE)
+        states: list[str] = []
+        ann.on_state = states.append
+        monkeypatch.setattr(client, "is_stranded", lambda websocket: True)
+        ann.hurry()
+        await until(lambda: states[-1:] == ["connected"])
+        assert states == ["waiting", "connecting", "connected"]
 
 
 async def test_a_request_without_an_answer_makes_a_client_doubt(monkeypatch: pytest.MonkeyPatch) -> None:

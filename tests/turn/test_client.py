@@ -171,6 +171,41 @@ async def test_a_server_that_falls_silent_is_lost(server: FakeTurnServer, monkey
         assert lost.empty()
 
 
+async def test_a_server_that_sees_us_elsewhere_may_know_us_no_more(server: FakeTurnServer) -> None:
+    """A router was restarted: to the server we are somebody else, whose Binding requests it answers all the same."""
+    lost: list[str] = []
+    async with allocated(server) as (allocation, _):
+        allocation.on_lost = lost.append
+        asked = server.requests[Method.BINDING]
+        allocation.verify()
+        await until(lambda: server.requests[Method.BINDING] == asked + 1)
+        server.sees = ("203.0.113.5", 40000)
+        allocation.verify()
+        await until(
+            lambda: server.requests[Method.REFRESH] == 1
+        )  # and it is answered: a NAT between us and it, perhaps
+        allocation.verify()
+        await until(lambda: server.requests[Method.BINDING] == asked + 3)
+        assert (server.requests[Method.REFRESH], lost) == (1, [])
+        server.sees = ("203.0.113.5", 40001)
+        server.refused[Method.REFRESH] = 437
+        allocation.verify()
+        await until(lambda: lost)
+        assert not allocation.is_open
+
+
+@pytest.mark.parametrize(("source", "stranded"), [("127.0.0.1", False), (None, False), ("127.0.0.9", True)])
+async def test_where_we_talk_from_and_would_now(
+    server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch, source: str | None, stranded: bool
+) -> None:
+    assert not Allocation(TurnEndpoint(server.address, "udp")).is_stranded
+    async with allocated(server) as (allocation, _):
+        monkeypatch.setattr(client, "source_for", lambda destination: source)
+        assert allocation.is_stranded is stranded
+        allocation.endpoint = TurnEndpoint(server.address, "wss", url="wss://relay.example/turn")
+        assert not allocation.is_stranded
+
+
 async def test_a_server_without_stun_is_asked_by_refresh(
     server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
