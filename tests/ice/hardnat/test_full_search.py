@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -13,8 +12,9 @@ from atmosphere.ice.hardnat.ports import search_order
 from atmosphere.ice.hardnat.search import Search, Shot
 from atmosphere.ice.hardnat.targets import is_needed, trust
 from atmosphere.stun.message import Class, decode, encode
-from tests.ice.hardnat.simulation import EASY, HARD, make_plan, random_ports, search_of, sequential_ports
+from tests.ice.hardnat.simulation import EASY, HARD, make_plan, search_of
 from tests.ice.vnet import STUN_SERVER, Address, Nat, Network, Node, Packet, agree, exchange, make_candidate, make_nodes
+from tests.lab.translation import Allocation
 
 PORT, FIRST_EXTRA = 7777, 40000
 
@@ -86,18 +86,19 @@ class Searching:
         self.node.learn(make_candidate("host", here, preference=0), base)
 
 
-def nat(network: Network, number: int, ports: Iterator[int] | None) -> Nat:
-    """A port-restricted NAT, or (with an allocator) one that maps every destination anew."""
-    made = Nat(network.internet, f"203.0.113.{number}", mapping="EI" if ports is None else "APD", filtering="APD")
-    if ports is not None:
-        made._ports = ports  # type: ignore[assignment]
-    return made
+def nat(network: Network, number: int, step: int | None) -> Nat:
+    """A port-restricted NAT (None), or one that maps every destination anew: `step` ports further, or (0) anywhere."""
+    address = f"203.0.113.{number}"
+    if step is None:
+        return Nat(network.internet, address, mapping="EI", filtering="APD")
+    allocation: Allocation = "sequential" if step else "random"
+    return Nat(network.internet, address, mapping="APD", filtering="APD", allocation=allocation, step=step)
 
 
-def relayed(network: Network, *ports: Iterator[int] | None) -> tuple[Searching, Searching]:
+def relayed(network: Network, *steps: int | None) -> tuple[Searching, Searching]:
     """Two nodes whose plain checks have failed, connected over their relays."""
     one, other = make_nodes(network)
-    a, b = (Searching(network, node, i + 1, nat(network, i + 1, ports[i])) for i, node in enumerate((one, other)))
+    a, b = (Searching(network, node, i + 1, nat(network, i + 1, steps[i])) for i, node in enumerate((one, other)))
     exchange(one, other)
     assert network.run(2, lambda: agree(one, other))
     network.run(4)
@@ -115,7 +116,7 @@ def is_direct(a: Searching, b: Searching) -> bool:
 @pytest.mark.parametrize("seed", range(6))
 def test_random_ports_and_a_port_restricted_nat(seed: int, loss: float) -> None:
     network, rng = Network(seed=seed, latency=0.04, loss=loss), Random(seed)
-    hard, easy = relayed(network, random_ports(rng), None)
+    hard, easy = relayed(network, 0, None)
     given = hard.sample()
     side = Side(HARD, allocation_of(given))
     assert trust("203.0.113.1", easy.node.agent.report()) == "proven"
@@ -133,8 +134,8 @@ def test_random_ports_and_a_port_restricted_nat(seed: int, loss: float) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_two_sequential_nats(seed: int) -> None:
-    network, rng = Network(seed=seed, latency=0.04), Random(seed)
-    sides = relayed(network, sequential_ports(rng), sequential_ports(rng, 2))
+    network = Network(seed=seed, latency=0.04)
+    sides = relayed(network, 1, 2)
     known = [Side(HARD, allocation_of(side.sample())) for side in sides]
     for this, ours, theirs, address in zip(sides, known, reversed(known), ("203.0.113.2", "203.0.113.1"), strict=True):
         target = port_after(theirs.allocation.last_port, theirs.allocation.step * FAN // 2)
