@@ -403,6 +403,7 @@ async def test_credentials_have_no_place_in_a_repr() -> None:
 @pytest.fixture
 async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeGateway]:
     """A router of loopback's, which endpoints find."""
+    monkeypatch.setattr("atmosphere.ice.portmapping.keeper.FIRST_RETRY", 0.1)
     monkeypatch.setattr("atmosphere.ice.portmapping.ask.WAITS", (0.1, 0.1))
     monkeypatch.setattr("atmosphere.ice.portmapping.discover.INTERVAL", 0.1)
     async with running() as gateway:
