@@ -66,7 +66,7 @@ class Offering:
         now = time.monotonic()
         if self._places and service.stats()["turn_allocations"]:
             self._reachable.in_use(self._places, now)
-        places = self._reachable.places(self._endpoint.candidates, now)
+        places = self._reachable.places(self._endpoint.candidates, now, self._opened())
         if places == self._places:
             return
         self._places = places
@@ -77,6 +77,13 @@ class Offering:
         )
         self._endpoint.mux.on_turn = service.datagrams if places else None
         self.on_change()
+
+    def _opened(self) -> set[tuple[str, int]]:
+        """Where routers let everybody in, unless servers see us elsewhere: then another NAT is beyond."""
+        ports = self._endpoint.port_mappings()
+        return {
+            port.external for port in ports if port.transport == "udp" and port.external and port.verified is not False
+        }
 
     def _reached(self, base: Base, source: tuple[str, int]) -> None:
         if self._reachable.got_in(base.candidate.endpoint, source[0], time.monotonic()):

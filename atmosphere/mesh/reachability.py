@@ -1,15 +1,15 @@
 """Where this node believes that strangers can reach it, so that it may relay for other members. Pure.
 
-Two things make it believe so: an address of its own that is routed everywhere; and a check which nothing of ours had
-let in (ice/mux.py), at a socket whose address servers told us: that is a forwarded port, or a router that does not
-filter by port. It may be wrong, since nobody tells it of firewalls: whoever asks in vain looks elsewhere
-(member_relays.py). What a check has shown counts for an hour, and longer while somebody uses it; it ends with its
-socket.
+Three things make it believe so: an address of its own that is routed everywhere; a port that its router opened on
+request; and a check which nothing of ours had let in (ice/mux.py), at a socket whose address servers told us: that is a
+forwarded port, or a router that does not filter by port. It may be wrong, since nobody tells it of firewalls: whoever
+asks in vain looks elsewhere (member_relays.py). What a check has shown counts for an hour, and longer while somebody
+uses it; it ends with its socket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from atmosphere.ice.candidate import Candidate
@@ -68,9 +68,10 @@ class Reachability:
             if place.local in self._shown:
                 self._shown[place.local] = now
 
-    def places(self, candidates: Iterable[Candidate], now: float) -> list[Place]:
+    def places(self, candidates: Iterable[Candidate], now: float, opened: Set[Address] = frozenset()) -> list[Place]:
         """Where strangers can reach us, given what we can be reached at; the best first, at most 4.
 
+        `opened` are the outer addresses and ports that routers opened for us.
         What was shown long ago, or of a socket that no candidate is of any more, is forgotten.
         """
         candidates = [candidate for candidate in candidates if candidate.transport == "udp"]
@@ -81,7 +82,8 @@ class Reachability:
         found: dict[Address, Place] = {}
         for candidate in candidates:
             local = _base_of(candidate)
-            believed = candidate.type == "host" or (candidate.type == "srflx" and local in self._shown)
+            shown = candidate.endpoint in opened or local in self._shown
+            believed = candidate.type == "host" or (candidate.type == "srflx" and shown)
             if believed and is_everywhere(candidate.address):
                 found.setdefault(candidate.endpoint, Place(local, candidate.endpoint))
         return list(found.values())[:MOST]

@@ -619,6 +619,7 @@ async def test_a_change_of_the_network_disturbs_no_session(monkeypatch: pytest.M
 @pytest.fixture
 async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeGateway]:
     """A router of loopback's, which endpoints find."""
+    monkeypatch.setattr("atmosphere.ice.portmapping.keeper.FIRST_RETRY", 0.1)
     monkeypatch.setattr("atmosphere.ice.portmapping.ask.WAITS", (0.1, 0.1))
     monkeypatch.setattr("atmosphere.ice.portmapping.discover.INTERVAL", 0.1)
     async with running() as gateway:

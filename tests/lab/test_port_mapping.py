@@ -91,6 +91,19 @@ def test_two_symmetric_homes_that_met_at_a_server_need_no_relay(lab: Lab) -> Non
     assert f"srflx {router.outside}:7777" in told(anna)
 
 
+def test_a_home_without_udp_comes_in_by_tcp(lab: Lab) -> None:
+    """The node's TCP port is open too, so its own relay can be reached where UDP cannot."""
+    anna_home, ben_home = lab.home("anna-home", "symmetric"), lab.home("ben-home", "udp-blocked")
+    anna = asking(anna_home.machine("anna"), *NOBODY)
+    ben = Member(ben_home.machine("ben"), *NOBODY)
+    router = give_miniupnpd(lab, anna_home)
+    reach_elsewhere(ben_home.namespace)
+    anna.found()
+    until("the port is open", lambda: open_for(router, anna.machine))
+    joined(ben, anna.code())
+    all_connected([anna, ben])
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_router_that_restarts_is_asked_again(lab: Lab, protocol: str) -> None:
     home = lab.home("anna-home", "symmetric")

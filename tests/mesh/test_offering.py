@@ -15,6 +15,7 @@ import pytest
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, LinkError, Refused, Unreachable
 from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.ice.portmapping.model import MappedPort
 from atmosphere.mesh import offering as offering_module
 from atmosphere.mesh import reachability
 from atmosphere.mesh.listeners import RelayQuota
@@ -157,7 +158,7 @@ class FakeService:
 
 async def test_a_place_comes_when_a_stranger_gets_in_and_goes_with_its_address() -> None:
     service, mux = FakeService(), SimpleNamespace(on_turn=None, on_reached=None)
-    endpoint = SimpleNamespace(mux=mux, sockets=["socket"], candidates=[HOST, SRFLX])
+    endpoint = SimpleNamespace(mux=mux, sockets=["socket"], candidates=[HOST, SRFLX], port_mappings=list)
     turn = SimpleNamespace(service=service, start=nothing, stop=nothing)
     changes: list[list[str]] = []
     offering = Offering(cast("MemberTurn", turn), None, cast("IceEndpoint", endpoint))
@@ -182,9 +183,27 @@ async def test_a_place_comes_when_a_stranger_gets_in_and_goes_with_its_address()
     await offering.close()
 
 
+@pytest.mark.parametrize(("transport", "verified", "offered"), [("udp", None, 1), ("udp", False, 0), ("tcp", True, 0)])
+async def test_a_port_that_the_router_opened_is_a_place(transport: Any, verified: bool | None, offered: int) -> None:
+    """Unless servers see us elsewhere; and the relay's clients come by UDP above all."""
+    service, mux = FakeService(), SimpleNamespace(on_turn=None, on_reached=None)
+    mapped = MappedPort(transport, HOST.endpoint, "192.0.2.254", "pcp", SRFLX.endpoint, 7200.0, verified)
+    endpoint = SimpleNamespace(
+        mux=mux,
+        sockets=[],
+        candidates=[SRFLX],
+        port_mappings=lambda: [mapped, MappedPort("udp", HOST.endpoint, "192.0.2.254")],
+    )
+    turn = SimpleNamespace(service=service, start=nothing, stop=nothing)
+    offering = Offering(cast("MemberTurn", turn), None, cast("IceEndpoint", endpoint))
+    await offering.start()
+    assert offering.uris() == ["turn:198.51.100.1:7777"] * offered
+    await offering.close()
+
+
 async def test_a_place_that_nobody_gets_into_is_offered_as_long_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     service, mux, now = FakeService(), SimpleNamespace(on_turn=None, on_reached=None), 0.0
-    endpoint = SimpleNamespace(mux=mux, sockets=[], candidates=[HOST, SRFLX])
+    endpoint = SimpleNamespace(mux=mux, sockets=[], candidates=[HOST, SRFLX], port_mappings=list)
     turn = SimpleNamespace(service=service, start=nothing, stop=nothing)
     monkeypatch.setattr(reachability, "EVERYWHERE", frozenset({"public"}))
     monkeypatch.setattr(reachability, "address_class", lambda address: "public" if address != HOST.address else "")

@@ -51,6 +51,18 @@ def test_behind_a_router_a_strangers_check_shows_it() -> None:
     assert not reachable.got_in(("192.168.1.5", 7777), STRANGER, 0.0)
 
 
+def test_a_port_that_the_router_opened_needs_no_stranger() -> None:
+    """Only that one: what servers see of the same socket may be shut."""
+    opened = [MAPPED[0], srflx("203.0.113.1", "192.168.1.5", 7777), *MAPPED[1:]]
+    reachable = Reachability()
+    assert reachable.places(opened, 0.0, {("203.0.113.1", 7777)}) == [
+        Place(("192.168.1.5", 7777), ("203.0.113.1", 7777))
+    ]
+    assert reachable.places(opened, 1.0) == []
+    private = [MAPPED[0], srflx("100.64.3.3", "192.168.1.5", 7777)]
+    assert reachable.places(private, 0.0, {("100.64.3.3", 7777)}) == []
+
+
 @pytest.mark.parametrize("source", ["192.168.1.9", "100.64.1.1", "127.0.0.1", "fe80::1"])
 def test_a_neighbour_shows_nothing(source: str) -> None:
     reachable = Reachability()

@@ -31,6 +31,8 @@ FIRST_RETRY, LAST_RETRY = 5.0, 1800.0
 """Seconds until a router that opened nothing is asked again, at first and at last."""
 BEFORE = 0.1
 """Seconds before the first request: a node that cannot start, or an address that comes and goes, leaves no trace."""
+PATIENCE = 3
+"""Searches in vain until what stood is taken for lost: a busy network loses a few datagrams, a router starts anew."""
 CLOSE_TIMEOUT = 1.0
 NAMES = {"pcp": "PCP", "nat-pmp": "NAT-PMP", "upnp": "UPnP"}
 
@@ -115,18 +117,18 @@ class Keeper:
     # its life
 
     async def _run(self) -> None:
-        retry = FIRST_RETRY
+        failures = 0
         await asyncio.sleep(BEFORE)
         while True:
             self._hint.clear()
             try:
                 await self._find()
             except NoMapping as error:
-                self._lose(str(error))
-                await self._pause(retry)
-                retry = min(2 * retry, LAST_RETRY)
+                failures += 1
+                self._failed(str(error), lost=failures >= PATIENCE)
+                await self._pause(min(FIRST_RETRY * 2 ** min(failures - 1, 16), LAST_RETRY))
             else:
-                retry = FIRST_RETRY
+                failures = 0
                 await self._keep()
 
     async def _find(self) -> None:
@@ -239,13 +241,18 @@ class Keeper:
         for lease in self.leases.values():
             lease.forgotten(self._loop.time())
 
-    def _lose(self, error: str) -> None:
-        """Nothing stands any more."""
+    def _failed(self, error: str, *, lost: bool) -> None:
+        """The router opens nothing now; what it opened before stands for a while, unless that is `lost`."""
         if self.error != error:
             logger.info("no port is mapped at %s: %s", self.link.gateway, error)
-        self.method, self.error = None, error
+        self.error = error
         self.settled.set()
-        self.leases.clear()
+        for lease in self.leases.values():
+            lease.expire(self._loop.time())
+        udp = self.leases.get("udp")
+        if lost or udp is None or udp.grant is None:
+            self.method = None
+            self.leases.clear()
         self._changed()
 
     def _changed(self) -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
 
-from atmosphere.ice.portmapping import ask, discover, keeper, lease
+from atmosphere.ice.portmapping import ask, discover, keeper, lease, methods, upnp
 from atmosphere.ice.portmapping.keeper import Keeper, Places
 from atmosphere.ice.portmapping.methods import Pcp
 from atmosphere.udp.gateway import Link
@@ -165,6 +164,33 @@ async def test_a_grant_that_ends(gateway: FakeGateway, start: Start, monkeypatch
     assert "no answer" in str(one.error)
 
 
+async def test_a_few_lost_datagrams_lose_no_port(
+    gateway: FakeGateway, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "FIRST_RETRY", 10.0)
+    one = start()
+    await until(lambda: gateway.mapped == BOTH and one.leases["tcp"].grant)
+    gateway.silent = True
+    one.look()
+    await until(lambda: one.error)
+    assert one.leases["udp"].grant is not None
+    assert protocol(one) == "pcp"
+    gateway.silent = False
+    one.look()
+    await until(lambda: one.error is None)
+    assert gateway.mapped == BOTH
+
+
+async def test_a_router_that_is_gone_for_long_has_lost_them(gateway: FakeGateway, start: Start) -> None:
+    one = start()
+    await until(lambda: gateway.mapped == BOTH and one.leases["tcp"].grant)
+    gateway.silent = True
+    one.look()
+    await until(lambda: not one.leases)
+    assert protocol(one) is None
+    assert "no answer" in str(one.error)
+
+
 async def test_tcp_alone_is_refused(gateway: FakeGateway, start: Start) -> None:
     gateway.speaks, gateway.faults = {"upnp"}, {"AddPortMapping": [0, 728]}
     one = start()
@@ -195,39 +221,46 @@ async def test_leaving_before_the_router_answered(gateway: FakeGateway, start: S
 
 
 async def test_a_node_that_could_not_start_leaves_no_trace(gateway: FakeGateway, start: Start) -> None:
-    started = time.monotonic()
     one = start()
     await asyncio.sleep(0)
     await one.close()
-    assert time.monotonic() - started < 0.5
     assert gateway.asked == []
 
 
-async def test_leaving_takes_a_second_at_most(gateway: FakeGateway, start: Start) -> None:
+def test_leaving_takes_a_second() -> None:
+    assert keeper.CLOSE_TIMEOUT == 1.0
+    assert sum(methods.CLOSE_WAITS) < keeper.CLOSE_TIMEOUT
+    assert upnp.CLOSE_TIMEOUT < keeper.CLOSE_TIMEOUT
+
+
+async def test_a_router_that_does_not_answer_is_left(gateway: FakeGateway, start: Start) -> None:
     one = start()
     await until(lambda: gateway.mapped == BOTH)
     gateway.silent = True
-    started = time.monotonic()
     await one.close()
     await one.close()
-    assert time.monotonic() - started < 1.5
     assert one.leases == {}
 
 
-async def test_a_router_that_is_slow_to_close_is_left(
+async def test_a_router_that_takes_its_time_is_left(
     gateway: FakeGateway, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
     one = start()
     await until(lambda: gateway.mapped == BOTH)
     monkeypatch.setattr(keeper, "CLOSE_TIMEOUT", 0.05)
-    gateway.silent = True
-    await one.close()
+    monkeypatch.setattr(Pcp, "unmap", never)
+    async with asyncio.timeout(10):
+        await one.close()
     assert one.leases == {}
 
 
 async def test_an_address_that_is_gone(gateway: FakeGateway, start: Start) -> None:
-    one = start(replace(LINK, address="203.0.113.250"))
-    await until(lambda: one.error)
+    tries: list[int] = []
+    one = start(replace(LINK, address="203.0.113.250"), lambda: tries.append(1))
+    await until(lambda: len(tries) > 2)
     assert "203.0.113.250 cannot be used" in str(one.error)
 
 
