@@ -52,7 +52,7 @@ class _Told:
     """What one link's other side told, what it was told, and the search that is under way with it."""
 
     theirs: wire.Nat = UNTOLD
-    ours: wire.Nat = UNTOLD
+    ours: wire.Nat | None = None
     number: int = 0
     answer: asyncio.Future[wire.Punch] | None = None
     run: Run | None = None

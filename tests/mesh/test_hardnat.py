@@ -15,6 +15,7 @@ from atmosphere.mesh import hardnat as module
 from atmosphere.mesh import hardnat_own, wire
 from atmosphere.mesh.hardnat import BUSY, FAN_TRIES
 from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Two, pairs
+from tests.mesh.nodes import Mesh, connected
 from tests.until import until
 
 EASY: Final = "endpoint-independent"
@@ -403,3 +404,24 @@ async def test_starts_in_a_burst_begin_one_search(runs: Runs) -> None:
         assert hard.punches == ["stop"] * 49
         await until(lambda: runs.plans and not both.searches[0]._searching.locked())
         assert len(runs.plans) == 1
+
+
+async def test_members_tell_each_other_over_real_links(mesh: Mesh) -> None:
+    host = await mesh.found()
+    node = await mesh.join(host, "beta", hard_nat=False)
+    await connected(node, "alpha")
+    ours, theirs = host.peer("beta"), node.peer("alpha")
+    await until(lambda: all(peer.link is not None and peer.link.remote_nat is not None for peer in (ours, theirs)))
+    told = host._parts.hard_nat._links
+    await until(lambda: [one.theirs.searches for one in told.values()] == [False])
+    assert not any("port guessing" in line for line in host.explain(ours))
+    await node.stop()
+    await until(lambda: not told)
+
+
+async def test_what_became_of_a_search_is_explained(mesh: Mesh) -> None:
+    host = await mesh.found()
+    node = await mesh.join(host, "beta")
+    (peer,) = await connected(node, "alpha")
+    node._parts.hard_nat._findings[host.id] = "given up after 20.0 s and 2000 checks"
+    assert node.explain(peer)[-1] == "port guessing: given up after 20.0 s and 2000 checks"
