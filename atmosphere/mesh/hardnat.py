@@ -272,7 +272,7 @@ class HardNatSearches:
         if isinstance(agreed, NotTried) or self._links.get(link) is not told:
             self._give_up(link, other, agreed.reason if isinstance(agreed, NotTried) else "the link is gone")
             return False
-        run = told.run = Run(self._endpoint, link, agreed, side_in(told.theirs), other)
+        run = told.run = Run(self._endpoint, link, agreed, side_in(told.theirs), other, self._own.opening)
         try:
             how = await run.search()
         finally:
@@ -318,7 +318,8 @@ class HardNatSearches:
 
     def _punch(self, link: PeerLink, what: Literal["start", "ready"], number: int, mine: Plan) -> wire.Punch:
         nat, ufrag = self._own.told(), link.session.dialer_ufrag
-        return wire.Punch(what, number, ufrag, nat.address, nat.port, self._own.given, mine.sockets, mine.probes)
+        ports = self._own.opening or self._own.given
+        return wire.Punch(what, number, ufrag, nat.address, nat.port, ports, mine.sockets, mine.probes)
 
     def _give_up(self, link: PeerLink, other: wire.Punch, reason: str) -> None:
         self._note(link, f"not tried: {reason}")

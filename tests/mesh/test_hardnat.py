@@ -38,7 +38,7 @@ class FakeRun:
 
     runs: Runs
 
-    def __init__(self, endpoint: Any, link: Any, agreed: Plan, theirs: Any, other: wire.Punch) -> None:
+    def __init__(self, endpoint: Any, link: Any, agreed: Plan, theirs: Any, other: wire.Punch, ports: Any) -> None:
         self.runs.plans.append((link.peer_id, agreed, other))
         self.runs.running.append(self)
         self._link = link

@@ -2,7 +2,7 @@
 
     one side hard, the other easy   the hard side opens many ports to the easy side's one address ("open"); the easy
                                     side sends checks to ports of the hard side's until one is open ("probe")
-    both sequential                 each opens many ports to the one port that the other's middle socket is going to
+    both predictable                each opens many ports to the one port that the other's middle socket is going to
                                     have ("fan")
 
 A NAT is easy when it gives all destinations one port, hard when it does not. Where it is unknown what one side has, but
@@ -12,13 +12,14 @@ both are unknown, one that keeps the local port is taken for the easy one: nearl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation
+from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation, port_after
 from atmosphere.ice.nat import Behaviour
 
-__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "plan"]
+__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "meeting_port", "plan"]
 
 Part = Literal["open", "probe", "fan"]
 Kind = Literal["hard", "easy", "unknown"]
@@ -30,6 +31,7 @@ SECONDS = 20.0
 FAN_SECONDS = 4.0
 
 _HARD = ("address-dependent", "address-and-port-dependent")
+_PREDICTABLE = ("sequential", "preserved")
 _EASY = ("none", "endpoint-independent")
 
 
@@ -84,6 +86,13 @@ def plan(ours: Side, theirs: Side) -> Plan | NotTried:
     return _one_hard("probe", theirs.allocation)
 
 
+def meeting_port(allocation: PortAllocation, told: Sequence[int]) -> int:
+    """The port that a side is going to have in the middle of its fan, or says it has; 0 where it says nothing."""
+    if allocation.kind == "preserved":
+        return told[0] if told else 0
+    return port_after(allocation.last_port, allocation.step * FAN // 2)
+
+
 def is_hard(mapping: Behaviour) -> bool:
     """Whether it is known that destinations get different ports."""
     return _kind(mapping) == "hard"
@@ -108,13 +117,13 @@ def _kind(mapping: Behaviour) -> Kind:
 
 
 def _one_hard(part: Part, hard: PortAllocation) -> Plan:
-    if hard.kind == "sequential":
+    if hard.kind in _PREDICTABLE:
         return Plan(part, FEW, PROBES_AHEAD, SECONDS)
     return Plan(part, MANY, MAX_PROBES, SECONDS)
 
 
 def _both_hard(ours: PortAllocation, theirs: PortAllocation) -> Plan | NotTried:
     for side, allocation in (("this", ours), ("the other", theirs)):
-        if allocation.kind not in ("sequential", "unknown"):
+        if allocation.kind == "random":
             return NotTried(f"both routers change ports, and the one on {side} side at random: guessing is hopeless")
     return Plan("fan", FAN, 0, FAN_SECONDS)
