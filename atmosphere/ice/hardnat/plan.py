@@ -13,7 +13,7 @@ both are unknown, one that keeps the local port is taken for the easy one: nearl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation, port_after
@@ -48,13 +48,14 @@ class Side:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Our part, the sockets that are opened where any are, the checks that are sent where any are, and for how long;
-    whether it goes slowly from the start."""
+    whether it goes slowly from the start, and whether it rests on a NAT being what the other side's is not."""
 
     part: Part
     sockets: int
     probes: int
     seconds: float
     is_cautious: bool = False
+    is_presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ def plan(ours: Side, theirs: Side) -> Plan | NotTried:
         return NotTried("neither router changes ports, so something else is in the way: a firewall, most likely")
     if we_are == they_are:
         return NotTried("too few servers answered to tell what the two routers do", is_final=False)
-    if we_are == "hard" or they_are == "easy":
-        return _one_hard("open", ours.allocation)
-    return _one_hard("probe", theirs.allocation)
+    opens = we_are == "hard" or they_are == "easy"
+    found = _one_hard("open" if opens else "probe", (ours if opens else theirs).allocation)
+    return replace(found, is_presumed=_is_presumed(ours) or _is_presumed(theirs))
 
 
 def meeting_port(allocation: PortAllocation, told: Sequence[int]) -> int:
@@ -110,6 +111,10 @@ def _kinds(ours: Side, theirs: Side) -> tuple[Kind, Kind]:
     if kinds == ("unknown", "unknown") and keeps[0] != keeps[1]:
         return ("easy", "hard") if keeps[0] else ("hard", "easy")
     return kinds
+
+
+def _is_presumed(side: Side) -> bool:
+    return side.mapping == "unknown" and side.allocation.kind != "preserved"
 
 
 def _kind(mapping: Behaviour) -> Kind:

@@ -86,6 +86,16 @@ def test_both_sides_come_to_matching_parts() -> None:
             assert replace(ours, part="fan") == replace(theirs, part="fan")
 
 
+def test_what_rests_on_a_presumption() -> None:
+    presumed = [(HARD, UNKNOWN), (UNKNOWN, EASY), (EASY, CHANGES), (UNKNOWN, KEEPS)]
+    known = [(HARD, EASY), (HARD, KEEPS), (KEEPS, HARD), (SEQUENTIAL, PRESERVES)]
+    for pairs, expected in ((presumed, True), (known, False)):
+        for ours, theirs in pairs:
+            found = plan(ours, theirs)
+            assert isinstance(found, Plan)
+            assert found.is_presumed == expected, (ours, theirs)
+
+
 def test_what_is_hard() -> None:
     assert [is_hard(side.mapping) for side in SIDES] == [False] * 5 + [True] * 5
 
