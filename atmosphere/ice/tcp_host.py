@@ -120,13 +120,16 @@ class TcpHost:
     def candidates_of(self, base: Base) -> list[Candidate]:
         """Those on the address of a socket's base.
 
-        Where a NAT leaves the UDP port as it is, that may be a machine whose public address is its own all but in name,
-        so the TCP port is likely to be reached there too.
+        Where a NAT leaves ports as they are, that may be a machine whose public address is its own all but in name, so
+        the TCP port is likely to be reached there too.
         """
         if not self.port:
             return []
         host = tcp_host(base.candidate, "passive", self.port)
         kept = [one.endpoint for one in base.reflexive.values() if one.port == base.candidate.port == self.port]
+        mapped = self.mapping.known.get(base.candidate.address)
+        if mapped is not None and mapped.port == mapped.external[1]:
+            kept.append((mapped.external[0], self.port))
         external = self._external.get(base.candidate.address)
         beyond = dict.fromkeys([*kept, *([external] if external else [])])
         return [host, *(passive_beyond(host, endpoint) for endpoint in beyond), *self._simultaneous(base)]
@@ -145,9 +148,9 @@ class TcpHost:
             self.mapping.want(base.candidate.address for base in hosts)
 
     def _mapped(self, local: str) -> None:
-        self.on_candidates(
-            [one for base in self.hosts() if base.candidate.address == local for one in self._simultaneous(base)]
-        )
+        for base in self.hosts():
+            if base.candidate.address == local:
+                self.on_candidates(self.candidates_of(base)[1:])
         waiting, self._waiting = self._waiting, deque(maxlen=MAX_WAITING)
         for session, remote in waiting:
             if not session.is_over:

@@ -131,10 +131,15 @@ class TcpPaths:
             task = self._home.tasks.spawn(self._connect(*attempt), f"connect to {attempt[1].address}")
             if task is not None:
                 self._opening.add(task)
-                task.add_done_callback(self._opening.discard)
+                task.add_done_callback(partial(self._opened, attempt[1]))
         self._arm()
 
     # connections of ours
+
+    def _opened(self, remote: Candidate, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if task.cancelled():  # perhaps before it began
+            self._failed(remote, "UDP works" if self._plan.is_direct else "the session is over")
 
     async def _connect(self, local: Candidate, remote: Candidate) -> None:
         connection = TcpConnection()
@@ -149,9 +154,6 @@ class TcpPaths:
                 raise
         except TimeoutError:
             self._failed(remote, f"no connection within {CONNECT_TIMEOUT:g} s")
-        except asyncio.CancelledError:
-            self._failed(remote, "UDP works")
-            raise
         except OSError as error:
             self._failed(remote, os.strerror(error.errno).lower() if error.errno else "no connection")
         else:
@@ -208,7 +210,7 @@ class TcpPaths:
         if way.timer is not None:
             way.timer.cancel()
         is_newest = way is next((one for one in reversed(self._ways) if one.remote == way.remote), None)
-        if way.is_ours and is_newest:
+        if way.is_ours and is_newest and not self._is_over:
             if self._is_proven(way):
                 self._plan.worked(way.remote.endpoint)
             self._failed(way.remote, why)

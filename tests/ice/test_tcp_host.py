@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -171,6 +172,24 @@ async def test_a_connection_is_one_sessions_only() -> None:
         await until(lambda: len(host.sessions) == 2)
         reports = {session.remote_ufrag: len(session.report()) for session in host.sessions}
         assert reports == {"dialer00": 1, "dialer99": 0}
+        writer.close()
+
+
+async def test_noise_on_a_connection_disturbs_nobody() -> None:
+    noise = random.Random(7)
+    async with host_over_tcp() as (host, port), IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        session = tcp_only(host, dialer)
+        _, writer = await say(port, GOOD)
+        await until(lambda: len(host.mux.tcp.bases) == 1)
+        for _ in range(2000):
+            head = noise.choice([b"", b"\x00\x01", b"\x01\x01\x00\x08\x21\x12\xa4\x42", b"\x40", b"\x16\xfe\xfd"])
+            writer.write(frame(head + noise.randbytes(noise.randrange(300))))
+        await writer.drain()
+        await session.connected(10)
+        assert await exchange(session, [b"\x20hello"])
+        assert len(host.sessions) == 2
+        assert max(one.bytes_received for one in host.sessions) > 100_000, "it was read"
         writer.close()
 
 
@@ -386,6 +405,11 @@ async def test_what_is_learned_of_tcp_is_told_and_used() -> None:
         sock.close()
         session.add_remote(THEIRS)
         assert len(session.report()) == 1
+        tcp.mapping.known["127.0.0.1"] = TcpMapped(40000, BEYOND)
+        kept = [(one.tcp_type, one.endpoint) for one in tcp.candidates() if one.type == "srflx"]
+        assert kept == [("passive", (BEYOND[0], host.port)), ("so", BEYOND)], "a router that keeps ports"
+        tcp._mapped("192.0.2.77")
+        assert len(told) == 2
 
 
 async def test_servers_are_asked_over_tcp_when_none_answers_over_udp(monkeypatch: pytest.MonkeyPatch) -> None:

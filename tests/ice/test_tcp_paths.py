@@ -123,6 +123,7 @@ async def test_a_connection_is_a_base_that_carries_datagrams(home: Home) -> None
     paths.close()
     assert session.told == [("added", 1), ("removed", 1)]
     assert (len(paths), home.bases) == (0, {})
+    assert paths.report() == [], "its end with the session is no failure"
 
 
 async def test_refused_connections_are_reported_and_tried_again(home: Home) -> None:
@@ -159,6 +160,24 @@ async def test_udp_ends_what_is_under_way(home: Home, monkeypatch: pytest.Monkey
     paths, _ = make(home)
     paths.add_remote(ACTIVE, home.remote)
     await until(lambda: [report.state for report in paths.report()] == ["in progress"])
+    paths.heard(selected(DIRECT))
+    await until(lambda: [report.why for report in paths.report()] == ["UDP works"])
+    paths.close()
+
+
+async def test_the_end_of_the_session_ends_what_is_under_way(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", lambda *_: asyncio.Event().wait())
+    paths, _ = make(home)
+    paths.add_remote(ACTIVE, home.remote)
+    await until(lambda: [report.state for report in paths.report()] == ["in progress"])
+    paths.close()
+    await until(lambda: [report.why for report in paths.report()] == ["the session is over"])
+
+
+async def test_udp_ends_what_has_not_even_begun(home: Home) -> None:
+    paths, _ = make(home)
+    paths._plan.add_remote(ACTIVE, home.remote, 0.0)
+    paths._look(asyncio.get_running_loop().time())
     paths.heard(selected(DIRECT))
     await until(lambda: [report.why for report in paths.report()] == ["UDP works"])
     paths.close()
