@@ -225,6 +225,20 @@ async def test_data_that_goes_unanswered_is_the_paths_fault_unless_the_peer_is_d
         assert len(reasons) == 1
 
 
+async def test_where_much_gets_lost_one_silence_proves_nothing() -> None:
+    async with linked() as (alice, bob):
+        reasons: list[str] = []
+        session = cast("Any", alice.session)
+        session.distrust, session.loss = reasons.append, 0.3
+        alice.link.on_silent()
+        bob.post(wire.Ping(1))
+        await alice.receive()
+        alice.link.on_silent()
+        assert reasons == []
+        alice.link.on_silent()
+        assert len(reasons) == 1
+
+
 async def test_a_new_path_is_asked_something_where_nobody_says_anything() -> None:
     async with linked() as (alice, bob):
         alice.verify()
