@@ -219,7 +219,9 @@ class PeerLink:
                     await self._posted.join()
             except TimeoutError:
                 pass
-        if self._link is not None:
+        if self._link is not None and self.lost:
+            self._link.abort(reason)  # nobody can hear what is still to be sent
+        elif self._link is not None:
             await self._link.close(reason)
         await self._tasks.close()
         self.path.close()
