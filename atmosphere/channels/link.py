@@ -365,10 +365,15 @@ class Link:
         self._flow_timer = None
         if not self._association.outstanding:
             self._flow.heard()
-        elif self._flow.is_silent(self._loop.time(), self._association.answer_time):
-            logger.info("link to %s: data is not answered", self.peer_id or "a peer")
-            self.on_silent()
-        self._watch_flow()
+        else:
+            verdict = self._flow.verdict(self._loop.time(), self._association.answer_time)
+            if verdict == "probe":
+                self._association.probe()
+            elif verdict == "silent":
+                logger.info("link to %s: data is not answered", self.peer_id or "a peer")
+                self.on_silent()
+        if self._flow_timer is None:
+            self._watch_flow()
 
     # -- inside: the end
 

@@ -105,7 +105,7 @@ class Dialer:
 
     def disown(self, session: IceSession) -> None:
         """Nobody here has the link that `session` is for: let its dialer connect, ask, and hear nothing."""
-        self._tasks.spawn(self._disown(session), "disown")
+        self._count(session, self._tasks.spawn(self._disown(session), "disown"))
 
     async def _disown(self, session: IceSession) -> None:
         try:
@@ -174,9 +174,12 @@ class Dialer:
     ) -> None:
         """Bring an accepted session to a greeted link, in a task of its own; failures are only logged."""
         link = PeerLink(session, self._identity, dialed=False, invited=invited)
-        self._making[session.local_ufrag] += 1
-        task = self._tasks.spawn(self._accept(link, greet, greeted), "accept")
+        self._count(session, self._tasks.spawn(self._accept(link, greet, greeted), "accept"))
+
+    def _count(self, session: IceSession, task: asyncio.Task[None] | None) -> None:
+        """As long as `task` runs, the session has one of the places."""
         if task is not None:
+            self._making[session.local_ufrag] += 1
             task.add_done_callback(lambda _: self._made(session.local_ufrag))
 
     async def _accept(self, link: PeerLink, greet: Greet, greeted: Callable[[PeerLink], object]) -> None:
@@ -194,7 +197,7 @@ class Dialer:
             greeted(link)
 
     def _made(self, ufrag: str) -> None:
-        """A session under that ufrag is greeted, or came to nothing."""
+        """A session under that ufrag is greeted, or came to nothing, or was let go."""
         self._making[ufrag] -= 1
         if not self._making[ufrag]:
             del self._making[ufrag]

@@ -34,15 +34,15 @@ class Doubts:
         self._asked: set[PeerLink] = set()
         self._tasks = Tasks("doubts")
 
-    def about(self, link: PeerLink) -> None:
-        """Ask `link`, unless that is under way."""
+    def about(self, link: PeerLink, ways: int = WAYS) -> None:
+        """Ask `link`, unless that is under way, over so many pairs of addresses one after the other."""
         if link not in self._asked:
             self._asked.add(link)
-            self._tasks.spawn(self._ask(link), "ask")
+            self._tasks.spawn(self._ask(link, ways), "ask")
 
-    async def _ask(self, link: PeerLink) -> None:
+    async def _ask(self, link: PeerLink, ways: int) -> None:
         try:
-            answered = await self._is_there(link)
+            answered = await self._is_there(link, ways)
         finally:
             self._asked.discard(link)
         if answered:
@@ -51,16 +51,18 @@ class Doubts:
             logger.info("%r: nobody answers, although the path works; the peer was restarted", link)
             link.abort("the other side was restarted")
 
-    async def _is_there(self, link: PeerLink) -> bool | None:
-        """Whether the peer answers by one of two ways; None when there is no path.
+    async def _is_there(self, link: PeerLink, ways: int) -> bool | None:
+        """Whether the peer answers by one of some ways; None when there is no path.
 
         Without a path nobody could answer: that would be ICE's to judge, and it may come back.
         """
-        for _ in range(WAYS):
+        for way in range(1, ways + 1):
             if await self._answered(link):
                 return True
             if link.lost:
                 return None
+            if way == ways:
+                break
             # Or it is there, and this pair of addresses lets checks through and no data.
             moves = link.path.moves
             link.path.distrust()

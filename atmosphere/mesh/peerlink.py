@@ -34,6 +34,9 @@ MAX_POSTED = 512
 MAX_OFFERED = MAX_POSTED // 2
 """How many may wait when one more of those that can be lost is still taken."""
 
+LOSSY = 0.1
+"""A share of lost checks from which on one silence alone proves nothing."""
+
 READ_RATE, READ_BURST = 200.0, 4000.0
 """What is read of a peer's control messages, a second and at once; more wait, until the channel's credit stops it."""
 
@@ -59,6 +62,7 @@ class PeerLink:
         self.connected_at: float | None = None
         self.on_believed: Callable[[], None] = lambda: None
         self._doubted = False
+        self._silent_since = -1
         self._restarts: Restarts | None = None
         self._control: Channel | None = None
         self._posted: Queue[wire.Message] = Queue(MAX_POSTED)
@@ -125,8 +129,13 @@ class PeerLink:
         self._tasks.spawn(self._send_posted(self._control), "control sender")
 
     def _silent(self) -> None:
-        """Data goes unanswered: that is the path's fault, unless the peer is doubted and being asked already."""
-        if not self._doubted:
+        """Data goes unanswered: that is the path's fault, unless the peer is doubted and being asked already.
+
+        Where much gets lost all the answers may have been lost by chance, though not twice in a row.
+        """
+        heard, self._silent_since = self._silent_since, self.link.packets_received
+        lossy = (self.session.loss or 0.0) >= LOSSY and heard != self._silent_since
+        if not self._doubted and not lossy:
             self.path.distrust()
 
     def _path_event(self, event: IceEvent) -> None:
@@ -213,7 +222,9 @@ class PeerLink:
                     await self._posted.join()
             except TimeoutError:
                 pass
-        if self._link is not None:
+        if self._link is not None and self.lost:
+            self._link.abort(reason)  # nobody can hear what is still to be sent
+        elif self._link is not None:
             await self._link.close(reason)
         await self._tasks.close()
         self.path.close()

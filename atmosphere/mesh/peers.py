@@ -212,7 +212,8 @@ class Peers:
         """That member dials us. Where we have a link to it, it may have lost that one: by a restart, say."""
         peer = self._peers.get(node_id)
         if peer is not None and peer.link is not None:
-            self._doubts.about(peer.link)
+            # With a link it would not dial a new one, so the first way that works has to be enough.
+            self._doubts.about(peer.link, ways=1)
 
     async def _watch(self, peer: Peer, link: PeerLink) -> None:
         reason = await link.wait_closed()

@@ -161,6 +161,10 @@ class SctpAssociation:
         """Send again now whatever is unacknowledged: the path has just changed."""
         self._guard(self._transport.kick)
 
+    def probe(self) -> None:
+        """Send something that is unacknowledged once more, so that the peer says something."""
+        self._guard(self._transport.probe)
+
     def abort(self, reason: str) -> None:
         """End the association at once and tell the peer why."""
         self._guard(self._transport.abort, reason)

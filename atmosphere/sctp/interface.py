@@ -111,6 +111,10 @@ class Association(Protocol):
         """Send again now whatever is unacknowledged: the path has just changed."""
         ...
 
+    def probe(self) -> None:
+        """Send something that is unacknowledged once more, so that the peer says something."""
+        ...
+
     def abort(self, reason: str) -> None:
         """End the association at once and tell the peer why."""
         ...

@@ -52,6 +52,10 @@ class SendingTransport(ReceivingTransport):
     def _probe(self) -> None:
         """Two round trips of silence: send the last packet again, and its report tells what is lost (RFC 8985)."""
         self._probe_handle = None
+        self.probe()
+
+    def probe(self) -> None:
+        """Send the last unacknowledged packet again."""
         if self._sent_queue and self.established and not self._sent_queue[-1]._abandoned:
             self._probed = True
             self._sent_queue[-1]._sent_count += 1

@@ -335,6 +335,7 @@ async def test_a_dtls_handshake_that_takes_too_long_is_unreachable() -> None:
 
 
 async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataflow, "SUSPECT_AFTER", 0.2)
     monkeypatch.setattr(dataflow, "SILENT_AFTER", 0.5)
     one, other = path()
     client, server = Link(one, ALICE, client=True), Link(other, BOB, client=False)

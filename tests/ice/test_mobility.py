@@ -46,6 +46,10 @@ class Session:
     def send(self, datagram: bytes) -> None:
         self.sent.append(datagram)
 
+    def distrust(self, reason: str) -> None:
+        self.selected, self.state = None, "disconnected"
+        self.on_event(PathLost(0.0))
+
     def add_remote(self, candidate: Candidate) -> None:
         self.remotes.append(candidate)
 
@@ -273,4 +277,17 @@ async def test_a_path_in_time_ends_the_waiting() -> None:
     way.first.restore()
     assert way.path._giving_up is None
     way.path.close()
+    way.path.close()
+
+
+async def test_where_data_is_not_answered_another_session_takes_over() -> None:
+    way, got = Way(), list[bytes]()
+    way.path.on_datagram = got.append
+    second = way.attach("second", 1)
+    second.connect()
+    moves = way.path.moves
+    way.path.distrust()
+    assert way.told[-1] == PathSelected(cast("Any", "first's pair"), None)
+    assert (way.path.session, way.path.moves) == (way.first.real, moves + 1)
+    assert way.path.on_datagram == second.on_datagram == way.first.on_datagram
     way.path.close()

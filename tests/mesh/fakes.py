@@ -93,7 +93,8 @@ class FakeLink:
     def __init__(self, peer: Identity = BOB, *words: wire.Message) -> None:
         self.remote_nat = None
         self.peer_id = peer.node_id
-        self.path = self.session = FakeSession()
+        self.session = FakeSession()
+        self.path: Any = self.session
         self.link = self
         self.established = True
         self.peer_public_key = peer.public_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,14 +11,17 @@ from typing import Any, cast
 import pytest
 
 from atmosphere.credentials import DialSecret
-from atmosphere.errors import LinkError, Refused
+from atmosphere.errors import LinkError, Refused, Unreachable
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.mobility import Order
+from atmosphere.identity import Identity
 from atmosphere.mesh import contacts, signals
-from atmosphere.mesh.connecting import Connecting
+from atmosphere.mesh.connecting import RESTART_TIMEOUT, Connecting
 from atmosphere.mesh.dialer import Dialer
 from atmosphere.mesh.linktable import UFRAG_PREFIX, dial_rank
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.restart import Restarts
 from atmosphere.mesh.signaler import Signaler
 from tests.mesh.fakes import HOST, RELAY, FakeLink, FakeSession, founder, hello, member
 from tests.mesh.nodes import Mesh, connected, until
@@ -34,6 +38,10 @@ class FakeDialer:
         self.greets: list[Any] = []
         self.answers: list[signals.Message] = []
         self.signaled: list[tuple[str, signals.Message, Any]] = []
+        self.session = FakeSession()
+        self.followed: list[float] = []
+        self.disowned: list[Any] = []
+        self.ending: Callable[[], None] = lambda: None
 
     def listening(self) -> set[str]:
         return set(self.listened)
@@ -47,7 +55,14 @@ class FakeDialer:
     def begin(self, secret: DialSecret, known: list[Candidate], send: Any, *, ufrag: str) -> object:
         self.begun.append((secret, known, ufrag))
         self.send = send
-        return SimpleNamespace(session=FakeSession(), answered=True)
+        return SimpleNamespace(session=self.session, answered=True)
+
+    def disown(self, session: Any) -> None:
+        self.disowned.append(session)
+
+    async def follow(self, exchange: object, timeout: float) -> None:
+        self.followed.append(timeout)
+        self.ending()
 
     async def finish(self, exchange: object, greet: Any) -> FakeLink:
         assert self.link is not None
@@ -190,6 +205,85 @@ async def test_a_member_that_dials_us_is_greeted_as_itself(setting: Setting) -> 
     assert link.said == [hello(setting.roster)]
     with pytest.raises(Refused, match="used the credentials of"):
         await setting.dialer.greets[0](FakeLink(CAROL))
+
+
+class KeptLink(FakeLink):
+    """A link that both ends have, and that lost its path."""
+
+    def __init__(self, peer: Identity) -> None:
+        super().__init__(peer)
+        self.restarts = Restarts(bytes(32), client=True)
+        self.path = self
+        self.attached: list[tuple[Any, Order]] = []
+
+    def attach(self, session: Any, order: Order) -> None:
+        self.attached.append((session, order))
+
+
+async def test_a_link_that_is_kept_gets_another_session(setting: Setting) -> None:
+    peer, link = setting.peer(), KeptLink(setting.beta)
+    peer.attach(link.real)
+    contact = contacts.Contact(setting.beta.node_id, time.time(), [HOST.to_sdp()], [])
+    await setting.connecting.attempt(peer)
+    setting.roster.add_contacts([contacts.sign(contact, setting.beta.sign)])
+    await setting.connecting.attempt(peer)
+    assert [[one.endpoint for one in known] for _, known, _ in setting.dialer.begun] == [[], [HOST.endpoint]]
+    other = Restarts(bytes(32), client=False)
+    places = [other.recognise(ufrag) for _, _, ufrag in setting.dialer.begun]
+    assert link.attached == [(setting.dialer.session, place) for place in places]
+    assert setting.dialer.followed == [RESTART_TIMEOUT] * 2
+    assert setting.installed == []
+
+
+async def test_an_attempt_without_a_path_is_a_failure_while_the_link_is_kept(setting: Setting) -> None:
+    peer, link = setting.peer(), KeptLink(setting.beta)
+    peer.attach(link.real)
+
+    def fail() -> None:
+        raise Unreachable("no path")
+
+    setting.dialer.ending = fail
+    with pytest.raises(Unreachable):
+        await setting.connecting.attempt(peer)
+
+
+async def test_when_the_link_ends_meanwhile_a_new_one_is_dialed_at_once(setting: Setting) -> None:
+    peer, link = setting.peer(), KeptLink(setting.beta)
+    peer.attach(link.real)
+    setting.dialer.link = FakeLink(setting.beta, hello(setting.beta_roster))
+
+    def end() -> None:
+        link.established = False
+        raise Unreachable("the session was closed")
+
+    setting.dialer.ending = end
+    await setting.connecting.attempt(peer)
+    assert setting.installed == [setting.dialer.link.real]
+
+
+async def test_a_restart_is_for_the_link_that_it_proves_and_else_for_none(setting: Setting) -> None:
+    setting.connecting.follow_roster()
+    accept = setting.dialer.accepters[setting.beta.node_id]
+    dialed: list[str] = []
+    setting.connecting.on_dialed = dialed.append
+    link, theirs = KeptLink(setting.beta), Restarts(bytes(32), client=False)
+
+    def come(ufrag: str) -> Any:
+        session = FakeSession(ufrag)
+        accept(session.real)
+        return session
+
+    nobodys = [come(theirs.begin(1)[0])]
+    setting.connecting.link_of = lambda node_id: link.real
+    ufrag, order = theirs.begin(1)
+    ours = come(ufrag)
+    assert link.attached == [(ours, order)]
+    nobodys += [come(ufrag), come(Restarts(bytes(31), client=False).begin(1)[0])]
+    link.established = False
+    nobodys.append(come(theirs.begin(1)[0]))
+    assert setting.dialer.disowned == nobodys
+    assert dialed == [setting.beta.node_id] * len(nobodys)
+    assert (len(link.attached), setting.dialer.greets) == (1, [])
 
 
 async def test_signals_of_members(setting: Setting) -> None:

@@ -241,3 +241,46 @@ async def test_a_greeted_session_is_handed_on(made: Made) -> None:
     assert (greeted[0].peer_id, greeted[0].invited, greeted[0].dialed) == (BOB.node_id, True, False)
     for link in (host, greeted[0]):
         await link.close("over", say=False)
+
+
+async def test_another_session_of_a_link_is_followed_until_it_has_a_path(made: Made) -> None:
+    dialer, endpoint = made
+    sent = Sent()
+    exchange = dialer.begin(SECRET, [], sent, ufrag="chosen")
+    await dialer.follow(exchange, 5)
+    assert not endpoint.session.closed.is_set()
+    assert not dialer._dialing
+
+
+async def test_one_that_finds_no_path_is_closed(made: Made) -> None:
+    dialer, endpoint = made
+    endpoint.session.state = "checking"
+    with pytest.raises(Unreachable):
+        await dialer.follow(dialer.begin(SECRET, [], Sent(), ufrag="chosen"), 5)
+    assert endpoint.session.closed.is_set()
+    assert not dialer._dialing
+
+
+async def test_a_session_for_no_link_of_ours_may_connect_and_has_its_time_and_place(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DISOWNED", 0.01)
+    monkeypatch.setattr(module, "MAX_ACCEPTED_OF_ONE", 1)
+    dialer, endpoint = made
+    dialer.listen("bob", SECRET, lambda session: None)
+    session = FakeSession()
+    session.local_ufrag = SECRET.ufrag
+    dialer.disown(session.real)
+    assert endpoint.password_for("dial") is None
+    assert not session.closed.is_set()
+    await asyncio.wait_for(session.closed.wait(), 5)
+    await until(lambda: endpoint.password_for("dial") is not None)
+    last = FakeSession()
+    monkeypatch.setattr(module, "DISOWNED", 3600.0)
+    dialer.disown(last.real)
+    await asyncio.sleep(0)
+    await dialer.close()
+    assert last.closed.is_set()
+    unseen = FakeSession()
+    dialer.disown(unseen.real)
+    assert not dialer._making

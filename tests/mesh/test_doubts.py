@@ -91,7 +91,18 @@ async def test_before_that_another_way_is_tried() -> None:
     about(doubts, link)
     answers.answer.set_exception(Unreachable("no answer within 3 s"))
     await asyncio.wait_for(link.ended.wait(), 5)
-    assert (answers.asked, link.distrusted) == (2 * TRIES, 2)
+    assert (answers.asked, link.distrusted) == (2 * TRIES, 1)
+    await doubts.close()
+
+
+async def test_where_the_doubt_is_strong_one_way_is_enough() -> None:
+    answers, link = Answers(), FakeLink()
+    link.spares = 5
+    doubts = Doubts(answers.ping)
+    doubts.about(cast("PeerLink", link), ways=1)
+    answers.answer.set_exception(Unreachable("no answer within 3 s"))
+    await asyncio.wait_for(link.ended.wait(), 5)
+    assert (answers.asked, link.distrusted) == (TRIES, 0)
     await doubts.close()
 
 

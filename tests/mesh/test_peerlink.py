@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any, cast
 
 import pytest
 
@@ -202,3 +203,47 @@ async def test_streams_that_came_early_wait_for_their_taker() -> None:
         alice.accept_streams(lambda one: names.append(one.name), lambda one: names.append(one.label))
         await until(lambda: len(names) == 2)
         assert set(names) == {"early", "early too"}
+
+
+async def test_both_ends_recognise_each_others_restarts() -> None:
+    async with linked() as (alice, bob), linked() as (stranger, _):
+        ufrag, order = alice.restarts.begin(1)
+        assert stranger.restarts.recognise(ufrag) is None
+        assert bob.restarts.recognise(ufrag) == order
+        assert bob.restarts is bob.restarts
+
+
+async def test_data_that_goes_unanswered_is_the_paths_fault_unless_the_peer_is_doubted() -> None:
+    async with linked() as (alice, _):
+        reasons: list[str] = []
+        cast("Any", alice.session).distrust = reasons.append
+        alice.doubt()
+        alice.link.on_silent()
+        assert reasons == []
+        alice.believe()
+        alice.link.on_silent()
+        assert len(reasons) == 1
+
+
+async def test_where_much_gets_lost_one_silence_proves_nothing() -> None:
+    async with linked() as (alice, bob):
+        reasons: list[str] = []
+        session = cast("Any", alice.session)
+        session.distrust, session.loss = reasons.append, 0.3
+        alice.link.on_silent()
+        bob.post(wire.Ping(1))
+        await alice.receive()
+        alice.link.on_silent()
+        assert reasons == []
+        alice.link.on_silent()
+        assert len(reasons) == 1
+
+
+async def test_a_new_path_is_asked_something_where_nobody_says_anything() -> None:
+    async with linked() as (alice, bob):
+        alice.verify()
+        assert await bob.receive() == wire.Ping(0)
+        for number in range(3):
+            alice.post(wire.Ping(number))
+        alice.verify()
+        assert alice._posted.qsize() == 3

@@ -37,7 +37,9 @@ class Ending(FakeLink):
         self.moved = 0
         self.streams: Any = None
         self.doubted = self.packets_received = 0
-        self.on_datagram = self.on_believed = None
+        self.verified = 0
+        self.on_datagram: Any = None
+        self.on_believed: Any = None
 
     async def close(self, reason: str, *, say: bool = True) -> None:
         await super().close(reason)
@@ -65,6 +67,9 @@ class Ending(FakeLink):
 
     def doubt(self) -> None:
         self.doubted += 1
+
+    def verify(self) -> None:
+        self.verified += 1
 
     def believe(self) -> None:
         self.doubted = 0
@@ -234,6 +239,25 @@ async def test_a_path_that_moves_is_told(table: Table) -> None:
     assert last.reason == "direct works"
     assert carol.history.path == last.path
     await until(lambda: not link.doubted)
+
+
+async def test_after_each_move_the_new_path_is_asked_and_a_restored_link_hears_the_news(table: Table) -> None:
+    carol, link = table.add(CAROL, "carol"), Ending(CAROL)
+    table.peers.install(link.real)
+    restored: list[PeerLink] = []
+    table.peers.on_restored = restored.append
+    event = cast("Any", link.session.on_event)
+    event(PathSelected(cast("Any", "first"), None))
+    assert link.verified == 0
+    event(PathSelected(cast("Any", "second"), cast("Any", "first")))
+    assert link.verified == 1
+    link.on_believed()
+    assert restored == [link.real]
+    assert (table.peers.link(carol.id), table.peers.link(DAVE.node_id)) == (link.real, None)
+    newer = Ending(CAROL)
+    table.peers.install(newer.real)
+    link.on_believed()
+    assert restored == [link.real]
 
 
 async def test_a_path_of_a_link_that_was_replaced_is_nobodys(table: Table) -> None:

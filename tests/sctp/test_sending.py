@@ -77,6 +77,23 @@ async def test_after_an_outage_nothing_stays_backed_off_and_the_window_grows_bac
     assert not one.association.outstanding
 
 
+async def test_a_probe_asks_for_an_acknowledgement_and_only_where_one_is_owed() -> None:
+    one, other = await two_sides()
+    handle = one.association.open(ChannelOptions())
+    one.association.probe()
+    await carry(one, other)
+    one.association.send(handle, b"lost")
+    one.take()
+    window = one.transport._cwnd
+    one.association.probe()
+    assert one.transport._cwnd == window
+    await carry(one, other)
+    assert other.log.messages == [(handle, b"lost")]
+    assert not one.association.outstanding
+    one.association.probe()
+    assert one.take() == []
+
+
 async def test_a_kick_repeats_a_stream_reset_too() -> None:
     one, other = await two_sides()
     handle = one.association.open(ChannelOptions())
