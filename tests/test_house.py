@@ -41,6 +41,7 @@ HEAVY = ("aioice", "aiortc", "av", "cryptography", "OpenSSL", "websockets", "asy
 
 TESTED_BY = {
     "tests/mesh/test_node.py": "mesh: assembly",
+    "tests/mesh/test_causes.py": "mesh: causes_away",
     "tests/cli/test_app.py": "cli: base params",
     "tests/cli/test_output.py": "cli: live render",
     "tests/cli/commands/test_look.py": "cli: explanation",

@@ -2,34 +2,19 @@
 taken. Pure.
 
 A line is what has to be so (a predicate over the Situation), why that makes the path what it is, and what to do (empty:
-nothing). The sentences are for people who never heard of ICE. docs/INTERNET_NETWORKING.md shows the same table.
+nothing). The sentences are for people who never heard of ICE. docs/INTERNET_NETWORKING.md shows the same table. The
+lines for peers that are not connected are in causes_away.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from atmosphere.mesh.causes_away import AWAY
+from atmosphere.mesh.situation import SETTLING, Cause, Situation
 
-from atmosphere.mesh.situation import SETTLING, Situation
-
-__all__ = ["CAUSES", "Cause", "cause_of"]
+__all__ = ["AWAY", "CAUSES", "CONNECTED", "cause_of"]
 
 GUESSING = 45.0
 """Seconds in which the guessing of ports comes to an end, if it is tried at all."""
-
-PATIENCE = 3.0
-"""Seconds of silence after which an attempt that still runs is told of as if it had failed."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """A known cause: its name for programs, when it is the one, and its two sentences, with explain.py's words in
-    braces."""
-
-    name: str
-    when: Callable[[Situation], bool]
-    why: str
-    advice: str = ""
 
 
 def cause_of(situation: Situation) -> Cause:
@@ -86,16 +71,6 @@ def _hard_here(s: Situation) -> bool:
 def _should_work(s: Situation) -> bool:
     """Both NATs are known, and they would let a direct path through."""
     return all(side.nat.mapping != "unknown" for side in s.sides)
-
-
-def _unheard(s: Situation) -> bool:
-    """Nobody answered, and it was waited for long enough."""
-    attempt = s.attempt
-    return attempt is not None and not attempt.answered and (attempt.error is not None or attempt.seconds > PATIENCE)
-
-
-def _reached(s: Situation, *layers: str) -> bool:
-    return s.failed_attempt is not None and s.failed_attempt.layer in layers
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -243,85 +218,5 @@ CONNECTED = (
 )
 """While there is a path."""
 
-AWAY = (
-    Cause(
-        "removed",
-        lambda s: not s.member,
-        "This node is no member of the mesh any more, so nobody lets it in.",
-        "Join again with a new code: `atmosphere leave`, then `atmosphere join CODE`.",
-    ),
-    Cause(
-        "refused",
-        lambda s: _reached(s, "refused"),
-        "{peer} was reached and said no: {error}.",
-        "Let the founder look at `atmosphere peers` and `atmosphere status` on both sides.",
-    ),
-    Cause(
-        "stopped",
-        lambda s: s.left is not None and s.left.startswith("the other side:") and not _heard(s),
-        "Nothing answers: {peer} said goodbye ({left}).",
-        "Start {peer} again: `atmosphere serve` over there.",
-    ),
-    Cause(
-        "handshake",
-        lambda s: _reached(s, "dtls", "greeting"),
-        "A path to {peer} was found, but the encrypted handshake over it did not finish: {error}.",
-        "Let large UDP packets (1280 bytes) pass in both firewalls; if both do, restart the node at {peer}.",
-    ),
-    Cause(
-        "no-messenger",
-        lambda s: _unheard(s) and not s.helpers,
-        "Nobody could tell {peer} that it is called: no signaling server is reached, and no other member is connected.",
-        "Name a signaling server that both reach: --signaling URL (`atmosphere relay` on a public box is one).",
-    ),
-    Cause(
-        "offline",
-        _unheard,
-        "Nothing answers: {peer} is switched off, not running or without network.",
-        "See that {peer} is running (`atmosphere status` over there).",
-    ),
-    Cause(
-        "trying",
-        lambda s: s.failed_attempt is None,
-        "Nothing answers yet: {peer} is being called right now.",
-        "Ask again in some seconds.",
-    ),
-    Cause(
-        "only-direct-here",
-        lambda s: s.here.policy == "direct",
-        "{peer} is there, but no direct path exists, and this node runs with --path-policy direct.",
-        "Start this node with --path-policy any, so that it may use a relay.",
-    ),
-    Cause(
-        "only-direct-there",
-        lambda s: s.there.policy == "direct",
-        "{peer} is there, but no direct path exists, and it runs with --path-policy direct.",
-        "Start {peer} with --path-policy any, so that it may use a relay.",
-    ),
-    Cause(
-        "relay-down",
-        lambda s: bool(s.relays) and not any(relay.ok for relay in s.relays),
-        "{peer} is there, but no direct path exists, and no relay answers: {relay}.",
-        "See that the relay runs and that its port is open (UDP and TCP), or name another one with --turn.",
-    ),
-    Cause(
-        "no-relay",
-        lambda s: not s.has_relay,
-        "{peer} is there, but no direct path exists and no relay is configured.",
-        "Run `atmosphere relay` on a machine with a public address, and give its --signaling option to both nodes.",
-    ),
-    Cause(
-        "no-path",
-        lambda s: True,
-        "{peer} is there, but none of the ways to it was answered, not even by relay.",
-        "See on both sides with `atmosphere status` that the same relay answers.",
-    ),
-)
-"""While there is none."""
-
 CAUSES = (*CONNECTED, *AWAY)
 """Every cause, in order."""
-
-
-def _heard(s: Situation) -> bool:
-    return s.attempt is not None and s.attempt.answered

@@ -6,9 +6,9 @@ import re
 
 from atmosphere.ice.events import PairReport
 from atmosphere.ice.nat import NatBehaviour
-from atmosphere.mesh.causes import Cause, cause_of
+from atmosphere.mesh.causes import cause_of
 from atmosphere.mesh.info import AttemptInfo, Explanation, PairInfo, PathEndInfo, SideInfo
-from atmosphere.mesh.situation import Attempt, Side, Situation
+from atmosphere.mesh.situation import Attempt, Cause, Side, Situation
 
 __all__ = ["EXAMPLE_WORDS", "explain", "fill", "nat_words", "side_info"]
 

@@ -15,7 +15,7 @@ from atmosphere.ice.nat import NatBehaviour
 from atmosphere.mesh import hints, nat_evidence, signals, wire
 from atmosphere.mesh.about import Abouts
 from atmosphere.mesh.attempts import Attempts
-from atmosphere.mesh.causes import PATIENCE
+from atmosphere.mesh.causes_away import PATIENCE
 from atmosphere.mesh.explain import explain, side_info
 from atmosphere.mesh.info import Explanation, ServerInfo, SideInfo
 from atmosphere.mesh.listeners import NodeSettings
@@ -89,7 +89,6 @@ class Observer:
             relays=tuple(_info(server) for server in self._endpoint.servers() if server.kind == "turn"),
             signaling=tuple(self._meeting.servers()),
             helpers=self._has_helpers(peer),
-            member=self._roster.is_member,
             search=hints.search(self.searches, peer.id),
             attempt=found[0] if found else None,
             next_try=self._peers.next_try(peer, asyncio.get_running_loop().time()),

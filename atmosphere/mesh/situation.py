@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,7 +10,7 @@ from atmosphere.ice.events import PairReport
 from atmosphere.ice.nat import NatBehaviour
 from atmosphere.mesh.info import PathInfo, PeerState, ServerInfo
 
-__all__ = ["Attempt", "Layer", "Mapping", "Search", "Side", "Situation"]
+__all__ = ["Attempt", "Cause", "Layer", "Mapping", "Search", "Side", "Situation"]
 
 Layer = Literal["signaling", "ice", "dtls", "greeting", "refused"]
 """How far an attempt came: nobody answered its signals; its checks; the DTLS handshake; the greeting; a clear no."""
@@ -102,7 +103,6 @@ class Situation:
     relays: tuple[ServerInfo, ...] = ()
     signaling: tuple[ServerInfo, ...] = ()
     helpers: bool = True
-    member: bool = True
     search: Search | None = None
     attempt: Attempt | None = None
     next_try: float | None = None
@@ -150,3 +150,14 @@ class Situation:
     def failed_attempt(self) -> Attempt | None:
         """The attempt, if it is over."""
         return self.attempt if self.attempt is not None and self.attempt.error is not None else None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known cause: its name for programs, when it is the one, and its two sentences, with explain.py's words in
+    braces."""
+
+    name: str
+    when: Callable[[Situation], bool]
+    why: str
+    advice: str = ""

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.ice.nat import Behaviour, NatBehaviour
-from atmosphere.mesh.causes import AWAY, CAUSES, CONNECTED, Cause, cause_of
+from atmosphere.mesh.causes import AWAY, CAUSES, CONNECTED, cause_of
 from atmosphere.mesh.explain import EXAMPLE_WORDS, explain, fill
 from atmosphere.mesh.info import PathInfo, ServerInfo
-from atmosphere.mesh.situation import Attempt, Mapping, Search, Situation
+from atmosphere.mesh.situation import Attempt, Cause, Mapping, Search, Situation
 from tests.mesh.situations import (
     CONE,
     DIRECT,
@@ -116,7 +116,6 @@ KNOWN: dict[str, tuple[Situation, str, str | None]] = {
     ),
     "dropped": (relayed(CONE, CONE), "a firewall drops them", "UDP port 7777 in that of bob"),
     "relayed": (relayed(CONE, UNKNOWN), "No direct check got through", "Forward UDP port 7777 on your router"),
-    "removed": (away(member=False, attempt=SILENT), "no member of the mesh any more", "atmosphere join CODE"),
     "refused": (
         away(attempt=Attempt("refused", True, 1.0, "the other side runs a newer version")),
         "said no: the other side runs a newer version.",
@@ -247,7 +246,6 @@ situations: st.SearchStrategy[Situation] = st.builds(
     pairs=st.lists(pairs, max_size=3).map(tuple),
     relays=st.lists(st.sampled_from([UP, DOWN]), max_size=2).map(tuple),
     helpers=st.booleans(),
-    member=st.booleans(),
     search=st.none() | st.builds(Search, st.booleans(), st.sampled_from(["", "found after 3.0 s"])),
     attempt=st.none() | attempts,
     left=st.none() | st.sampled_from(["the other side: stopped", "the path is dead"]),

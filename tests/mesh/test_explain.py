@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atmosphere.ice.nat import NatBehaviour
-from atmosphere.mesh.causes import Cause
 from atmosphere.mesh.explain import EXAMPLE_WORDS, explain, fill, nat_words, side_info
 from atmosphere.mesh.info import AttemptInfo, PairInfo, PathEndInfo
-from atmosphere.mesh.situation import Attempt
+from atmosphere.mesh.situation import Attempt, Cause
 from tests.mesh.situations import (
     CONE,
     FULL_CONE,

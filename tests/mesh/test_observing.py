@@ -170,7 +170,6 @@ async def test_a_link(setting: Setting) -> None:
     assert found.pairs == (pair(),)
     assert [(relay.ok, relay.error) for relay in found.relays] == [(True, None), (False, "no answer yet")]
     assert found.attempt is None
-    assert found.member
     assert setting.observer.explain(setting.peer).relays == ["no relay to fall back on"]
     link.alive = False
     assert not setting.observer.situation(setting.peer).connected
