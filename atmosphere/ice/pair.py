@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import PairReport
 
-__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority"]
+__all__ = ["CandidatePair", "PairState", "PathClass", "can_pair", "pair_priority"]
 
 _RTT_GAIN = 1 / 8
+
+
+class PathClass(IntEnum):
+    """What comes before everything else in the order of preference: direct before relayed, UDP before TCP."""
+
+    RELAYED = 0
+    DIRECT_TCP = 1
+    DIRECT_UDP = 2
 
 
 class PairState(StrEnum):
@@ -61,6 +69,7 @@ class CandidatePair:
     authenticated: bool = False
     nominated: bool = False
     rtt: float | None = None
+    rtt_samples: int = 0
     checks_sent: int = 0
     first_sent_at: float = math.inf
     last_sent_at: float = -math.inf
@@ -91,14 +100,23 @@ class CandidatePair:
         """Whether it leaves here over TCP, by way of a relay of ours: it works where UDP is blocked."""
         return self.base_candidate.relay_protocol not in (None, "udp")
 
-    def rank(self, controlling: bool) -> tuple[bool, int]:
-        """How good it is, to compare: direct before relayed, then by priority, seen from that role."""
+    @property
+    def path_class(self) -> PathClass:
+        """Which kind of path it is; TCP to a relay of ours is still a relay."""
+        if self.is_relayed:
+            return PathClass.RELAYED
+        is_tcp = "tcp" in (self.base_candidate.transport, self.remote.transport)
+        return PathClass.DIRECT_TCP if is_tcp else PathClass.DIRECT_UDP
+
+    def rank(self, controlling: bool) -> tuple[int, int]:
+        """How good it is, to compare: by the class of its path, then by priority, seen from that role."""
         ours, theirs = self.local.priority, self.remote.priority
         priority = pair_priority(ours, theirs) if controlling else pair_priority(theirs, ours)
-        return (not self.is_relayed, priority)
+        return (self.path_class, priority)
 
     def sample_rtt(self, seconds: float) -> None:
         """Take a measured round trip into the smoothed one."""
+        self.rtt_samples += 1
         self.rtt = seconds if self.rtt is None else self.rtt + _RTT_GAIN * (seconds - self.rtt)
 
     def report(self, *, selected: bool) -> PairReport:

@@ -18,6 +18,7 @@ SPARE_RESTS, SPARE_SPREAD = 4 / 3, 1 / 3
 RETRY_FIRST, RETRY_MOST = 0.5, 4.0
 BACK_OFF = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 WORSE_TRIES = 2
+SOON, RTT_SAMPLES, GET_TO_KNOW = 2.0, 3, 12
 _GOLDEN = 0.6180339887498949
 
 
@@ -53,6 +54,9 @@ def next_round(pairs: CheckList, pair: CandidatePair, now: float) -> float:
 
 
 def _keep_warm(pairs: CheckList, pair: CandidatePair) -> float:
+    """Seconds until a spare's next check; the first few come soon, for its round trip may be the shorter one."""
+    if pair.rtt_samples < RTT_SAMPLES and pair.checks_sent < GET_TO_KNOW:
+        return SOON
     phase = (pair.checks_sent * _GOLDEN + pair.remote.port / 997) % 1
     return pairs.rest * (SPARE_RESTS + SPARE_SPREAD * phase)
 

@@ -222,6 +222,15 @@ class IceSession:
             self._agent.distrust(reason, self._loop.time())
             self._flush()
 
+    def set_policy(self, policy: PathPolicy) -> None:
+        """Use other paths from now on, on a live session too; the path moves before it is given up where it can.
+
+        What the node's own policy leaves out stays left out.
+        """
+        if self._ended is None:
+            self._agent.set_policy(policy, self._loop.time())
+            self._flush()
+
     def set_rest(self, seconds: float) -> None:
         """Check an idle path at least this often (5 to 18 s): less than what a NAT's mapping lives."""
         self._agent.set_rest(seconds)
