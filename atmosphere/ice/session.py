@@ -64,6 +64,7 @@ class IceSession:
         self._loop = asyncio.get_running_loop()
         self._router = router
         self.created_at = self._loop.time()
+        self._node_policy = policy
         self._agent = Agent(controlling=controlling, local=local, remote=remote, now=self._loop.time(), policy=policy)
         self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
         self.dialer_ufrag = local.ufrag if controlling else remote.ufrag
@@ -225,10 +226,10 @@ class IceSession:
     def set_policy(self, policy: PathPolicy) -> None:
         """Use other paths from now on, on a live session too; the path moves before it is given up where it can.
 
-        What the node's own policy leaves out stays left out.
+        The node's own policy, where it is not "any", stands above it.
         """
         if self._ended is None:
-            self._agent.set_policy(policy, self._loop.time())
+            self._agent.set_policy(policy if self._node_policy == "any" else self._node_policy, self._loop.time())
             self._flush()
 
     def set_rest(self, seconds: float) -> None:

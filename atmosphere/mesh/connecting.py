@@ -65,6 +65,7 @@ class Connecting:
         secret = self._pair(peer.id).hosted_by(peer.id)
         ufrag = new_ufrag(dial_rank(self._identity.node_id, peer.id))
         exchange = self._dialer.begin(secret, known, send, ufrag=ufrag)
+        peer.govern(exchange.session)
         self._install(await self._dialer.finish(exchange, greet))
 
     def explain(self, peer: Peer, last_error: str | None) -> list[str]:

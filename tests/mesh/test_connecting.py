@@ -47,7 +47,7 @@ class FakeDialer:
     def begin(self, secret: DialSecret, known: list[Candidate], send: Any, *, ufrag: str) -> object:
         self.begun.append((secret, known, ufrag))
         self.send = send
-        return object()
+        return SimpleNamespace(session=FakeSession())
 
     async def finish(self, exchange: object, greet: Any) -> FakeLink:
         assert self.link is not None
