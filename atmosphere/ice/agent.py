@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 
 from atmosphere.ice.candidate import Candidate, peer_reflexive_priority
-from atmosphere.ice.checklist import CheckList, PathPolicy
+from atmosphere.ice.checklist import CheckList
 from atmosphere.ice.checks import (
     ROLE_CONFLICT,
     Role,
@@ -23,6 +23,7 @@ from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, RemoteSeen, Transmit
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.path import PathKeeper
+from atmosphere.ice.policy import PathPolicy
 from atmosphere.ice.rounds import Rounds
 from atmosphere.ice.schedule import next_round, rush
 from atmosphere.ice.transactions import Check
@@ -162,6 +163,17 @@ class Agent:
         """
         if not self._is_over:
             self._path.distrust(why, now)
+            self.handle_timer(now)
+
+    def set_policy(self, policy: PathPolicy, now: float) -> None:
+        """Use other paths from now on: forbidden pairs are dropped, those left out until now are tried.
+
+        The path moves first where another works or does so within 5 s; else it is lost.
+        """
+        if not self._is_over and policy != self._pairs.policy.name:
+            self._pairs.change_policy(policy, now)
+            self._path.policy_changed(now)
+            self._be_patient(now)
             self.handle_timer(now)
 
     def set_rest(self, seconds: float) -> None:

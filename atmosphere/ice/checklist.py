@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
 
 from atmosphere.ice.candidate import Candidate, foundation, peer_reflexive_priority
 from atmosphere.ice.consent import REST
 from atmosphere.ice.events import PairReport
 from atmosphere.ice.pair import CandidatePair, PairState, can_pair
+from atmosphere.ice.policy import PathPolicy, Policy
 
 __all__ = ["CheckList", "PathPolicy"]
-
-PathPolicy = Literal["any", "direct", "relay"]
 
 MAX_PAIRS = 100
 MAX_REMOTES = 100
@@ -40,7 +38,7 @@ class CheckList:
         self.rest = REST
         self.bases: dict[int, Candidate] = {}
         self.remotes: dict[tuple[str, int], Candidate] = {}
-        self._policy = policy
+        self.policy = Policy(policy)
         self._mapped: dict[tuple[int, tuple[str, int]], Candidate] = {}
         self._pairs: dict[tuple[int, tuple[str, int]], CandidatePair] = {}
         self._discovered: dict[tuple[str, int], float] = {}
@@ -67,7 +65,7 @@ class CheckList:
             for pair in pairs:
                 pair.local = candidate
             return
-        if base in self.bases or not self._allows(candidate, local=True):
+        if base in self.bases or not self.policy.takes_local(candidate, base):
             return
         self.bases[base] = candidate
         for remote in list(self.remotes.values()):
@@ -76,10 +74,34 @@ class CheckList:
     def remove_base(self, base: int) -> None:
         """Drop a base with its pairs, which stay in the report as failed."""
         self.bases.pop(base, None)
+        self.policy.drop_base(base)
         self._mapped = {key: value for key, value in self._mapped.items() if key[0] != base}
         for pair in self:
             if pair.base == base:
                 self._drop(pair, "the local address went away")
+
+    def change_policy(self, name: PathPolicy, now: float) -> None:
+        """Pair what was left out until now, drop the pairs that are forbidden; but not the selected one."""
+        known_bases, known_remotes = self.policy.change(name)
+        self.sweep()
+        for candidate, base in known_bases:
+            self.add_local(candidate, base, now)
+        for candidate in known_remotes:
+            self.add_remote(candidate, now)
+
+    def sweep(self) -> None:
+        """Drop what the policy forbids, but for what the selected pair still needs; pairs stay in the report."""
+        kept = self.selected
+        for base, candidate in [*self.bases.items()]:
+            if (kept is None or kept.base != base) and not self.policy.takes_local(candidate, base):
+                del self.bases[base]
+        for endpoint, candidate in [*self.remotes.items()]:
+            if (kept is None or kept.remote.endpoint != endpoint) and not self.policy.takes_remote(candidate):
+                del self.remotes[endpoint]
+                self._discovered.pop(endpoint, None)
+        for pair in self:
+            if pair is not kept and self.policy.forbids(pair):
+                self._drop(pair, f"the path policy is {self.policy.name}")
 
     def add_remote(self, candidate: Candidate, now: float) -> bool:
         """Take a remote candidate and pair it; True when it is news.
@@ -87,7 +109,7 @@ class CheckList:
         One that was discovered by its checks is replaced by the remote's own word for it (RFC 8445 §7.3.1.3).
         """
         known = self.remotes.get(candidate.endpoint)
-        if not candidate.is_usable or not self._allows(candidate, local=False):
+        if not candidate.is_usable or not self.policy.takes_remote(candidate):
             return False
         if known is not None and (known.type != "prflx" or known == candidate):
             return False
@@ -110,11 +132,11 @@ class CheckList:
         if known is not None or (local is not None and local.transport == "tcp"):
             return known
         remote = self.remotes.get(source)
+        if remote is None and self.policy.is_left_out(source):
+            return None
         if remote is None:
             remote = Candidate(foundation("prflx", source[0]), 1, "udp", priority, *source, "prflx")
-            if not remote.is_usable or not self._allows(remote, local=False):
-                return None
-            if not self._make_room(now):
+            if not remote.is_usable or not self.policy.allows_remote(remote) or not self._make_room(now):
                 return None
             self.remotes[source] = remote
             self._discovered[source] = now
@@ -122,7 +144,7 @@ class CheckList:
 
     def add_connection(self, local: Candidate, base: int, remote: Candidate, now: float) -> CandidatePair | None:
         """Take a TCP connection, which is a base with one remote and so one pair: `remote` is not paired otherwise."""
-        if base in self.bases or not self._allows(local, local=True) or not self._allows(remote, local=False):
+        if base in self.bases or not self.policy.allows(local, remote):
             return None
         self.bases[base] = local
         return self._pair(base, remote, now)
@@ -200,15 +222,10 @@ class CheckList:
         pairs = sorted(self._pairs.values(), key=self.rank, reverse=True)
         return [pair.report(selected=pair is self.selected) for pair in pairs] + self._ended
 
-    def _allows(self, candidate: Candidate, *, local: bool) -> bool:
-        if self._policy == "direct":
-            return not candidate.is_relayed
-        return self._policy != "relay" or not local or candidate.type == "relay"
-
     def _pair(self, base: int, remote: Candidate, now: float) -> CandidatePair | None:
         found = self._pairs.get((base, remote.endpoint))
         local = self.bases.get(base)
-        if found is not None or local is None or not can_pair(local, remote):
+        if found is not None or local is None or not can_pair(local, remote) or not self.policy.allows(local, remote):
             return found
         pair = CandidatePair(base=base, base_candidate=local, remote=remote, local=local, due_at=now)
         self._pairs[pair.key] = pair
@@ -265,4 +282,4 @@ class CheckList:
 
     def _urgency(self, pair: CandidatePair) -> tuple[bool, bool, tuple[int, int], float]:
         failed = pair.state is PairState.FAILED
-        return (pair.state is PairState.WAITING, not failed, (0, 0) if failed else self.rank(pair), -pair.due_at)
+        return (pair.state is PairState.WAITING, not failed, (-1, 0) if failed else self.rank(pair), -pair.due_at)

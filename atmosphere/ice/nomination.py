@@ -15,7 +15,14 @@ __all__ = ["Nominations", "Nominator"]
 
 RELAY_PATIENCE = 0.1
 DIRECT_HOPE = 0.5
-RTT_SLACK = 0.02
+LONGER, LONGER_BY = 1.2, 0.01
+MUCH_LONGER, MUCH_LONGER_BY = 1.5, 0.02
+"""A better pair whose round trip is longer (times, plus seconds) is not moved to; one that is in use is only left when
+it is much longer. The gap between the two keeps pairs that are about as long from taking turns."""
+CHASE_PAUSE = 300.0
+"""Seconds from one move for the sake of a round trip to the next; doubled each time."""
+RTT_SAMPLES = 3
+"""A shorter round trip counts when it was measured so often."""
 
 
 class Nominator:
@@ -25,6 +32,8 @@ class Nominator:
         self.counter = 0
         self._settle = settle
         self._first_valid_at = math.inf
+        self._chase_at = -math.inf
+        self._chase_pause = CHASE_PAUSE
 
     def succeeded(self, now: float) -> None:
         """A pair became valid: the settle starts with the first."""
@@ -50,18 +59,29 @@ class Nominator:
     def is_upgrade(self, pairs: CheckList, pair: CandidatePair, now: float) -> bool:
         """Whether to move from the selected pair to `pair`, which has just answered.
 
-        Direct always beats relayed, and UDP beats TCP. Within a class a pair does whose worse end is better (a choice
-        between two relays' better ends is not worth moving for), unless the round trip is clearly longer. A pair that
-        died under us lately has to wait.
+        Direct always beats relayed, and UDP TCP. Within a class a pair does whose round trip is clearly shorter, or
+        whose worse end is better (a choice between two relays' better ends is not worth moving for) while the round
+        trip is not clearly longer. A pair that died under us lately has to wait. Ask only if the answer is obeyed.
         """
         selected = pairs.selected
         if selected is None or pair is selected or not pair.is_valid or now < pair.distrusted_until:
             return False
-        if pair.grade != selected.grade:
-            return pair.grade > selected.grade
-        if pair.rtt is not None and selected.rtt is not None and pair.rtt > 1.5 * selected.rtt + RTT_SLACK:
+        if pair.path_class != selected.path_class:
+            return pair.path_class > selected.path_class
+        if _is_longer(pair, selected, LONGER, LONGER_BY):
             return False
+        known_well = min(pair.rtt_samples, selected.rtt_samples) >= RTT_SAMPLES
+        if known_well and _is_longer(selected, pair, MUCH_LONGER, MUCH_LONGER_BY):
+            # What needs no UDP waits for every lost packet, which round trips do not show.
+            return pair.is_without_udp <= selected.is_without_udp and self._may_chase(now)
         return pairs.rank(pair)[1] >> 32 > pairs.rank(selected)[1] >> 32
+
+    def _may_chase(self, now: float) -> bool:
+        """Whether a shorter round trip is a reason again: round trips change, and each time it takes twice as long."""
+        if now < self._chase_at:
+            return False
+        self._chase_at, self._chase_pause = now + self._chase_pause, 2 * self._chase_pause
+        return True
 
 
 class Nominations:
@@ -100,6 +120,10 @@ class Nominations:
         if self._chosen is not None:
             return self._chosen if self._chosen.is_valid else None
         return max((pair for pair in pairs if pair.nominated and pair.is_valid), key=pairs.rank, default=None)
+
+
+def _is_longer(pair: CandidatePair, other: CandidatePair, factor: float, seconds: float) -> bool:
+    return pair.rtt is not None and other.rtt is not None and pair.rtt > factor * other.rtt + seconds
 
 
 def _is_open(pair: CandidatePair) -> bool:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import PairReport
 
-__all__ = ["CandidatePair", "PairState", "can_pair", "pair_priority", "same_reach"]
+__all__ = ["CandidatePair", "PairState", "PathClass", "can_pair", "pair_priority", "same_reach"]
 
 _RTT_GAIN = 1 / 8
 _WAYS = ((None, None), ("active", "passive"), ("passive", "active"), ("so", "so"))
-DIRECT, DIRECT_TCP, RELAYED = 2, 1, 0
-"""Classes of pairs: whatever is in a higher one is better, whatever the priorities say."""
+
+
+class PathClass(IntEnum):
+    """What comes before everything else in the order of preference: direct before relayed, UDP before TCP."""
+
+    RELAYED = 0
+    DIRECT_TCP = 1
+    DIRECT_UDP = 2
 
 
 class PairState(StrEnum):
@@ -74,6 +80,7 @@ class CandidatePair:
     authenticated: bool = False
     nominated: bool = False
     rtt: float | None = None
+    rtt_samples: int = 0
     checks_sent: int = 0
     first_sent_at: float = math.inf
     last_sent_at: float = -math.inf
@@ -105,20 +112,22 @@ class CandidatePair:
         return self.base_candidate.transport == "tcp" or self.base_candidate.relay_protocol not in (None, "udp")
 
     @property
-    def grade(self) -> int:
-        """Its class: direct over UDP (2), direct over TCP (1), relayed (0)."""
+    def path_class(self) -> PathClass:
+        """Which kind of path it is; TCP to a relay of ours is still a relay."""
         if self.is_relayed:
-            return RELAYED
-        return DIRECT_TCP if self.base_candidate.transport == "tcp" else DIRECT
+            return PathClass.RELAYED
+        is_tcp = "tcp" in (self.base_candidate.transport, self.remote.transport)
+        return PathClass.DIRECT_TCP if is_tcp else PathClass.DIRECT_UDP
 
     def rank(self, controlling: bool) -> tuple[int, int]:
-        """How good it is, to compare: by class, then by priority, seen from that role."""
+        """How good it is, to compare: by the class of its path, then by priority, seen from that role."""
         ours, theirs = self.local.priority, self.remote.priority
         priority = pair_priority(ours, theirs) if controlling else pair_priority(theirs, ours)
-        return (self.grade, priority)
+        return (self.path_class, priority)
 
     def sample_rtt(self, seconds: float) -> None:
         """Take a measured round trip into the smoothed one."""
+        self.rtt_samples += 1
         self.rtt = seconds if self.rtt is None else self.rtt + _RTT_GAIN * (seconds - self.rtt)
 
     def report(self, *, selected: bool) -> PairReport:

@@ -22,6 +22,8 @@ __all__ = ["PathKeeper"]
 HOLD_DOWN, HOLD_DOWN_MOST = 3.0, 60.0
 UNFIT_MOST = 10.0
 """A pair that data does not get through is not used for so long at most, be it the only one: consent lasts longer."""
+LEAVE_WITHIN = 5.0
+"""Seconds for which a path that the policy forbids since is still used while there is no other."""
 WARM_BY_OTHERS = 60.0
 """A spare pair that the remote keeps warm is asked by us once in so many seconds."""
 
@@ -42,6 +44,7 @@ class PathKeeper:
         self._nominator = Nominator(settle)
         self._nominations = Nominations()
         self._settle_at = math.inf
+        self._leave_at = math.inf
         self._health = Health.ALIVE
 
     @property
@@ -50,7 +53,11 @@ class PathKeeper:
         return self._nominator.counter if self._role.controlling else None
 
     def run(self, now: float) -> None:
-        """Do what time asks for: judge the path's health, nominate after the settle."""
+        """Do what time asks for: judge the path's health, nominate after the settle, leave what is forbidden."""
+        if now >= self._leave_at:
+            self._leave_at = math.inf
+            self._leave_for(None, 0.0, now)
+            self._pairs.sweep()
         if self.consent is not None:
             self._judge(self.consent, now)
         elif self._role.controlling:
@@ -60,7 +67,7 @@ class PathKeeper:
 
     def deadline(self, now: float) -> float:
         """When `run` has something to do."""
-        return self._settle_at if self.consent is None else self.consent.deadline(now)
+        return self._settle_at if self.consent is None else min(self.consent.deadline(now), self._leave_at)
 
     def expect(self, now: float) -> bool:
         """Data was sent, came, or is expected; True where the path rested until now, so that a check is due."""
@@ -99,8 +106,7 @@ class PathKeeper:
             return
         if self._role.controlling:
             self._nominator.succeeded(now)
-            in_need = self.consent is not None and (self._pairs.selected is None or self._health > Health.ALIVE)
-            if in_need or self._nominator.is_upgrade(self._pairs, pair, now):
+            if self._is_in_need or self._nominator.is_upgrade(self._pairs, pair, now):
                 self._bury(now)
                 self._nominate(pair, now)
         else:
@@ -140,6 +146,16 @@ class PathKeeper:
         spare = self._pairs.best_valid(now, besides=pair)
         self._leave_for(spare, self.consent.quiet(now), now)
 
+    def policy_changed(self, now: float) -> None:
+        """Leave a selected pair that is forbidden now, as soon as another works; at last, without one."""
+        selected = self._pairs.selected
+        if selected is None or not self._pairs.policy.forbids(selected):
+            return
+        self._leave_at = now + LEAVE_WITHIN
+        spare = self._pairs.best_valid(now, besides=selected)
+        if spare is not None:
+            self._leave_for(spare, 0.0, now)
+
     def doubt(self) -> int | None:
         """The remote's nomination that our checks object to: what it chose has fallen silent, or is not used here."""
         if self._role.controlling or self.consent is None or not self._nominations.counter:
@@ -167,6 +183,13 @@ class PathKeeper:
         if self._pairs.best_valid(now) is not None:
             self._nominator.succeeded(now)
 
+    @property
+    def _is_in_need(self) -> bool:
+        """Whether any pair that works is better than what is selected."""
+        if self.consent is None:
+            return False
+        return self._pairs.selected is None or self._health > Health.ALIVE or self._leave_at < math.inf
+
     def _leave_for(self, spare: CandidatePair | None, quiet: float, now: float) -> None:
         if spare is None:
             self._pairs.selected = None
@@ -185,7 +208,7 @@ class PathKeeper:
 
     def _take_over(self, pair: CandidatePair, now: float) -> None:
         """Controlled and in need: use what answers, if the remote nominated it or if nothing at all is selected."""
-        if self.consent is not None and self._pairs.selected is None:
+        if self.consent is not None and (self._pairs.selected is None or self._leave_at < math.inf):
             self._nominations.prefer(pair)
         elif self._health > Health.ALIVE and pair.nominated:
             self._bury(now)
@@ -206,6 +229,9 @@ class PathKeeper:
         self.consent = Consent(now, pair.rtt, role.tie_breaker, leads=role.controlling, rest=self._pairs.rest)
         self.state, self._health = "connected", Health.ALIVE
         self.events.append(PathSelected(pair, previous))
+        if self._leave_at < math.inf:
+            self._leave_at = math.inf
+            self._pairs.sweep()
         if was_lost:
             self.events.append(PathRestored())
         for other in self._pairs:
@@ -242,6 +268,7 @@ class PathKeeper:
                 self._lose(consent.quiet(now), now)
 
     def _lose(self, quiet: float, now: float) -> None:
+        if self.state != "disconnected":
+            self.events.append(PathLost(quiet))
         self.state, self._health = "disconnected", Health.LOST
-        self.events.append(PathLost(quiet))
         rush(self._pairs, now, only_valid=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from atmosphere.ice.checklist import CheckList
-from atmosphere.ice.pair import DIRECT, CandidatePair
+from atmosphere.ice.pair import CandidatePair, PathClass
 
 __all__ = ["PACE", "next_round", "round_lifetime", "rush"]
 
@@ -18,6 +18,7 @@ SPARE_RESTS, SPARE_SPREAD = 4 / 3, 1 / 3
 RETRY_FIRST, RETRY_MOST = 0.5, 4.0
 BACK_OFF = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 WORSE_TRIES = 2
+SOON, RTT_SAMPLES, GET_TO_KNOW = 2.0, 3, 12
 _GOLDEN = 0.6180339887498949
 
 
@@ -48,11 +49,14 @@ def next_round(pairs: CheckList, pair: CandidatePair, now: float) -> float:
     if pair.remote.type == "prflx" and not math.isfinite(pair.answered_at):
         return math.inf  # nobody but its own checks told of that address, and those trigger ours
     better = pairs.rank(pair) > pairs.rank(selected)
-    limit = (math.inf if selected.grade < DIRECT else len(BACK_OFF) + 1) if better else WORSE_TRIES
+    limit = (math.inf if selected.path_class < PathClass.DIRECT_UDP else len(BACK_OFF) + 1) if better else WORSE_TRIES
     return now + BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries <= limit else math.inf
 
 
 def _keep_warm(pairs: CheckList, pair: CandidatePair) -> float:
+    """Seconds until a spare's next check; the first few come soon, for its round trip may be the shorter one."""
+    if pair.rtt_samples < RTT_SAMPLES and pair.checks_sent < GET_TO_KNOW:
+        return SOON
     phase = (pair.checks_sent * _GOLDEN + pair.remote.port / 997) % 1
     return pairs.rest * (SPARE_RESTS + SPARE_SPREAD * phase)
 

@@ -69,6 +69,7 @@ class IceSession:
         self._loop = asyncio.get_running_loop()
         self._router = router
         self.created_at = self._loop.time()
+        self._node_policy = policy
         self._agent = Agent(controlling=controlling, local=local, remote=remote, now=self._loop.time(), policy=policy)
         self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
         self.dialer_ufrag = local.ufrag if controlling else remote.ufrag
@@ -125,10 +126,10 @@ class IceSession:
         return self._agent.selected
 
     @property
-    def grade(self) -> int | None:
-        """The class of the pair in use (see `CandidatePair.grade`), or None."""
+    def path_class(self) -> int | None:
+        """The class of the pair in use (see `CandidatePair.path_class`), or None."""
         pair = self._agent.selected if self._ended is None else None
-        return None if pair is None else pair.grade
+        return None if pair is None else pair.path_class
 
     @property
     def rtt_ms(self) -> float | None:
@@ -261,6 +262,15 @@ class IceSession:
         if self._ended is None:
             logger.info("%r: the path is left: %s", self, reason)
             self._agent.distrust(reason, self._loop.time())
+            self._flush()
+
+    def set_policy(self, policy: PathPolicy) -> None:
+        """Use other paths from now on, on a live session too; the path moves before it is given up where it can.
+
+        The node's own policy, where it is not "any", stands above it.
+        """
+        if self._ended is None:
+            self._agent.set_policy(policy if self._node_policy == "any" else self._node_policy, self._loop.time())
             self._flush()
 
     def set_rest(self, seconds: float) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
+from atmosphere.ice.policy import PathPolicy
 from atmosphere.turn.uri import ServerUri, TurnServer, parse_stun, parse_turn
 
 __all__ = ["IceSettings", "PathPolicy", "ServerUri", "TurnServer", "parse_stun", "parse_turn"]
-
-PathPolicy = Literal["any", "direct", "relay"]
 
 HALF_OPEN = 128
 """Sessions made by a first check or a signaled dial that are not connected yet, at most."""

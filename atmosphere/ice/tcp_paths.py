@@ -75,8 +75,8 @@ class TcpPaths:
         self._opening: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
-        if session.grade is not None:
-            self._plan.selected(session.grade, self._loop.time())
+        if session.path_class is not None:
+            self._plan.selected(session.path_class, self._loop.time())
 
     def __len__(self) -> int:
         return len(self._ways)
@@ -94,7 +94,7 @@ class TcpPaths:
         """The session tells what happened to its path."""
         now = self._loop.time()
         if isinstance(event, PathSelected):
-            self._plan.selected(event.pair.grade, now)
+            self._plan.selected(event.pair.path_class, now)
         elif isinstance(event, PathLost):
             self._plan.lost(now)
         if self._plan.is_direct:

@@ -14,7 +14,7 @@ from typing import Final
 
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import PairReport
-from atmosphere.ice.pair import DIRECT, DIRECT_TCP
+from atmosphere.ice.pair import PathClass
 
 __all__ = ["CONNECT_TIMEOUT", "TcpPlan", "is_allowed"]
 
@@ -69,7 +69,7 @@ class TcpPlan:
         self._begins_at = now + HEAD_START
         self._next_at = -math.inf
         self._attempts: dict[tuple[str, int], Attempt] = {}
-        self._grade: int | None = None
+        self._path_class: int | None = None
         self._direct_since = math.inf
 
     def add_remote(self, local: Candidate, remote: Candidate, now: float) -> bool:
@@ -84,18 +84,18 @@ class TcpPlan:
 
     # what happened
 
-    def selected(self, grade: int, now: float) -> None:
-        """Data goes over a pair of that class now (`CandidatePair.grade`)."""
-        before, self._grade = self._grade, grade
-        self._direct_since = min(self._direct_since, now) if grade == DIRECT else math.inf
-        if before == DIRECT_TCP and grade < before:
+    def selected(self, path_class: int, now: float) -> None:
+        """Data goes over a pair of that class now (`CandidatePair.path_class`)."""
+        before, self._path_class = self._path_class, path_class
+        self._direct_since = min(self._direct_since, now) if path_class == PathClass.DIRECT_UDP else math.inf
+        if before == PathClass.DIRECT_TCP and path_class < before:
             self._start_again(now)
-        elif before == DIRECT and grade < before:
+        elif before == PathClass.DIRECT_UDP and path_class < before:
             self._hurry(now)
 
     def lost(self, now: float) -> None:
         """The path fell silent, and there is no other."""
-        self._grade, self._direct_since = None, math.inf
+        self._path_class, self._direct_since = None, math.inf
         self._start_again(now)
 
     def connected(self, remote: tuple[str, int]) -> None:
@@ -150,11 +150,11 @@ class TcpPlan:
     @property
     def is_direct(self) -> bool:
         """Whether data goes directly over UDP, so that connections under way may be given up."""
-        return self._grade == DIRECT
+        return self._path_class == PathClass.DIRECT_UDP
 
     def deadline(self) -> float:
         """When to look again; infinite for never."""
-        if self._grade == DIRECT:
+        if self._path_class == PathClass.DIRECT_UDP:
             return self._direct_since + LINGER
         if not self._may_connect:
             return math.inf
@@ -164,7 +164,7 @@ class TcpPlan:
     @property
     def _may_connect(self) -> bool:
         under_way = sum(one.state is State.CONNECTING for one in self._attempts.values())
-        return (self._grade is None or self._grade < DIRECT_TCP) and under_way < CONNECTING
+        return (self._path_class is None or self._path_class < PathClass.DIRECT_TCP) and under_way < CONNECTING
 
     @staticmethod
     def _is_idle(attempt: Attempt) -> bool:

@@ -89,6 +89,7 @@ class Connecting:
 
         exchange = self._dialer.begin(self._pair(peer.id).hosted_by(peer.id), known, send, ufrag=ufrag)
         self.attempts.begun(peer.id, exchange)
+        peer.govern(exchange.session)
         return exchange
 
     async def _restart(self, peer: Peer, link: PeerLink) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from atmosphere.ice.candidate import Candidate
     from atmosphere.ice.events import IceEvent
     from atmosphere.ice.session import IceSession
+    from atmosphere.ice.settings import PathPolicy
     from atmosphere.mesh.peerlink import PeerLink
     from atmosphere.mesh.roster import Roster
 
@@ -46,6 +47,7 @@ class Peer:
         self._linked = Event()
         self._datagrams: Queue[bytes] = Queue(MAX_DATAGRAMS)
         self.history = History()
+        self._path_policy: PathPolicy | None = None
         self.trying = False
         """Whether an attempt to reach it is under way."""
 
@@ -94,6 +96,18 @@ class Peer:
             path_since=self.history.since,
             last_change=self.history.last_change,
         )
+
+    def set_path_policy(self, policy: PathPolicy | None) -> None:
+        """Which paths links to this member may use: any, direct or relay; None: what the node's own policy says.
+
+        It holds for the present link at once, whose path moves before it is given up where another works within 5 s,
+        and for those to come. The node's own policy, where it is not "any", stands above it.
+        """
+        if policy is None and self._path_policy is None:
+            return
+        self._path_policy = policy
+        if self._link is not None:
+            self._link.session.set_policy(policy or "any")
 
     # --- talking to it --------------------------------------------------------------------------------------------
 
@@ -166,8 +180,14 @@ class Peer:
     def attach(self, link: PeerLink) -> None:
         """`link` is the current one from now on."""
         self._link = link
+        self.govern(link.session)
         link.link.on_datagram = self._datagram_received
         self._linked.set()
+
+    def govern(self, session: IceSession) -> None:
+        """Hold a session with this member to its path policy, where it has one."""
+        if self._path_policy is not None:
+            session.set_policy(self._path_policy)
 
     def detach(self, link: PeerLink) -> bool:
         """`link` ended; whether it was the current one."""

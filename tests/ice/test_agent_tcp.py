@@ -7,7 +7,7 @@ from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.checks import build_answer
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import PathLost, PathRestored, Transmit
-from atmosphere.ice.pair import DIRECT, DIRECT_TCP, RELAYED
+from atmosphere.ice.pair import PathClass
 from atmosphere.ice.tcp_candidates import tcp_host
 from atmosphere.stun.message import decode, encode
 from tests.ice.vnet import make_candidate
@@ -37,7 +37,7 @@ def answer(agent: Agent, base: int, now: float) -> None:
 
 
 def grade(agent: Agent) -> int | None:
-    return None if agent.selected is None else agent.selected.grade
+    return None if agent.selected is None else agent.selected.path_class
 
 
 def test_a_connection_is_checked_and_used_and_its_end_ends_the_path() -> None:
@@ -67,15 +67,15 @@ def test_tcp_takes_over_from_a_relay_and_udp_from_tcp() -> None:
     agent = make_agent()
     agent.add_remote(RELAY, NOW)
     answer(agent, UDP, NOW + 0.1)
-    assert grade(agent) == RELAYED
+    assert grade(agent) == PathClass.RELAYED
     agent.add_connection(ACTIVE, TCP, PASSIVE, NOW + 1.0)
     answer(agent, TCP, NOW + 1.1)
-    assert grade(agent) == DIRECT_TCP
+    assert grade(agent) == PathClass.DIRECT_TCP
     agent.add_remote(THERE, NOW + 2.0)
     answer(agent, UDP, NOW + 2.1)
-    assert grade(agent) == DIRECT
+    assert grade(agent) == PathClass.DIRECT_UDP
     agent.remove_base(UDP, NOW + 3.0)
-    assert grade(agent) == DIRECT_TCP, "at once, without a check"
+    assert grade(agent) == PathClass.DIRECT_TCP, "at once, without a check"
 
 
 def test_what_is_over_takes_no_connection() -> None:

@@ -169,3 +169,33 @@ def test_a_preference_of_our_own_lasts_until_the_next_nomination() -> None:
     assert counted.current(pairs) is second
     counted.heard(best, 2, steady=True)
     assert counted.current(pairs) is best
+
+
+def test_a_much_shorter_round_trip_wins_ever_more_rarely() -> None:
+    pairs, (best, second) = make(False, False)
+    nominator = Nominator(0.05)
+    pairs.selected = best
+    for pair, rtt in ((best, 0.2), (second, 0.02)):
+        pair.state = PairState.SUCCEEDED
+        pair.rtt, pair.rtt_samples = rtt, 2
+    assert not nominator.is_upgrade(pairs, second, 0.0), "not measured often enough"
+    best.rtt_samples = second.rtt_samples = 3
+    assert nominator.is_upgrade(pairs, second, 0.0)
+    assert not nominator.is_upgrade(pairs, second, 299.0)
+    assert nominator.is_upgrade(pairs, second, 300.0)
+    assert not nominator.is_upgrade(pairs, second, 899.0)
+    assert nominator.is_upgrade(pairs, second, 900.0)
+
+
+def test_what_needs_no_udp_is_not_preferred_for_its_round_trip() -> None:
+    pairs, (best, second) = make(False, False)
+    pairs.selected = best
+    for pair, rtt, via in ((best, 0.2, "udp"), (second, 0.02, "tcp")):
+        pair.state = PairState.SUCCEEDED
+        pair.rtt, pair.rtt_samples = rtt, 3
+        pair.base_candidate = replace(make_candidate("relay", ("198.51.100.2", 2)), relay_protocol=via)  # type: ignore[arg-type]
+    assert not Nominator(0.05).is_upgrade(pairs, second, 0.0)
+    pairs.selected = second
+    best.rtt = 0.02
+    second.rtt = 0.2
+    assert Nominator(0.05).is_upgrade(pairs, best, 0.0)

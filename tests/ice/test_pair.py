@@ -8,11 +8,9 @@ import pytest
 
 from atmosphere.ice.candidate import Candidate, TcpType
 from atmosphere.ice.pair import (
-    DIRECT,
-    DIRECT_TCP,
-    RELAYED,
     CandidatePair,
     PairState,
+    PathClass,
     can_pair,
     pair_priority,
 )
@@ -112,5 +110,9 @@ def test_direct_udp_ranks_before_direct_tcp_and_that_before_relays() -> None:
     over_tcp, relayed = pair(best, tcp("passive")), pair(RELAY, HOST)
     direct = pair(replace(HOST, priority=1), replace(HOST, priority=1))
     assert direct.rank(True) > over_tcp.rank(True) > relayed.rank(True)
-    assert [one.grade for one in (direct, over_tcp, relayed)] == [DIRECT, DIRECT_TCP, RELAYED]
+    assert [one.path_class for one in (direct, over_tcp, relayed)] == [
+        PathClass.DIRECT_UDP,
+        PathClass.DIRECT_TCP,
+        PathClass.RELAYED,
+    ]
     assert [one.is_without_udp for one in (direct, over_tcp, relayed)] == [False, True, False]

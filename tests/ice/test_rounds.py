@@ -71,7 +71,7 @@ def test_a_round_fails_after_its_time_and_another_is_planned() -> None:
 def test_a_round_over_a_pair_that_answered_otherwise_is_no_failure() -> None:
     rounds, pairs, (pair,) = make()
     rounds.start(pair, 0.0)
-    pair.state, pair.answered_at = PairState.SUCCEEDED, 1.0
+    pair.state, pair.answered_at, pair.rtt_samples = PairState.SUCCEEDED, 1.0, 3
     rounds.repeat(5.0)
     assert pair.is_valid
     assert 25.0 <= pair.due_at <= 30.0

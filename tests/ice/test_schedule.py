@@ -66,8 +66,13 @@ def test_what_was_merely_heard_from_is_left_to_its_own_checks() -> None:
 def test_answered_pairs_are_kept_warm_or_left_to_prove_themselves() -> None:
     pairs, found = make(*[False] * 6)
     for pair in found:
-        pair.state = PairState.SUCCEEDED
+        pair.state, pair.rtt_samples = PairState.SUCCEEDED, 2
     pairs.selected = found[0]
+    assert next_round(pairs, found[1], 100.0) == 102.0, "its round trip is not known well yet"
+    found[1].checks_sent = 12
+    assert next_round(pairs, found[1], 100.0) >= 120.0, "nor will it be"
+    for pair in found:
+        pair.rtt_samples = 3
     planned = [next_round(pairs, pair, 100.0) for pair in found]
     assert [planned[0], *planned[4:]] == [math.inf] * 3
     assert all(120 <= when <= 125 for when in planned[1:4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -171,3 +172,27 @@ async def test_expecting_traffic_asks_at_once_and_distrust_is_told() -> None:
         session.distrust("it is over")
         session.set_rest(6.0)
         assert session.state == "closed"
+
+
+async def test_the_nodes_policy_stands_above_that_of_a_session() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(replace(LOOPBACK, policy="direct")) as dialer:
+        session, _ = await connect(host, dialer)
+        session.set_policy("relay")
+        assert session.state == "connected"
+        assert session.path is not None
+        assert session.path.kind == "direct"
+
+
+async def test_a_policy_that_leaves_nothing_ends_the_path_in_seconds() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        session, _ = await connect(host, dialer)
+        events: list[Any] = []
+        session.on_event = events.append
+        session.set_policy("relay")
+        assert session.state == "connected", "made before it is broken"
+        await until(lambda: session.state == "disconnected")
+        assert isinstance(events[-1], PathLost)
+        session.set_policy("any")
+        await until(lambda: session.state == "connected")
+        session.close()
+        session.set_policy("direct")

@@ -12,7 +12,7 @@ from atmosphere.ice import tcp_paths, tcp_plan
 from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.events import PathLost, PathSelected, RemoteSeen
-from atmosphere.ice.pair import DIRECT, DIRECT_TCP, CandidatePair
+from atmosphere.ice.pair import CandidatePair, PathClass
 from atmosphere.ice.router import Claim
 from atmosphere.ice.tcp_candidates import remote_active, tcp_host
 from atmosphere.ice.tcp_connection import TcpConnection
@@ -30,7 +30,7 @@ class FakeSession:
     """Remembers what it is told; `answers` says that the remote answered over every connection."""
 
     def __init__(self) -> None:
-        self.grade: int | None = None
+        self.path_class: int | None = None
         self.claims: dict[tuple[int, tuple[str, int]], Claim] = {}
         self.told: list[tuple[Any, ...]] = []
         self.answers = False
@@ -106,8 +106,8 @@ def make(home: Home, **said: Any) -> tuple[TcpPaths, FakeSession]:
     return TcpPaths(session, home), session  # type: ignore[arg-type]
 
 
-def selected(grade: int) -> PathSelected:
-    base = UDP if grade == DIRECT else ACTIVE
+def selected(path_class: int) -> PathSelected:
+    base = UDP if path_class == PathClass.DIRECT_UDP else ACTIVE
     return PathSelected(CandidatePair(1, base, PASSIVE, base, 0.0), None)
 
 
@@ -160,7 +160,7 @@ async def test_udp_ends_what_is_under_way(home: Home, monkeypatch: pytest.Monkey
     paths, _ = make(home)
     paths.add_remote(ACTIVE, home.remote)
     await until(lambda: [report.state for report in paths.report()] == ["in progress"])
-    paths.heard(selected(DIRECT))
+    paths.heard(selected(PathClass.DIRECT_UDP))
     await until(lambda: [report.why for report in paths.report()] == ["UDP works"])
     paths.close()
 
@@ -178,7 +178,7 @@ async def test_udp_ends_what_has_not_even_begun(home: Home) -> None:
     paths, _ = make(home)
     paths._plan.add_remote(ACTIVE, home.remote, 0.0)
     paths._look(asyncio.get_running_loop().time())
-    paths.heard(selected(DIRECT))
+    paths.heard(selected(PathClass.DIRECT_UDP))
     await until(lambda: [report.why for report in paths.report()] == ["UDP works"])
     paths.close()
 
@@ -190,14 +190,14 @@ async def test_udp_ends_our_connections_after_a_while(home: Home, monkeypatch: p
     await until(lambda: home.bases)
     theirs = TcpConnection()
     paths.adopt(theirs, PASSIVE, remote_active(("127.0.0.1", 5), 1000), is_ours=False)
-    paths.heard(selected(DIRECT))
+    paths.heard(selected(PathClass.DIRECT_UDP))
     await until(lambda: ("removed", 1) in session.told)
     assert list(home.bases) == [2], "those of the remote's are its own business"
     paths.close()
 
 
 async def test_a_session_that_has_a_path_connects_nowhere(home: Home) -> None:
-    paths, _ = make(home, grade=DIRECT)
+    paths, _ = make(home, path_class=PathClass.DIRECT_UDP)
     paths.add_remote(ACTIVE, home.remote)
     paths.heard(RemoteSeen(1, ("192.0.2.1", 1)))
     assert paths._plan.is_direct
@@ -209,7 +209,7 @@ async def test_a_dead_path_gets_a_new_connection_that_replaces_the_old(home: Hom
     paths, session = make(home, answers=True)
     paths.add_remote(ACTIVE, home.remote)
     await until(lambda: home.bases)
-    paths.heard(selected(DIRECT_TCP))
+    paths.heard(selected(PathClass.DIRECT_TCP))
     paths.heard(PathLost(3.0))
     await until(lambda: list(home.bases) == [2])
     assert session.told == [("added", 1), ("added", 2), ("removed", 1)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atmosphere.ice.candidate import Candidate, tcp_priority
-from atmosphere.ice.pair import DIRECT, DIRECT_TCP, RELAYED
+from atmosphere.ice.pair import PathClass
 from atmosphere.ice.tcp_candidates import tcp_host
 from atmosphere.ice.tcp_plan import (
     BACK_OFF,
@@ -62,13 +62,13 @@ def test_later_candidates_wait_for_nothing_but_their_turn() -> None:
 
 def test_a_direct_path_over_udp_ends_it() -> None:
     plan = make(passive(1), passive(2))
-    plan.selected(RELAYED, 0.1)
+    plan.selected(PathClass.RELAYED, 0.1)
     assert taken(plan, 1.0) == passive(1)
-    plan.selected(DIRECT, 2.0)
+    plan.selected(PathClass.DIRECT_UDP, 2.0)
     assert plan.is_direct
     assert plan.take(50.0) is None
     assert plan.deadline() == 2.0 + LINGER
-    plan.selected(DIRECT, 10.0)
+    plan.selected(PathClass.DIRECT_UDP, 10.0)
     assert not plan.has_no_need(1.9 + LINGER)
     assert plan.has_no_need(2.0 + LINGER)
     assert not plan.has_no_need(100.0), "said once"
@@ -79,7 +79,7 @@ def test_a_path_over_tcp_needs_no_other_connection() -> None:
     plan = make(passive(1), passive(2))
     assert taken(plan, 1.0) == passive(1)
     plan.connected(passive(1).endpoint)
-    plan.selected(DIRECT_TCP, 1.1)
+    plan.selected(PathClass.DIRECT_TCP, 1.1)
     assert plan.take(9.0) is None
     assert plan.deadline() == math.inf
 
@@ -102,7 +102,7 @@ def test_a_silent_connection_is_made_anew() -> None:
     plan = make(passive(1))
     assert taken(plan, 1.0) == passive(1)
     plan.connected(passive(1).endpoint)
-    plan.selected(DIRECT_TCP, 1.1)
+    plan.selected(PathClass.DIRECT_TCP, 1.1)
     plan.lost(60.0)
     assert [report.why for report in plan.report()] == ["fell silent"]
     assert taken(plan, 60.0) == passive(1)
@@ -112,8 +112,8 @@ def test_a_path_that_moved_from_tcp_to_a_relay_tries_tcp_again() -> None:
     plan = make(passive(1), passive(2))
     assert taken(plan, 1.0) == passive(1)
     plan.connected(passive(1).endpoint)
-    plan.selected(DIRECT_TCP, 1.1)
-    plan.selected(RELAYED, 60.0)
+    plan.selected(PathClass.DIRECT_TCP, 1.1)
+    plan.selected(PathClass.RELAYED, 60.0)
     assert taken(plan, 60.0) == passive(2), "never tried yet"
     assert taken(plan, 61.0) == passive(1)
 
@@ -124,20 +124,20 @@ def test_when_udp_stops_everything_is_tried_at_once() -> None:
         assert taken(plan, now) == passive(1)
         plan.failed(passive(1).endpoint, "connection refused", now)
         now = plan.deadline()
-    plan.selected(DIRECT, now - 1.0)
+    plan.selected(PathClass.DIRECT_UDP, now - 1.0)
     assert plan.take(now) is None
-    plan.selected(RELAYED, now)
+    plan.selected(PathClass.RELAYED, now)
     assert taken(plan, now) == passive(1)
 
 
 def test_a_connection_that_stands_beside_a_relay_is_left_alone() -> None:
     plan = make(passive(1))
-    plan.selected(RELAYED, 0.5)
+    plan.selected(PathClass.RELAYED, 0.5)
     assert taken(plan, 1.0) == passive(1)
     plan.connected(passive(1).endpoint)
-    plan.selected(RELAYED, 2.0)
-    plan.selected(DIRECT, 3.0)
-    plan.selected(RELAYED, 4.0)
+    plan.selected(PathClass.RELAYED, 2.0)
+    plan.selected(PathClass.DIRECT_UDP, 3.0)
+    plan.selected(PathClass.RELAYED, 4.0)
     assert plan.take(5.0) is None
     assert plan.report() == []
 
@@ -176,7 +176,7 @@ def test_the_report_has_what_is_not_connected() -> None:
 def test_whatever_happens_it_neither_spins_nor_connects_needlessly(steps: list[tuple[str, float]]) -> None:
     plan, now = make(passive(1), passive(2)), 0.0
     open_now: list[Candidate] = []
-    grades = {"udp": DIRECT, "tcp": DIRECT_TCP, "relay": RELAYED}
+    grades = {"udp": PathClass.DIRECT_UDP, "tcp": PathClass.DIRECT_TCP, "relay": PathClass.RELAYED}
     for what, passed in steps:
         now += passed
         if what in grades:

@@ -17,9 +17,9 @@ from typing import Literal
 from atmosphere.errors import DecodeError
 from atmosphere.ice.agent import Agent
 from atmosphere.ice.candidate import Candidate, candidate_priority, foundation
-from atmosphere.ice.checklist import PathPolicy
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import IceEvent
+from atmosphere.ice.policy import PathPolicy
 from atmosphere.stun.message import Class, decode, is_stun
 from tests.lab.translation import SHORT, Allocation, NatKind, Table
 

@@ -38,6 +38,7 @@ class FakeSession(End):
         self.pairs: list[Any] = []
         self.path: Any = None
         self.rtt_ms = self.jitter_ms = self.loss = None
+        self.policy: str | None = None
         self.closed = asyncio.Event()
         self.kin: Any = None
         self.selected: Any = None
@@ -48,6 +49,9 @@ class FakeSession(End):
 
     def add_remote(self, candidate: Candidate) -> None:
         self.remotes.append(candidate)
+
+    def set_policy(self, policy: str) -> None:
+        self.policy = policy
 
     def report(self) -> list[Any]:
         return self.pairs

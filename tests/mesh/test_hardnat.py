@@ -14,6 +14,7 @@ from atmosphere.ice.hardnat.plan import Plan
 from atmosphere.mesh import hardnat as module
 from atmosphere.mesh import hardnat_own, wire
 from atmosphere.mesh.hardnat import BUSY, FAN_TRIES
+from atmosphere.mesh.situation import Search
 from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Two, pairs
 from tests.mesh.nodes import Mesh, connected
 from tests.until import until
@@ -427,7 +428,7 @@ async def test_members_tell_each_other_over_real_links(mesh: Mesh) -> None:
     await until(lambda: all(peer.link is not None and peer.link.remote_nat is not None for peer in (ours, theirs)))
     told = host._parts.hard_nat._links
     await until(lambda: [one.theirs.searches for one in told.values()] == [False])
-    assert not any("port guessing" in line for line in host.explain(ours))
+    assert host._parts.observer.situation(ours).search == Search(pending=True)
     await node.stop()
     await until(lambda: not told)
 
@@ -437,7 +438,8 @@ async def test_what_became_of_a_search_is_explained(mesh: Mesh) -> None:
     node = await mesh.join(host, "beta")
     (peer,) = await connected(node, "alpha")
     node._parts.hard_nat._findings[host.id] = "given up after 20.0 s and 2000 checks"
-    assert node.explain(peer)[-1] == "port guessing: given up after 20.0 s and 2000 checks"
+    found = node._parts.observer.situation(peer).search
+    assert found == Search(pending=False, finding="given up after 20.0 s and 2000 checks")
 
 
 async def test_what_is_presumed_waits_for_what_may_become_known(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,24 @@ def test_remotes_of_both_transports_are_remembered() -> None:
     assert remotes_of(cast("Any", session)) == [HOST, TCP]
 
 
+async def test_its_path_policy_holds_for_every_link(peer: Peer) -> None:
+    session: Any = FakeSession()
+    peer.set_path_policy(None)
+    peer.govern(session)
+    assert session.policy is None
+    peer.set_path_policy("relay")
+    peer.govern(session)
+    assert [session.policy] == ["relay"], "before there is a path, too"
+    async with linked() as (near, _):
+        there: Any = near.session
+        peer.attach(near)
+        assert [there.policy] == ["relay"]
+        peer.set_path_policy("direct")
+        assert [there.policy] == ["direct"]
+        peer.set_path_policy(None)
+        assert [there.policy] == ["any"]
+
+
 async def test_connected(peer: Peer) -> None:
     waiting = asyncio.ensure_future(peer.wait_connected(5))
     async with linked() as (near, far):
