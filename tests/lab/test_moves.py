@@ -13,7 +13,7 @@ from tests.lab.household import Member, Relay, all_connected, joined, until
 from tests.lab.processes import Program
 from tests.lab.topology import Home, Lab, Machine, run_in
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 SOON = 1.0
 """Seconds from a change to candidates that are right again."""
@@ -54,16 +54,6 @@ class Watcher:
                     return float(line["at"] - since)
             time.sleep(0.02)
         raise AssertionError(f"nothing noticed\n{self.program.output}")
-
-
-def second_card(lab: Lab, home: Home, machine: Machine, card: str) -> str:
-    """Put another card of `machine` into another household's network; its address there. No route goes that way yet."""
-    port, address = f"port-{card}", f"{home.inside}.77"
-    lab.cable(home.namespace, port, machine.namespace, card)
-    run_in(home.namespace, "ip", "link", "set", port, "master", "lan", "up")
-    run_in(machine.namespace, "ip", "address", "add", f"{address}/24", "dev", card)
-    run_in(machine.namespace, "ip", "link", "set", card, "up")
-    return address
 
 
 def do(machine: Machine, *command: str) -> float:
@@ -110,7 +100,7 @@ def test_the_default_route_moves_to_another_network(lab: Lab) -> None:
     watcher, _ = ready(lab)
     hotspot = lab.home("hotspot", "port-restricted")
     since = time.monotonic()
-    address = second_card(lab, hotspot, watcher.machine, "wlan0")
+    address, _ = hotspot.attach(watcher.machine.namespace, "wlan0")
     assert watcher.wait(lambda found: f"host {address}" in found, since) < SOON
     since = do(watcher.machine, "route", "replace", "default", "via", f"{hotspot.inside}.1", "dev", "wlan0")
     assert watcher.changed_after(since) < SOON
@@ -155,7 +145,7 @@ def test_two_nodes_meet_again_when_one_moves_to_a_hotspot_and_back(lab: Lab) -> 
     home, hotspot = lab.home("anna-home", "port-restricted"), lab.home("hotspot", "port-restricted")
     anna = Member(home.machine("anna"), *relay.options)
     ben = Member(lab.machine("ben", "port-restricted"), *relay.options)
-    second_card(lab, hotspot, anna.machine, "wlan0")
+    hotspot.attach(anna.machine.namespace, "wlan0")
     anna.found()
     joined(ben, anna.code())
     all_connected([anna, ben], "direct")

@@ -10,10 +10,10 @@ import pytest
 from tests.lab.coturn import PORT, start_coturn
 from tests.lab.household import Member, Relay
 from tests.lab.ipv6 import BACKBONE, give_ipv6
-from tests.lab.routers import KINDS, Kind, rules
-from tests.lab.topology import Home, Lab, Machine, run_in
+from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, UserKind, in_user_space
+from tests.lab.topology import Lab, Machine, run_in
 
-pytestmark = [pytest.mark.needs("netns", "coturn"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns", "coturn"), pytest.mark.lab]
 
 QUICK, PATIENT = 10.0, 15.0
 """Seconds it may take where servers answer, and where none does: 2 and 4 by themselves, thrice that on a machine that
@@ -44,24 +44,29 @@ def look(machine: Machine, *options: str, within: float) -> dict[str, Any]:
     return found
 
 
-def check(found: dict[str, Any], kind: Kind) -> None:
+def behaviour(kind: Kind | UserKind) -> tuple[str, str] | None:
+    """Its mapping and filtering; None where it lets no UDP through."""
+    if in_user_space(kind):
+        return IN_USER_SPACE[kind].mapping, IN_USER_SPACE[kind].filtering
+    return KINDS.get(kind)
+
+
+def check(found: dict[str, Any], kind: Kind | UserKind) -> None:
     """Whether `found` says what a router of `kind` does."""
-    nat = found["nat"]
-    if kind not in KINDS:
+    nat, expected = found["nat"], behaviour(kind)
+    if expected is None:
         assert (nat["type"], found["public"]["ipv4"]) == ("udp-blocked", None)
         return
-    mapping, filtering = KINDS[kind]
-    expected = EVERYDAY.get((mapping, filtering), "symmetric")
-    assert (nat["mapping"], nat["filtering"], nat["type"]) == (mapping, filtering, expected)
+    assert (nat["mapping"], nat["filtering"], nat["type"]) == (*expected, EVERYDAY.get(expected, "symmetric"))
     assert found["internet"] is True
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_every_kind_of_router(lab: Lab, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [*get_args(Kind), *get_args(UserKind)])
+def test_every_kind_of_router(lab: Lab, kind: Kind | UserKind) -> None:
     box, home = Box(lab), lab.home("home", kind)
-    found = look(home.machine("host"), "--stun", box.stun, within=QUICK if kind in KINDS else PATIENT)
+    found = look(home.machine("host"), "--stun", box.stun, within=QUICK if behaviour(kind) else PATIENT)
     check(found, kind)
-    if kind in KINDS:
+    if behaviour(kind):
         assert found["public"]["ipv4"]["ip"] == home.outside
         assert found["nat"]["hairpinning"] is False
         (server,) = found["servers"]
@@ -88,30 +93,6 @@ def test_a_public_machine(lab: Lab) -> None:
     assert "public address" in found["summary"]
 
 
-def household_within(home: Home, kind: Kind) -> Machine:
-    """A machine behind a router of `kind` that is itself a machine of `home`: NAT twice."""
-    lab = home.lab
-    router = home.machine("inner-router")
-    for command in (
-        ("ip", "link", "set", "eth0", "down"),
-        ("ip", "link", "set", "eth0", "name", "wan"),
-        ("ip", "link", "set", "wan", "up"),
-        ("ip", "route", "replace", "default", "via", router.gateway),
-        ("sysctl", "-qw", "net.ipv4.ip_forward=1"),
-    ):
-        run_in(router.namespace, *command)
-    host = Machine(lab, "inner-host", "192.168.77.10")
-    lab.cable(router.namespace, "lan", host.namespace, "eth0")
-    run_in(router.namespace, "ip", "address", "add", "192.168.77.1/24", "dev", "lan")
-    run_in(router.namespace, "ip", "link", "set", "lan", "up")
-    run_in(router.namespace, "nft", "-f", "-", feed=rules(kind))
-    run_in(host.namespace, "ip", "address", "add", f"{host.address}/24", "dev", "eth0")
-    host.gateway = "192.168.77.1"
-    host.plug()
-    lab.machines.append(host)
-    return host
-
-
 @pytest.mark.parametrize(
     ("outer", "inner", "acts_as"),
     [
@@ -123,20 +104,15 @@ def household_within(home: Home, kind: Kind) -> Machine:
 )
 def test_two_routers_act_as_the_harder_of_the_two(lab: Lab, outer: Kind, inner: Kind, acts_as: Kind) -> None:
     box, home = Box(lab), lab.home("home", outer)
-    found = look(household_within(home, inner), "--stun", box.stun, within=QUICK)
+    host = lab.home("inner-home", inner, behind=home).machine("host")
+    found = look(host, "--stun", box.stun, within=QUICK)
     check(found, acts_as)
     assert found["public"]["ipv4"]["ip"] == home.outside
 
 
 def test_a_router_that_leads_its_own_address_back_in(lab: Lab) -> None:
-    box, home = Box(lab), lab.home("home", "full-cone")
-    back = f'iifname "lan" ip daddr {home.outside} ip protocol udp'
-    run_in(home.namespace, "nft", "add", "rule", "ip", "home", "before", f"{back} dnat to udp dport map @open")
-    run_in(home.namespace, "nft", "add", "rule", "ip", "home", "after", 'oifname "lan" ct status dnat masquerade')
-    host = home.machine("host")
-    # Where the kernel filters bridges, what is translated back to the port it came from is the bridge's to forward.
-    run_in(home.namespace, "bridge", "link", "set", "dev", "port10", "hairpin", "on")
-    nat = look(host, "--stun", box.stun, within=QUICK)["nat"]
+    box, home = Box(lab), lab.home("home", "full-cone", hairpin=True)
+    nat = look(home.machine("host"), "--stun", box.stun, within=QUICK)["nat"]
     assert (nat["hairpinning"], nat["type"]) == (True, "full-cone")
 
 
@@ -189,8 +165,6 @@ while True:
 
 
 def test_how_long_a_router_remembers(lab: Lab) -> None:
-    box, home = Box(lab), lab.home("home", "port-restricted")
-    for name in ("udp_timeout", "udp_timeout_stream"):
-        run_in(home.namespace, "sysctl", "-qw", f"net.netfilter.nf_conntrack_{name}=8")
+    box, home = Box(lab), lab.home("home", "port-restricted", timeout=8)
     found = Member(home.machine("host")).json("network", "--stun", box.stun, "--lifetime", "10s")
     assert found["nat"]["mapping_lifetime_s"] == 5.0
