@@ -108,8 +108,9 @@ class MobilePath:
     @on_session.setter
     def on_session(self, receiver: Callable[[IceSession], None] | None) -> None:
         self._on_session = receiver
-        for session in self.sessions if receiver is not None else ():
-            receiver(session)
+        if receiver is not None:
+            for session in self.sessions:
+                receiver(session)
 
     # datagrams (channels.protected.DatagramTransport)
 

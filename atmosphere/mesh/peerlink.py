@@ -171,7 +171,7 @@ class PeerLink:
 
     def verify(self) -> None:
         """The path is another one: ask something, so that silence is noticed although nobody has anything to say."""
-        if self._posted.empty():
+        if not self._posted.qsize():
             self.post(wire.Ping(0))
 
     def run(self, handle: Callable[[PeerLink, wire.Message], None]) -> None:
