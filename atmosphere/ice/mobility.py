@@ -56,6 +56,7 @@ class MobilePath:
         self._loop = asyncio.get_running_loop()
         self._orders: dict[IceSession, Order] = {}
         self._on_datagram: Callable[[bytes], None] | None = None
+        self._on_session: Callable[[IceSession], None] | None = None
         self._kept = 0.0
         self._had_path = False
         self._lost = False
@@ -98,6 +99,18 @@ class MobilePath:
         self._kept = seconds
         if self._lost:
             self._give_up_later()
+
+    @property
+    def on_session(self) -> Callable[[IceSession], None] | None:
+        """Is handed every session, those that are there when it is assigned too: to set what holds for the link."""
+        return self._on_session
+
+    @on_session.setter
+    def on_session(self, receiver: Callable[[IceSession], None] | None) -> None:
+        self._on_session = receiver
+        if receiver is not None:
+            for session in self.sessions:
+                receiver(session)
 
     # datagrams (channels.protected.DatagramTransport)
 
@@ -149,6 +162,8 @@ class MobilePath:
         self._orders[session] = order
         session.kin = self
         session.on_event = partial(self._heard, session)
+        if self._on_session is not None:
+            self._on_session(session)
         if self._on_datagram is not None:
             session.on_datagram = self._on_datagram
 

@@ -291,3 +291,15 @@ async def test_where_data_is_not_answered_another_session_takes_over() -> None:
     assert (way.path.session, way.path.moves) == (way.first.real, moves + 1)
     assert way.path.on_datagram == second.on_datagram == way.first.on_datagram
     way.path.close()
+
+
+async def test_what_holds_for_a_link_is_set_on_each_of_its_sessions() -> None:
+    way, seen = Way(), list[IceSession]()
+    way.path.on_session = seen.append
+    second = way.attach("second", 1)
+    assert seen == [way.first.real, second.real]
+    assert way.path.on_session is not None
+    way.path.on_session = None
+    way.attach("third", 2)
+    assert len(seen) == 2
+    way.path.close()
