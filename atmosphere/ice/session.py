@@ -22,6 +22,7 @@ from atmosphere.ice.events import (
     IceFailed,
     PairReport,
     PathSelected,
+    Transmit,
 )
 from atmosphere.ice.route import Path, PathEnd, path_of
 from atmosphere.ice.router import Claim, Router, SessionKey
@@ -142,7 +143,7 @@ class IceSession:
                 async with asyncio.timeout(timeout):
                     await asyncio.shield(self._settled)
             except TimeoutError:
-                raise Unreachable(f"no path within {timeout:g} s") from None
+                raise Unreachable(f"no path within {timeout:g} s: {self._agent.why_not()}") from None
         if self._ended is not None:
             raise Unreachable(self._reason or "the session was closed")
 
@@ -252,6 +253,10 @@ class IceSession:
             proven = asked and not self._agent.owns_transaction(message.transaction_id)
             self._router.claim(self, base, source, proven=proven)
         self._flush()
+
+    def unsent(self, transmit: Transmit, why: str) -> None:
+        """This machine could not send a datagram of the agent's; told from within `transmit`."""
+        self._agent.unsent(transmit.base, transmit.destination, why, self._loop.time())
 
     def awaits(self, transaction_id: bytes) -> bool:
         """Whether an answer with that id would still be taken."""
