@@ -24,6 +24,7 @@ from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, R
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.path import PathKeeper
 from atmosphere.ice.policy import PathPolicy
+from atmosphere.ice.reasons import hopeless_after, why_not
 from atmosphere.ice.rounds import Rounds
 from atmosphere.ice.schedule import next_round, rush
 from atmosphere.ice.transactions import Check
@@ -34,7 +35,7 @@ __all__ = ["Agent"]
 Address = tuple[str, int]
 
 PATIENCE = 30.0
-"""Seconds without any path until `IceFailed`; each new candidate renews it, up to twice."""
+"""Seconds without any path until `IceFailed`; each new candidate renews it, up to twice. See also `hopeless_after`."""
 TRIGGER_SPACING = 0.05
 STALE = 5.0
 REST_LEAST, REST_MOST = 5.0, 18.0
@@ -69,6 +70,7 @@ class Agent:
         self._rounds.doubt = self._path.doubt
         self._fails_at = now + PATIENCE
         self._fails_at_last = now + 2 * PATIENCE
+        self._news_at = now
         self._now = now
         self._expected_at = now
         self._deadline: float | None = None
@@ -140,6 +142,13 @@ class Agent:
             self._on_response(message, base, source, now)
         self.handle_timer(now)
 
+    def unsent(self, base: int, destination: Address, why: str, now: float) -> None:
+        """A check could not be sent: no route, say."""
+        pair = self._pairs.find(base, destination)
+        if pair is not None and not self._is_over:
+            self._rounds.unsent(pair, why, now)
+            self._deadline = None
+
     def received_data(self, base: int, source: Address, now: float) -> None:
         """Data came from a valid source; on the selected pair that is a sign of life (but no consent)."""
         self.expect(now)
@@ -192,8 +201,8 @@ class Agent:
         self._path.run(now)
         self._watch(now)
         self._rounds.check_next(now)
-        if self.state == "checking" and now >= self._fails_at:
-            self._path.events.append(IceFailed(self._why_not()))
+        if self.state == "checking" and now >= self._gives_up_at():
+            self._path.events.append(IceFailed(self.why_not()))
             self._path.state = "failed"
         self._deadline = self._next_deadline()
         self._expected_at = now if self._deadline is None else self._deadline
@@ -274,7 +283,7 @@ class Agent:
             return None
         times = [self._rounds.deadline(), self._path.deadline(self._now)]
         if self.state == "checking":
-            times.append(self._fails_at)
+            times.append(self._gives_up_at())
         if self._path.consent is not None and self.selected is not None:
             times.append(self._path.consent.next_check_at())
         return min(times)
@@ -300,6 +309,10 @@ class Agent:
         if message.message_class is Class.REQUEST:
             return is_authentic_check(message, self.local, self.remote)
         return self.remote is not None and message.check_message_integrity(self.remote.key)
+
+    def why_not(self) -> str:
+        """Why there is no path, as far as one can tell: the most telling cause, in one line."""
+        return why_not(self._pairs, known=self.remote is not None)
 
     def report(self) -> list[PairReport]:
         """Every pair that was tried and how it fared, best first."""
@@ -409,11 +422,8 @@ class Agent:
         self._path.role_switched(now)
 
     def _be_patient(self, now: float) -> None:
+        self._news_at = now
         self._fails_at = min(max(self._fails_at, now + PATIENCE), self._fails_at_last)
 
-    def _why_not(self) -> str:
-        if self.remote is None:
-            return "the other side never said who it is"
-        if not len(self._pairs):
-            return "no address of the other side's can be reached from any of ours"
-        return f"none of {len(self._pairs)} pairs of addresses was answered"
+    def _gives_up_at(self) -> float:
+        return min(self._fails_at, self._news_at + hopeless_after(self._pairs))

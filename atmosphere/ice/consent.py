@@ -1,8 +1,8 @@
 """Is the selected path alive? Liveness within 3 s and consent within 30 are two timers (RFC 7675).
 
 Both count the time since the last valid answer, not the checks that got none, so a path with a long round trip or much
-loss is not taken for a dead one. Data that arrives shows life, and so does a check of the remote's, though not for long
-(it may be the other direction that died); neither is consent to go on sending.
+loss is not taken for a dead one. Data that arrives shows life, though not for long (it may be the other direction that
+died), and is no consent to go on sending.
 
 A path is *watched* while it has traffic or expects some (`expect`), and while a check is unanswered: a check goes every
 second, and silence is counted from when the watch began. Otherwise it *rests*: a check now and then keeps consent and
@@ -98,8 +98,11 @@ class Consent:
         self._heard_at = now
 
     def checked(self, now: float) -> None:
-        """An authentic check of the remote's came over the path, and was answered: the mappings are fresh too."""
-        self._heard_at = self._checked_at = now
+        """An authentic check of the remote's came over the path, and was answered: the mappings are fresh.
+
+        On a watched path it shows no life: there our own checks are answered too, or one direction is dead.
+        """
+        self._checked_at = now
 
     def stalled(self, now: float) -> None:
         """The caller itself slept: give answers that may be waiting in a socket a moment before judging."""

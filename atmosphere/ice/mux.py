@@ -185,7 +185,11 @@ class Mux:
             self._turn(self._loop.time())
             self._asked[0][transmit.data[8:20]] = (session, transmit.base, transmit.destination)
             self.spoke_to(transmit)
+        errors = 0 if base.socket is None else base.socket.errors
         base.send(transmit.data, transmit.destination)
+        if base.socket is not None and base.socket.errors > errors:
+            error = base.socket.last_error
+            session.unsent(transmit, (isinstance(error, OSError) and error.strerror) or str(error))
 
     def spoke_to(self, transmit: Transmit) -> None:
         """This question goes out, so what comes from there may be let in by our router from now on."""

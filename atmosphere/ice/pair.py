@@ -67,7 +67,7 @@ class CandidatePair:
     or peer-reflexive one. Times are monotonic seconds; `due_at` is when a round of checks may start by itself,
     `in_round` whether one is on; `failures` counts the rounds in a row that nobody answered, `deaths` how often it fell
     silent while selected; until `distrusted_until` no better rank makes us return to it, and until `unfit_until`
-    nothing does, for data did not get through although checks did.
+    nothing does, for data did not get through although checks did. `unsent` is why this machine could not even send.
     """
 
     base: int
@@ -90,6 +90,7 @@ class CandidatePair:
     distrusted_until: float = -math.inf
     unfit_until: float = -math.inf
     why: str = ""
+    unsent: str = ""
 
     @property
     def key(self) -> tuple[int, tuple[str, int]]:

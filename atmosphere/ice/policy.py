@@ -46,6 +46,11 @@ class Policy:
             self._remotes[candidate.endpoint] = candidate
         return False
 
+    @property
+    def left_out(self) -> int:
+        """How many candidates of both sides the policy leaves out."""
+        return len(self._locals) + len(self._remotes)
+
     def is_left_out(self, endpoint: Address) -> bool:
         """Whether that is a remote address which the policy leaves out, also when its checks come from there."""
         return endpoint in self._remotes

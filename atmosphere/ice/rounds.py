@@ -56,6 +56,7 @@ class Rounds:
     def repeat(self, now: float) -> None:
         """Repeat what is unanswered, and give up what has been long enough."""
         for check in self._transactions.due(now):
+            check.pair.unsent = ""  # else the round would have ended with the first send
             self._transmit(check, now)
         for check in self._transactions.given_up(now):
             pair = check.pair
@@ -90,6 +91,13 @@ class Rounds:
         pair.state, pair.why = PairState.FAILED, why
         pair.failures += 1
         pair.due_at = next_round(self._pairs, pair, now)
+
+    def unsent(self, pair: CandidatePair, why: str, now: float) -> None:
+        """This machine could not send the last check: the round ends, for nobody will answer."""
+        pair.unsent = why
+        if pair.in_round and pair is not self._pairs.selected:
+            pair.in_round = self._transactions.stop(pair)
+            self.fail(pair, f"this machine could not send: {why}", now)
 
     def drop_base(self, base: int) -> None:
         """Forget what was sent from a base, and what was about to be."""

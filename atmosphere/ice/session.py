@@ -23,6 +23,7 @@ from atmosphere.ice.events import (
     IceFailed,
     PairReport,
     PathSelected,
+    Transmit,
 )
 from atmosphere.ice.pair import CandidatePair
 from atmosphere.ice.route import Path, PathEnd, path_of
@@ -169,7 +170,7 @@ class IceSession:
                 async with asyncio.timeout(timeout):
                     await asyncio.shield(self._settled)
             except TimeoutError:
-                raise Unreachable(f"no path within {timeout:g} s") from None
+                raise Unreachable(f"no path within {timeout:g} s: {self._agent.why_not()}") from None
         if self._ended is not None:
             raise Unreachable(self._reason or "the session was closed")
 
@@ -297,6 +298,10 @@ class IceSession:
     def is_authentic(self, check: Message) -> bool:
         """Whether a check is meant for this session, by who knows its password."""
         return self._ended is None and is_authentic_check(check, self._agent.local, self._agent.remote)
+
+    def unsent(self, transmit: Transmit, why: str) -> None:
+        """This machine could not send a datagram of the agent's; told from within `transmit`."""
+        self._agent.unsent(transmit.base, transmit.destination, why, self._loop.time())
 
     def awaits(self, transaction_id: bytes) -> bool:
         """Whether an answer with that id would still be taken."""

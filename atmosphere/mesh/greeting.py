@@ -37,7 +37,11 @@ async def greet_dialed(link: PeerLink, roster: Roster, own: wire.Hello, expected
 
 async def greet_accepted(link: PeerLink, roster: Roster, own: wire.Hello, redeem: RedeemHandler | None) -> None:
     """Judge who dialed us: a member by its Hello, a joiner (where `redeem` is given) by its proof; raises Refused or
-    LinkError."""
+    LinkError.
+
+    A joiner gets our Hello with the grant, which it has earned by then: that saves it a round trip.
+    """
+    greeted = False
     try:
         first = await _first_word(link)
         if isinstance(first, wire.Redeem):
@@ -45,6 +49,8 @@ async def greet_accepted(link: PeerLink, roster: Roster, own: wire.Hello, redeem
             if redeem is None:
                 raise CodeError("this address is for members", reason="unknown")
             link.post(redeem(link, first))
+            link.post(own)
+            greeted = True
             first = await _first_word(link)
         check_hello(link, roster, first)
     except CodeError as error:
@@ -53,7 +59,8 @@ async def greet_accepted(link: PeerLink, roster: Roster, own: wire.Hello, redeem
     except (Refused, DecodeError) as error:
         link.post(wire.Denied("member", str(error)[:256]))
         raise
-    link.post(own)
+    if not greeted:
+        link.post(own)
 
 
 async def redeem_invite(link: PeerLink, request: wire.Redeem) -> wire.Granted:

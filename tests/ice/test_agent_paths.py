@@ -391,10 +391,10 @@ def test_nobody_there_is_a_failure_with_a_reason() -> None:
     a.hear_of(*b.candidates)
     network.drops.append(between(*V4))
     assert network.run(40, lambda: a.state == "failed")
-    assert 29 < network.now - 1000 < 31
+    assert 14 < network.now - 1000 < 16
     ((_, failed),) = a.events(IceFailed)
     assert isinstance(failed, IceFailed)
-    assert failed.reason == "none of 1 pairs of addresses was answered"
+    assert failed.reason == "none of 1 pairs of addresses was answered, and neither side has a relay"
     (report,) = a.agent.report()
     assert report.why == "no answer within 5 s"
     assert report.checks_sent >= 15

@@ -239,6 +239,35 @@ async def test_a_dead_stun_server_delays_nobody() -> None:
                 assert session.state == "connected"
 
 
+async def test_dead_stun_and_turn_servers_cost_no_time() -> None:
+    """Nobody waits for gathering: neither for a silent port nor for one that takes connections and says nothing."""
+    silent = UdpSocket.bind("127.0.0.1")
+    callers: list[asyncio.StreamWriter] = []
+    deaf = await asyncio.start_server(lambda reader, writer: callers.append(writer), "127.0.0.1", 0)
+    port = deaf.sockets[0].getsockname()[1]
+    settings = IceSettings(
+        ("127.0.0.1",),
+        stun=(parse_stun(f"stun:127.0.0.1:{silent.port}"),),
+        turn=tuple(
+            parse_turn(f"turn:127.0.0.1:{number}?transport={transport}", username="user", password="secret")
+            for number, transport in ((silent.port, "udp"), (port, "tcp"), (port, "ws"))
+        ),
+    )
+    async with IceEndpoint(settings) as host, IceEndpoint(settings) as dialer:
+        listen(host)
+        began = asyncio.get_running_loop().time()
+        session = dial(host, dialer)
+        await session.connected(5)
+        assert asyncio.get_running_loop().time() - began < 1.0
+        session.close()
+    silent.close()
+    deaf.close()
+    await deaf.wait_closed()
+    for caller in callers:
+        caller.close()
+        await caller.wait_closed()
+
+
 async def test_a_taken_port_is_one_clear_line() -> None:
     async with IceEndpoint(LOOPBACK) as host:
         with pytest.raises(AtmosphereError, match=f"UDP port {host.port} is in use") as caught:

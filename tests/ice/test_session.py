@@ -128,8 +128,9 @@ async def test_a_dead_peer_is_noticed_and_its_return_too() -> None:
     async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
         session, _ = await connect(host, dialer)
         (theirs,) = host.sessions
-        receive, theirs.receive_stun = theirs.receive_stun, lambda *_: None  # type: ignore[method-assign]
-        await until(lambda: session.state == "disconnected")
+        receive, theirs.receive_stun = theirs.receive_stun, lambda *_, **__: None  # type: ignore[method-assign]
+        session.expect_traffic()
+        await until(lambda: session.state == "disconnected", 4)
         theirs.receive_stun = receive  # type: ignore[method-assign]
         await until(lambda: session.state == "connected")
         assert await exchange(session, [b" again"])

@@ -205,6 +205,8 @@ def test_a_killed_node_is_back_within_20_seconds(lab: Lab, victim: str) -> None:
     others = [member for name, member in members.items() if name != victim]
 
     members[victim].kill()
+    for other in others:  # an idle path is asked every quarter of a minute; one that somebody waits for, every second
+        other.atmosphere("ping", victim, "-c", "1")
     until("the dead node is noticed", lambda: not any(connected(other, [members[victim]]) for other in others))
     members[victim].serve()
     all_connected(members.values(), seconds=20)
@@ -252,6 +254,7 @@ def test_a_cable_pulled_and_put_back(lab: Lab) -> None:
     joined(ben, anna.code())
     all_connected([anna, ben], "direct")
     ben.machine.unplug()
+    anna.atmosphere("ping", "ben", "-c", "1")  # she wants something of him, so it matters
     until("anna notices", lambda: anna.peers()["ben"]["state"] != "connected", seconds=10)
     ben.machine.plug()
     all_connected([anna, ben], "direct")
