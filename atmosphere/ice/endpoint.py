@@ -83,7 +83,7 @@ class IceEndpoint:
         self._changed_at = self._loop.time()
         self._following.start()
         if self.settings.port_mapping and self.settings.policy != "relay":
-            self._ports = PortMapper(self.port, self._port_mapped, seed=self.settings.mapping_seed)
+            self._ports = PortMapper(self.port, self._port_mapped, on_tcp=self.map_tcp, seed=self.settings.mapping_seed)
             for base in self._bases.values():
                 self._ports.add(base)
         logger.info("listening on UDP port %d of %s", self.port, ", ".join(self._sockets.addresses))

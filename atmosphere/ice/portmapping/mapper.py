@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MAX_KEEPERS = 8
 
 OnCandidate = Callable[[Base, Candidate | None], None]
+OnTcp = Callable[[str, tuple[str, int] | None], None]
 
 
 def router_of(address: str) -> Link | None:
@@ -38,6 +39,7 @@ def router_of(address: str) -> Link | None:
 class PortMapper:
     """Follows the node's bases; `on_candidate(base, candidate)` hears of each mapped one, or None when it is gone.
 
+    `on_tcp(local address, external address and port)` hears the same of the node's TCP port.
     `seed` lets a node that was killed renew its own PCP mappings; empty, a random one.
     """
 
@@ -46,6 +48,7 @@ class PortMapper:
         port: int,
         on_candidate: OnCandidate,
         *,
+        on_tcp: OnTcp = lambda local, external: None,
         seed: bytes = b"",
         router_of: Callable[[str], Link | None] = router_of,
         routes: Callable[[], object] = default_routes,
@@ -53,6 +56,7 @@ class PortMapper:
     ) -> None:
         self._port = port
         self._on_candidate = on_candidate
+        self._on_tcp = on_tcp
         self._seed = seed or os.urandom(16)
         self._router_of = router_of
         self._routes = routes
@@ -61,6 +65,7 @@ class PortMapper:
         self._bases: dict[str, Base] = {}
         self._keepers: dict[str, Keeper] = {}
         self._told: dict[str, Candidate | None] = {}
+        self._told_tcp: dict[str, tuple[str, int] | None] = {}
         self._tasks = Tasks("port mapper")
         self._leaving: set[Keeper] = set()
         self._closed = False
@@ -75,6 +80,8 @@ class PortMapper:
         address = base.candidate.address
         if self._bases.pop(address, None) is not None:
             self._told.pop(address, None)
+            if self._told_tcp.pop(address, None) is not None:
+                self._on_tcp(address, None)
             self._drop(address)
 
     def refresh(self, *, changed: bool = False) -> None:
@@ -125,6 +132,15 @@ class PortMapper:
         if candidate != self._told.get(address):
             self._told[address] = candidate
             self._on_candidate(base, candidate)
+        external = self._external_tcp(base)
+        if external != self._told_tcp.get(address):
+            self._told_tcp[address] = external
+            self._on_tcp(address, external)
+
+    def _external_tcp(self, base: Base) -> tuple[str, int] | None:
+        keeper = self._keepers.get(base.candidate.address)
+        lease = keeper.leases.get("tcp") if keeper is not None else None
+        return None if lease is None or lease.grant is None else external_of(lease.grant, _seen(base))
 
     def _candidate(self, base: Base) -> Candidate | None:
         keeper = self._keepers.get(base.candidate.address)

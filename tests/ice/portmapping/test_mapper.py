@@ -28,11 +28,13 @@ class Node:
 
     def __init__(self, gateway: FakeGateway) -> None:
         self.told: list[Candidate | None] = []
+        self.told_tcp: list[tuple[str, tuple[str, int] | None]] = []
         self.link: Link | None = LINK
         self.routes = 0
         self.mapper = PortMapper(
             7777,
             lambda base, candidate: self.told.append(candidate),
+            on_tcp=lambda local, external: self.told_tcp.append((local, external)),
             router_of=self._router,
             routes=lambda: self.routes,
             places=gateway.places,
@@ -86,6 +88,14 @@ async def test_a_mapped_port_is_a_candidate(gateway: FakeGateway, node: Node) ->
         assert (one.external, one.verified, one.error) == (("203.0.113.9", 7777), None, None)
         assert one.lifetime is not None
         assert 7190 < one.lifetime <= 7200
+
+
+async def test_the_tcp_port_is_told_too_and_that_it_is_gone(gateway: FakeGateway, node: Node) -> None:
+    node.mapper.add(node.base)
+    await until(lambda: node.told_tcp)
+    assert node.told_tcp == [("127.0.0.1", ("203.0.113.9", 7777))]
+    node.mapper.remove(node.base)
+    assert node.told_tcp[1:] == [("127.0.0.1", None)]
 
 
 async def test_servers_may_agree_or_not(gateway: FakeGateway, node: Node) -> None:
