@@ -107,8 +107,8 @@ def make(home: Home, **said: Any) -> tuple[TcpPaths, FakeSession]:
 
 
 def selected(path_class: int) -> PathSelected:
-    base = UDP if path_class == PathClass.DIRECT_UDP else ACTIVE
-    return PathSelected(CandidatePair(1, base, PASSIVE, base, 0.0), None)
+    base, remote = (UDP, UDP) if path_class == PathClass.DIRECT_UDP else (ACTIVE, PASSIVE)
+    return PathSelected(CandidatePair(1, base, remote, base, 0.0), None)
 
 
 async def test_a_connection_is_a_base_that_carries_datagrams(home: Home) -> None:
