@@ -53,7 +53,7 @@ def test_pairs_are_chosen() -> None:
 
 
 def test_what_goes_wrong_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(lab: Lab, one: str, other: str) -> Run:
+    def fails(lab: Lab, one: str, other: str, rtt: float) -> Run:
         raise AssertionError(f"{one} did not meet {other}")
 
     class Nowhere:
