@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.control import ask
 from tests.lab.link import Link
-from tests.lab.machines import BEYOND, Machine, ip, run_in
+from tests.lab.machines import BEYOND, Machine, ip, ips, run_in
 from tests.lab.pipe import Conditions
 from tests.lab.processes import Program, command_in
 from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, UserKind, divert, in_user_space, rules
@@ -53,9 +53,7 @@ class Home:
         self.namespace = lab.make_namespace(f"{name}-router")
         self.link: Link | None = None
         self.outside = self._plug_in(link)
-        ip("-n", self.namespace, "link", "add", "lan", "type", "bridge")
-        ip("-n", self.namespace, "address", "add", f"{inside}.1/24", "dev", "lan")
-        ip("-n", self.namespace, "link", "set", "lan", "up")
+        ips(self.namespace, "link add lan type bridge", f"address add {inside}.1/24 dev lan", "link set lan up")
         run_in(self.namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         how = _done_by(kind, hairpin)
         if isinstance(how, NatKind):
@@ -69,8 +67,7 @@ class Home:
         port = f"port{address.rpartition('.')[2]}"
         link = self.lab.connect(namespace, card, self.namespace, port, conditions)
         ip("-n", self.namespace, "link", "set", port, "master", "lan", "up")
-        ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
-        ip("-n", namespace, "link", "set", card, "up")
+        ips(namespace, f"address add {address}/24 dev {card}", f"link set {card} up")
         return address, link
 
     def free_address(self) -> str:
@@ -103,9 +100,12 @@ class Home:
         """What a provider does at night: another public address, and no mapping is left."""
         assert self._behind is None
         new = self.lab.public_address()
-        ip("-n", self.namespace, "address", "delete", f"{self.outside}/24", "dev", "wan")
-        ip("-n", self.namespace, "address", "add", f"{new}/24", "dev", "wan")
-        ip("-n", self.namespace, "route", "replace", "default", "via", BEYOND)
+        ips(
+            self.namespace,
+            f"address delete {self.outside}/24 dev wan",
+            f"address add {new}/24 dev wan",
+            f"route replace default via {BEYOND}",
+        )
         self.outside = new
         if self.router is not None:
             run_in(self.namespace, "nft", "-f", "-", feed=divert(new, self.inside))
@@ -155,25 +155,16 @@ class Home:
     def _translate_in_user_space(self, nat: NatKind) -> None:
         """Two devices that lead to the program, and routes that prefer them to the router's own addresses."""
         for number, device in enumerate(("inside", "outside"), 1):
-            ip("-n", self.namespace, "tuntap", "add", device, "mode", "tun")
+            ips(
+                self.namespace,
+                f"tuntap add {device} mode tun",
+                f"link set {device} txqueuelen 2000 up",
+                f"route add default dev {device} table {100 + number}",
+                f"rule add pref {number} fwmark {number} lookup {100 + number}",
+            )
             settings = (f"{device}.accept_local=1", f"{device}.rp_filter=0", "all.rp_filter=0")
             run_in(self.namespace, "sysctl", "-qw", *(f"net.ipv4.conf.{setting}" for setting in settings))
-            ip("-n", self.namespace, "link", "set", device, "txqueuelen", "2000", "up")
-            ip("-n", self.namespace, "route", "add", "default", "dev", device, "table", str(100 + number))
-            ip(
-                "-n",
-                self.namespace,
-                "rule",
-                "add",
-                "pref",
-                str(number),
-                "fwmark",
-                str(number),
-                "lookup",
-                str(100 + number),
-            )
-        ip("-n", self.namespace, "rule", "add", "pref", "3", "lookup", "local")
-        ip("-n", self.namespace, "rule", "delete", "pref", "0")
+        ips(self.namespace, "rule add pref 3 lookup local", "rule delete pref 0")
         run_in(self.namespace, "nft", "-f", "-", feed=divert(self.outside, self.inside))
         command = [sys.executable, "-m", "tests.lab.usernat", self.outside, str(nat), str(self._control)]
         options = ["--timeout", str(nat.timeout), "--step", str(nat.step), *(["--hairpin"] if nat.hairpin else [])]

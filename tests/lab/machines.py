@@ -27,6 +27,11 @@ def ip(*arguments: str) -> None:
     _do("ip", *arguments)
 
 
+def ips(namespace: str, *lines: str) -> None:
+    """Run several `ip …` inside a namespace, in one process; RuntimeError with what the first that fails said."""
+    _do("ip", "-n", namespace, "-batch", "-", feed="\n".join(lines))
+
+
 def ip_batch(lines: Iterable[str]) -> None:
     """Run many `ip` commands in one process; what fails is passed over."""
     subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(lines), capture_output=True, text=True, check=False)
@@ -100,8 +105,7 @@ class Machine:
 
     def plug(self) -> None:
         """Put the network cable in: the link is up and the default route set."""
-        ip("-n", self.namespace, "link", "set", self._card, "up")
-        ip("-n", self.namespace, "route", "replace", "default", "via", self.gateway)
+        ips(self.namespace, f"link set {self._card} up", f"route replace default via {self.gateway}")
 
     def readdress(self) -> None:
         """What the household's router does now and then: the same network, another address."""

@@ -1,10 +1,11 @@
 """Every network against every other: who connects, how, and how soon.
 
-    python -m tests.lab.matrix [--runs 10] [--only A,B] [--workers 2] [--output build/lab]
+    python -m tests.lab.matrix [--runs 10] [--only A,B] [--rtt 0.08] [--workers 2] [--output build/lab]
 
 Writes grid.json and grid.html, also after each pair for those who cannot wait; ends with 1 where a demand of
 `tests.lab.grid` is not met. A and B are names of `tests.lab.places`, or any NAT as "APD-AD-sequential"; `--only A`
-alone pairs A with every other. Needs root, nftables and coturn.
+alone pairs A with every other. `--rtt` is the round trip between two homes in seconds; to the servers it is half as
+long. Needs root, nftables and coturn.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.lab.coturn import start_coturn
 from tests.lab.couriers import Courier
 from tests.lab.grid import Cell, Run
 from tests.lab.household import Relay
+from tests.lab.pipe import Conditions
 from tests.lab.places import PLACES, place
 from tests.lab.theory import Outcome, expected
 from tests.lab.topology import Lab
@@ -34,27 +36,28 @@ PATIENCE: dict[Outcome, float] = {"direct": 20.0, "tcp": 20.0, "hard": 30.0, "pr
 Pair = tuple[str, str]
 
 
-def meet(lab: Lab, one: str, other: str) -> Run:
+def meet(lab: Lab, one: str, other: str, rtt: float) -> Run:
     """Let a machine in one place join by a code of a machine in the other."""
+    link = Conditions(delay=rtt / 4) if rtt else None
     box = lab.public("box")
     relay = Relay(box)
     turn = start_coturn(box)
     options = (*relay.options, "--turn", turn, "--turn", f"{turn}?transport=tcp")
-    host = Courier(place(one).build(lab, "host"), *options)
-    joiner = Courier(place(other).build(lab, "joiner"), *options)
+    host = Courier(place(one).build(lab, "host", link), *options)
+    joiner = Courier(place(other).build(lab, "joiner", link), *options)
     patience = PATIENCE[expected(place(one).network, place(other).network)]
     joiner.join(host.found(), until_direct=patience)
     told = joiner.told("joined", timeout=60 + patience)
     return Run(" ".join(told["path"] or ["lost"]), told["first_byte"], told["direct"])
 
 
-def measured(pair: Pair, runs: int) -> Cell:
+def measured(pair: Pair, runs: int, rtt: float = 0.0) -> Cell:
     """The whole cell; what goes wrong is kept as a failed run."""
     results = []
     for _ in range(runs):
         with Lab() as lab:
             try:
-                results.append(meet(lab, *pair))
+                results.append(meet(lab, *pair, rtt))
             except (AssertionError, OSError, RuntimeError) as error:
                 results.append(Run(None, error=str(error)[-2000:]))
     one, other = pair
@@ -83,14 +86,16 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--only")
+    parser.add_argument("--rtt", type=float, default=0.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("build/lab"))
     given = parser.parse_args()
     pairs = chosen(given.only)
-    about = f"{given.runs} runs a pair, {time.strftime('%Y-%m-%d')}, {platform.release()}, {os.cpu_count()} processors"
+    how = f"{given.runs} runs a pair, RTT {given.rtt * 1000:.0f} ms"
+    about = f"{how}; {time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} processors"
     cells: list[Cell] = []
     with ThreadPoolExecutor(given.workers) as pool:
-        for done in as_completed([pool.submit(measured, pair, given.runs) for pair in pairs]):
+        for done in as_completed([pool.submit(measured, pair, given.runs, given.rtt) for pair in pairs]):
             cells.append(done.result())
             print(grid.as_text(cells[-1:]), flush=True)
             write(given.output, sorted(cells, key=lambda cell: pairs.index((cell.one, cell.other))), about)

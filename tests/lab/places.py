@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.lab.ipv6 import give_ipv6
+from tests.lab.pipe import Conditions
 from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, UserKind
 from tests.lab.theory import Network, network_of
 from tests.lab.topology import Lab, Machine
@@ -14,28 +15,28 @@ from tests.lab.translation import NatKind
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a machine can be; `build(lab, name)` puts one there."""
+    """Where a machine can be; `build(lab, name, link)` puts one there, at the end of a link to the internet."""
 
     network: Network
-    build: Callable[[Lab, str], Machine]
+    build: Callable[[Lab, str, Conditions | None], Machine]
 
 
 def _behind(kind: Kind | UserKind | NatKind, network: Network) -> Place:
-    return Place(network, lambda lab, name: lab.home(f"{name}-home", kind).machine(name))
+    return Place(network, lambda lab, name, link: lab.home(f"{name}-home", kind, link=link).machine(name))
 
 
 def _carrier(kind: Kind) -> Place:
     """A home router of the usual kind behind a carrier's: what the internet sees is the carrier's."""
 
-    def build(lab: Lab, name: str) -> Machine:
-        carrier = lab.home(f"{name}-carrier", kind, inside=f"100.64.{len(lab.machines)}")
+    def build(lab: Lab, name: str, link: Conditions | None) -> Machine:
+        carrier = lab.home(f"{name}-carrier", kind, inside=f"100.64.{len(lab.machines)}", link=link)
         return lab.home(f"{name}-home", "port-restricted", behind=carrier).machine(name)
 
     return Place(network_of(kind), build)
 
 
-def _with_ipv6(lab: Lab, name: str) -> Machine:
-    home = lab.home(f"{name}-home", "symmetric")
+def _with_ipv6(lab: Lab, name: str, link: Conditions | None) -> Machine:
+    home = lab.home(f"{name}-home", "symmetric", link=link)
     machine = home.machine(name)
     give_ipv6(lab, home, machine)
     return machine
@@ -43,7 +44,7 @@ def _with_ipv6(lab: Lab, name: str) -> Machine:
 
 _SYMMETRIC = network_of("symmetric")
 PLACES: dict[str, Place] = {
-    "none": Place(Network(), lambda lab, name: lab.public(name)),
+    "none": Place(Network(), lambda lab, name, link: lab.public(name, link=link)),
     **{str(kind): _behind(kind, network_of(kind)) for kind in (*KINDS, *IN_USER_SPACE)},
     "carrier": _carrier("port-restricted"),
     "symmetric-carrier": _carrier("symmetric"),

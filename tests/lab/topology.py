@@ -19,7 +19,7 @@ from typing import Literal, Self
 
 from tests.lab.homes import Home
 from tests.lab.link import SIDES, Link
-from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, ip_batch, run_in
+from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, ip_batch, ips, run_in
 from tests.lab.pipe import Conditions
 from tests.lab.processes import Program, command_in, end_processes_in
 from tests.lab.routers import Kind, UserKind
@@ -51,9 +51,7 @@ class Lab:
     def __enter__(self) -> Self:
         try:
             self.segment = self.make_namespace("internet")
-            ip("-n", self.segment, "link", "add", "br0", "type", "bridge")
-            ip("-n", self.segment, "address", "add", f"{BEYOND}/24", "dev", "br0")
-            ip("-n", self.segment, "link", "set", "br0", "up")
+            ips(self.segment, "link add br0 type bridge", f"address add {BEYOND}/24 dev br0", "link set br0 up")
         except BaseException:
             self.close()
             raise
@@ -154,10 +152,8 @@ class Lab:
         port = f"port{next(self._ports)}"
         link = self.connect(namespace, card, self.segment, port, conditions)
         ip("-n", self.segment, "link", "set", port, "master", "br0", "up")
-        for address in addresses:
-            ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
-        ip("-n", namespace, "link", "set", card, "up")
-        ip("-n", namespace, "route", "add", "default", "via", BEYOND)
+        own = (f"address add {address}/24 dev {card}" for address in addresses)
+        ips(namespace, *own, f"link set {card} up", f"route add default via {BEYOND}")
         return link
 
     def close(self) -> None:
