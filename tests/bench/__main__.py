@@ -10,13 +10,14 @@ import sys
 import time
 from typing import Any
 
-from tests.bench import commands, data, idle, peers, process, relay, setup, signaling
+from tests.bench import commands, data, idle, longway, peers, process, relay, setup, signaling
 from tests.bench.plan import FULL, QUICK, Plan
 from tests.bench.samples import Samples, table
 
 PARTS = {
     "data": data.measure,
     "setup": setup.measure,
+    "longway": longway.measure,
     "idle": idle.measure,
     "peers": peers.measure,
     "relay": relay.measure,

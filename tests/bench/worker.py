@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.bench import process
+from tests.bench.delay import delay
 from tests.bench.end import End
 
-ABOUT_PROCESS: dict[str, Callable[[], Any]] = {"rss": process.resident, "cpu": process.processor_time}
+ABOUT_PROCESS: dict[str, Callable[..., Any]] = {"rss": process.resident, "cpu": process.processor_time, "delay": delay}
 
 
 def factory(stack: str) -> Callable[[], End]:
@@ -53,7 +54,7 @@ async def work(stack: str) -> None:
 async def perform(order: dict[str, Any], make: Callable[[], End], ends: dict[str, End]) -> Any:
     name, call = order["end"], order["call"]
     if not name:
-        return ABOUT_PROCESS[call]()
+        return ABOUT_PROCESS[call](*order["with"])
     end = ends.get(name) or ends.setdefault(name, make())
     if call == "close":
         del ends[name]

@@ -537,3 +537,17 @@ async def test_a_base_of_one_session_is_no_other_sessions() -> None:
     mux.on_release = released.append
     mux.close()
     assert set(released) == {one, other}
+
+
+async def test_what_a_socket_cannot_send_is_told_to_the_session() -> None:
+    mux = Mux("any", Gatherer())
+    sock = UdpSocket.bind("127.0.0.1")
+    base = Base(1, HOST_CANDIDATE, sock.send)
+    base.socket = sock
+    mux.add_base(base)
+    session = mux.dial(LOCAL, IceCredentials("dialer01", "q" * 22), controlling=True)
+    session.add_remote(Candidate.from_sdp("f 1 udp 1000 192.0.2.77 5000 typ host"))
+    (report,) = session.report()
+    assert report.why.startswith("this machine could not send: ")
+    mux.close()
+    sock.close()

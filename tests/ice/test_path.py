@@ -309,3 +309,14 @@ def test_before_there_is_a_path_nothing_is_expected_of_it() -> None:
     assert not bench.keeper.expect(1.0)
     bench.keeper.distrust("nothing", 1.0)
     assert not bench.keeper.events
+
+
+def test_a_lost_path_whose_address_goes_away_is_lost_once() -> None:
+    bench = Bench(1)
+    (pair,) = bench.all
+    bench.answer(pair, 1.0)
+    for now in (1.0, 3.5, 4.0):
+        bench.keeper.run(now)
+    pair.state = PairState.FAILED
+    bench.keeper.base_gone(pair.base_candidate, 5.0)
+    assert bench.keeper.events[1:] == [PathLost(3.0)]

@@ -127,3 +127,18 @@ def test_a_base_takes_its_datagrams_along() -> None:
     rounds.drop_base(1)
     assert not rounds.owns(transaction)
     assert not rounds.out
+
+
+def test_what_cannot_be_sent_ends_its_round_but_says_nothing_of_the_selected_pair() -> None:
+    rounds, pairs, (pair,) = make()
+    rounds.start(pair, 0.0)
+    rounds.unsent(pair, "Network is unreachable", 0.0)
+    assert (pair.in_round, pair.failures, pair.unsent) == (False, 1, "Network is unreachable")
+    assert pair.why == "this machine could not send: Network is unreachable"
+    rounds.start(pair, 1.0)
+    rounds.repeat(1.3)
+    assert not pair.unsent, "the first send of this round left"
+    pair.state = PairState.SUCCEEDED
+    pairs.selected = pair
+    rounds.unsent(pair, "Network is unreachable", 1.3)
+    assert pair.is_valid

@@ -110,6 +110,7 @@ async def test_the_relay_over_udp_stops_and_returns(
             await until(lambda: len([pair for pair in session.report() if pair.state == "succeeded"]) == 4)
 
             await other.stop()
+            session.expect_traffic()
             started = asyncio.get_running_loop().time()
             await until(lambda: session.path is not None and session.path.protocol == "ws", 5.0)
             assert await exchange(session, [b"\x20still here"])
