@@ -19,24 +19,26 @@ ORDINARY_TIME, MOST_ALLOWANCE = 0.5, 4.0
 STALL, STALL_GRACE = 0.5, 0.6
 """A caller that is later than this slept itself; then answers may wait in a socket, and get so long to be read."""
 
-Verdict = Literal["wait", "probe", "silent"]
+Verdict = Literal["wait", "suspect", "probe", "silent"]
 
 
 class DataFlow:
     """What was sent over the present path and not answered. Times are monotonic seconds."""
 
-    __slots__ = ("_excused", "_last", "_since")
+    __slots__ = ("_excused", "_last", "_since", "_suspected")
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._last = 0.0
         self._excused = 0.0
+        self._suspected = False
 
     def sent(self, now: float) -> None:
         """A packet went out while the peer owed us an acknowledgement."""
         if self._since is None:
             self._since = now
             self._excused = 0.0
+            self._suspected = False
         self._last = now
 
     def heard(self) -> None:
@@ -54,7 +56,10 @@ class DataFlow:
         return min(probe, self._limit(self._since, answer_time))
 
     def verdict(self, now: float, answer_time: float | None) -> Verdict:
-        """Whether to wait, to send something that asks for an answer, or to leave the path; then it begins anew."""
+        """Whether to wait, to send something that asks for an answer, or to leave the path; then it begins anew.
+
+        "suspect" is the first "probe" of a silence.
+        """
         deadline = self.deadline(answer_time)
         if self._since is None or deadline is None or now < deadline:
             return "wait"
@@ -62,7 +67,8 @@ class DataFlow:
             self._excused = now + STALL_GRACE
             return "probe"
         if now < self._limit(self._since, answer_time):
-            return "probe"
+            first, self._suspected = not self._suspected, True
+            return "suspect" if first else "probe"
         self._since = None
         return "silent"
 

@@ -17,7 +17,7 @@ from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, R
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.path import PathKeeper
 from atmosphere.ice.rounds import Rounds
-from atmosphere.ice.schedule import next_round
+from atmosphere.ice.schedule import next_round, rush
 from atmosphere.ice.transactions import Check
 from atmosphere.stun.message import Class, Message, Method, encode
 
@@ -146,6 +146,12 @@ class Agent:
             self._path.state = "failed"
         self._deadline = self._next_deadline()
         self._expected_at = now if self._deadline is None else self._deadline
+
+    def suspect(self, now: float) -> None:
+        """The selected pair may be dead: check every other one now."""
+        if self.state == "connected":
+            rush(self._pairs, now, only_valid=False)
+            self.handle_timer(now)
 
     def close(self) -> None:
         """End the session without a word to the remote; nothing is sent any more."""

@@ -120,7 +120,7 @@ class PeerLink:
             await self.session.connected(timeout)
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
             link = self._link = Link(self.path, self._identity, client=self.dialed)
-            link.on_silent = self._silent
+            link.flow.on_silent, link.flow.on_suspect = self._silent, self.path.suspect
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
