@@ -19,8 +19,9 @@ def _ignore() -> None:
 class FlowWatch:
     """Told by a link what it sends and hears; `attend` gives it the association whose packets these are.
 
-    `on_suspect` is called when data has not been answered for a second: time to look for another path. `on_silent` is
-    called when nothing at all was answered for seconds, acknowledgements or anything else.
+    `on_suspect` is called when data has not been answered for a second: time to look at the other pairs; `on_alarm`
+    half a second later: time to make another path. `on_silent` is called when nothing at all was answered for seconds,
+    acknowledgements or anything else.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class FlowWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._association: Association | None = None
         self.on_suspect: Callable[[], None] = _ignore
+        self.on_alarm: Callable[[], None] = _ignore
         self.on_silent: Callable[[], None] = _ignore
 
     @property
@@ -76,5 +78,7 @@ class FlowWatch:
             association.probe()
         if verdict == "suspect":
             self.on_suspect()
+        elif verdict == "alarm":
+            self.on_alarm()
         if self._timer is None and self._association is not None:
             self._arm(association)

@@ -32,7 +32,8 @@ class Owed:
 async def owed(monkeypatch: pytest.MonkeyPatch) -> Owed:
     monkeypatch.setattr(dataflow, "SUSPECT_AFTER", 0.02)
     monkeypatch.setattr(dataflow, "PROBE_EVERY", 0.02)
-    monkeypatch.setattr(dataflow, "SILENT_AFTER", 0.1)
+    monkeypatch.setattr(dataflow, "ALARM_AFTER", 0.04)
+    monkeypatch.setattr(dataflow, "SILENT_AFTER", 0.2)
     made = Owed()
     made.watch.attend(cast("Association", made))
     return made
@@ -40,6 +41,8 @@ async def owed(monkeypatch: pytest.MonkeyPatch) -> Owed:
 
 async def test_it_asks_tells_once_of_its_suspicion_and_then_of_the_silence(owed: Owed) -> None:
     suspected: list[int] = []
+    alarmed: list[int] = []
+    owed.watch.on_alarm = lambda: alarmed.append(owed.probes)
     silent = asyncio.Event()
     owed.watch.on_suspect = lambda: suspected.append(owed.probes)
     owed.watch.on_silent = silent.set
@@ -47,6 +50,7 @@ async def test_it_asks_tells_once_of_its_suspicion_and_then_of_the_silence(owed:
     assert not owed.watch.idle
     await asyncio.wait_for(silent.wait(), 5)
     assert suspected == [1]
+    assert len(alarmed) == 1
     assert owed.probes >= 1
     assert owed.watch.idle
 

@@ -229,6 +229,21 @@ async def test_data_that_goes_unanswered_is_the_paths_fault_unless_the_peer_is_d
         assert len(reasons) == 1
 
 
+async def test_most_of_a_silence_asks_for_another_path_unless_much_gets_lost() -> None:
+    async with linked() as (alice, _):
+        asked: list[bool] = []
+        alice.on_alarmed = lambda: asked.append(alice.alarmed)
+        alice.doubt()
+        alice.link.flow.on_alarm()
+        alice.believe()
+        cast("Any", alice.session).loss = 0.3
+        alice.link.flow.on_alarm()
+        assert (asked, alice.alarmed) == ([], False)
+        cast("Any", alice.session).loss = 0.0
+        alice.link.flow.on_alarm()
+        assert asked == [True]
+
+
 async def test_where_much_gets_lost_one_silence_proves_nothing() -> None:
     async with linked() as (alice, bob):
         reasons: list[str] = []
