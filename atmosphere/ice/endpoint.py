@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 FOLLOW_ADDRESSES = 3.0
 """Seconds between looks at the machine's addresses."""
 NAME_RETRY = 30.0
+LOOK_AGAIN = 5.0
+"""Seconds between questions to servers that silent paths give rise to."""
 
 
 class IceEndpoint:
@@ -55,6 +57,7 @@ class IceEndpoint:
         self._timer: asyncio.TimerHandle | None = None
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
         self._changed = asyncio.Event()
+        self._looked_at = float("-inf")
         self._running = False
 
     async def start(self) -> None:
@@ -305,3 +308,12 @@ class IceEndpoint:
             self._relays.hurry()
             self._changed.set()
             self._changed.clear()
+
+    def look_again(self) -> None:
+        """Somebody's path has fallen silent, and it may be our network that changed: ask STUN and TURN servers at once
+        whether we are still where we were. Often is fine."""
+        if self._running and (now := self._loop.time()) >= self._looked_at + LOOK_AGAIN:
+            self._looked_at = now
+            self._gatherer.ask_again(now)
+            self._gather()
+            self._relays.hurry()

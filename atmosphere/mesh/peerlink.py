@@ -58,6 +58,7 @@ class PeerLink:
         self.version: str | None = None
         self.connected_at: float | None = None
         self.on_believed: Callable[[], None] = lambda: None
+        self.on_suspected: Callable[[], None] = lambda: None
         self.on_alarmed: Callable[[], None] = lambda: None
         self.alarmed = False
         """Whether another path should be made although this one has not been given up yet."""
@@ -123,11 +124,15 @@ class PeerLink:
             await self.session.connected(timeout)
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
             link = self._link = Link(self.path, self._identity, client=self.dialed)
-            link.flow.on_silent, link.flow.on_suspect = self._silent, self.path.suspect
+            link.flow.on_silent, link.flow.on_suspect = self._silent, self._suspect
             link.flow.on_alarm = self._alarm
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    def _suspect(self) -> None:
+        self.path.suspect()
+        self.on_suspected()
 
     def _alarm(self) -> None:
         if not self._doubted and not self._is_lossy:

@@ -51,6 +51,7 @@ class Peers:
         self.granting: Callable[[], set[str]] = set
         self.on_linked: Callable[[PeerLink], None] = lambda link: None
         self.on_unlinked: Callable[[PeerLink], None] = lambda link: None
+        self.on_suspected: Callable[[], None] = lambda: None
         self.on_restored: Callable[[PeerLink], None] = lambda link: None
 
     # --- who is there ---------------------------------------------------------------------------------------------
@@ -147,6 +148,7 @@ class Peers:
         peer.attach(link)
         link.path.on_event = lambda event: self._path_event(peer, link, event)
         link.path.keep()
+        link.on_suspected = self.on_suspected
         link.on_alarmed = lambda: self._changed(peer)
         link.on_believed = lambda: self._believed(peer, link)
         self._tasks.spawn(self._watch(peer, link), "watch")

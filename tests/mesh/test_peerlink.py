@@ -218,8 +218,9 @@ async def test_data_that_goes_unanswered_is_the_paths_fault_unless_the_peer_is_d
         reasons: list[str] = []
         cast("Any", alice.session).distrust = reasons.append
         cast("Any", alice.session).suspect = lambda: reasons.append("suspected")
+        alice.on_suspected = lambda: reasons.append("told")
         alice.link.flow.on_suspect()
-        assert reasons == ["suspected"]
+        assert reasons == ["suspected", "told"]
         reasons.clear()
         alice.doubt()
         alice.link.flow.on_silent()

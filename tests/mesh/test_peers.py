@@ -38,6 +38,7 @@ class Ending(FakeLink):
         self.on_datagram: Any = None
         self.on_believed: Any = None
         self.on_alarmed: Any = None
+        self.on_suspected: Any = None
 
     async def close(self, reason: str, *, say: bool = True) -> None:
         await super().close(reason)
