@@ -12,6 +12,8 @@ __all__ = ["DataFlow", "Verdict"]
 
 SUSPECT_AFTER, PROBE_EVERY = 1.0, 0.25
 """Seconds of silence after which more questions go out, and how often: on a lossy path a few answers get lost."""
+ALARM_AFTER = 1.5
+"""Seconds of silence after which it is time to make another path, so that it stands when this one is given up."""
 SILENT_AFTER = 2.5
 """Seconds without any answer, after some eight questions."""
 ORDINARY_TIME, MOST_ALLOWANCE = 0.5, 4.0
@@ -19,24 +21,26 @@ ORDINARY_TIME, MOST_ALLOWANCE = 0.5, 4.0
 STALL, STALL_GRACE = 0.5, 0.6
 """A caller that is later than this slept itself; then answers may wait in a socket, and get so long to be read."""
 
-Verdict = Literal["wait", "probe", "silent"]
+Verdict = Literal["wait", "suspect", "alarm", "probe", "silent"]
 
 
 class DataFlow:
     """What was sent over the present path and not answered. Times are monotonic seconds."""
 
-    __slots__ = ("_excused", "_last", "_since")
+    __slots__ = ("_excused", "_last", "_since", "_told")
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._last = 0.0
         self._excused = 0.0
+        self._told = 0
 
     def sent(self, now: float) -> None:
         """A packet went out while the peer owed us an acknowledgement."""
         if self._since is None:
             self._since = now
             self._excused = 0.0
+            self._told = 0
         self._last = now
 
     def heard(self) -> None:
@@ -54,7 +58,10 @@ class DataFlow:
         return min(probe, self._limit(self._since, answer_time))
 
     def verdict(self, now: float, answer_time: float | None) -> Verdict:
-        """Whether to wait, to send something that asks for an answer, or to leave the path; then it begins anew."""
+        """Whether to wait, to send something that asks for an answer, or to leave the path; then it begins anew.
+
+        "suspect" and "alarm" are probes too, the first one of a silence and the first when it is most of the way.
+        """
         deadline = self.deadline(answer_time)
         if self._since is None or deadline is None or now < deadline:
             return "wait"
@@ -62,10 +69,23 @@ class DataFlow:
             self._excused = now + STALL_GRACE
             return "probe"
         if now < self._limit(self._since, answer_time):
-            return "probe"
+            return self._probe(now - self._since - late(answer_time))
         self._since = None
         return "silent"
 
+    def _probe(self, quiet: float) -> Verdict:
+        if self._told == 0:
+            self._told = 1
+            return "suspect"
+        if self._told == 1 and quiet >= ALARM_AFTER:
+            self._told = 2
+            return "alarm"
+        return "probe"
+
     def _limit(self, since: float, answer_time: float | None) -> float:
-        late = max(0.0, (answer_time or 0.0) - ORDINARY_TIME)
-        return max(since + SILENT_AFTER + min(late, MOST_ALLOWANCE), self._excused)
+        return max(since + SILENT_AFTER + late(answer_time), self._excused)
+
+
+def late(answer_time: float | None) -> float:
+    """How much later than usual an answer may be on a path where it takes so long, in seconds."""
+    return min(max(0.0, (answer_time or 0.0) - ORDINARY_TIME), MOST_ALLOWANCE)

@@ -2,7 +2,7 @@
 
 Between our own nodes channels 0 (control), 1 (the mesh) and 2 (datagrams) exist from the start; with `plain=True` the
 peer is any other WebRTC stack: no channel is reserved, there is no credit, and receive queues are simply bounded.
-Whether there is a path is for ICE to say; a link only tells (`on_silent`) when data goes unanswered on it.
+Whether there is a path is for ICE to say; a link only tells (`flow`) when data goes unanswered on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from atmosphere.channels import wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.control import ControlSender
 from atmosphere.channels.credit import WindowBudget
-from atmosphere.channels.dataflow import DataFlow
+from atmosphere.channels.flowwatch import FlowWatch
 from atmosphere.channels.inbound import Inbound
 from atmosphere.channels.protected import DatagramTransport, ProtectedPath
 from atmosphere.channels.stream import Stream
@@ -44,7 +44,7 @@ class Link:
 
     def __init__(self, transport: DatagramTransport, identity: Keys, *, client: bool, plain: bool = False) -> None:
         self._plain = plain
-        self._loop = asyncio.get_running_loop()
+        self.flow = FlowWatch()
         self._path = ProtectedPath(transport, identity, self, client=client, srtp=plain)
         self._channels: dict[int, Channel] = {}
         self._streams: dict[int, Stream] = {}
@@ -56,15 +56,12 @@ class Link:
         self._end_reason: str | None = None
         self._mesh_channel: Channel | None = None
         self.on_datagram: Callable[[bytes], None] = _ignore
-        self.on_silent: Callable[[], None] = lambda: None
-        """Called when data that the path takes is not answered for seconds, by acknowledgements or anything else."""
-        self._flow = DataFlow()
-        self._flow_timer: asyncio.TimerHandle | None = None
         self.datagrams_dropped = 0
         self.held = 0
         self._association: Association = SctpAssociation(
             client=client, send=self._send_packet, events=self, first_id=0 if plain else wire.FIRST_FREE_ID
         )
+        self.flow.attend(self._association)
         self._control = ControlSender(self._send_control, lambda: self.has_room(wire.CONTROL_ID))
         if not plain:
             self._open_reserved()
@@ -153,8 +150,12 @@ class Link:
     def path_changed(self) -> None:
         """The path has just moved: send again at once what may have been lost on the old one."""
         if self._end_reason is None:
-            self._flow.heard()
+            self.flow.heard()
             self._association.kick()
+
+    def _send_packet(self, packet: bytes) -> None:
+        self._path.send(packet)
+        self.flow.sent()
 
     # -- channels, streams, datagrams
 
@@ -337,7 +338,7 @@ class Link:
     def packets_arrived(self, packets: list[bytes]) -> None:
         """SCTP packets came in."""
         if packets:
-            self._flow.heard()
+            self.flow.heard()
         for packet in packets:
             self._association.receive(packet)
         self._progress.set()
@@ -346,34 +347,6 @@ class Link:
     def path_ended(self, reason: str) -> None:
         """DTLS has ended."""
         self._finish(reason)
-
-    # -- inside: does data get through
-
-    def _send_packet(self, packet: bytes) -> None:
-        self._path.send(packet)
-        if self._association.outstanding:
-            self._flow.sent(self._loop.time())
-            if self._flow_timer is None:
-                self._watch_flow()
-
-    def _watch_flow(self) -> None:
-        deadline = self._flow.deadline(self._association.answer_time)
-        if deadline is not None and self._end_reason is None:
-            self._flow_timer = self._loop.call_at(deadline, self._flow_due)
-
-    def _flow_due(self) -> None:
-        self._flow_timer = None
-        if not self._association.outstanding:
-            self._flow.heard()
-        else:
-            verdict = self._flow.verdict(self._loop.time(), self._association.answer_time)
-            if verdict == "probe":
-                self._association.probe()
-            elif verdict == "silent":
-                logger.info("link to %s: data is not answered", self.peer_id or "a peer")
-                self.on_silent()
-        if self._flow_timer is None:
-            self._watch_flow()
 
     # -- inside: the end
 
@@ -389,8 +362,7 @@ class Link:
             return
         self._end_reason = reason
         logger.info("link to %s ended: %s", self.peer_id or "a peer", reason)
-        if self._flow_timer is not None:
-            self._flow_timer.cancel()
+        self.flow.stop()
         self._path.last_words()
         self._association.abort(reason)
         self._path.close()

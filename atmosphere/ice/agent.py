@@ -207,6 +207,15 @@ class Agent:
         self._deadline = self._next_deadline()
         self._expected_at = now if self._deadline is None else self._deadline
 
+    def suspect(self, now: float) -> None:
+        """The selected pair may be dead: check every other one now; none counts as working until it has answered."""
+        if self.state == "connected":
+            for pair in self._pairs:
+                if pair.is_valid and pair is not self.selected:
+                    pair.state = PairState.WAITING
+            rush(self._pairs, now, only_valid=False)
+            self.handle_timer(now)
+
     def close(self) -> None:
         """End the session without a word to the remote; nothing is sent any more."""
         self._path.state = "closed"

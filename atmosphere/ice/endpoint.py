@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 NAME_RETRY = 30.0
 CHANGE_TAKES = 5.0
 """Seconds in which another public address belongs to a change of the network that was noticed already."""
+LOOK_AGAIN = 5.0
+"""Seconds between questions to servers that silent paths give rise to."""
 
 
 class IceEndpoint:
@@ -68,6 +70,7 @@ class IceEndpoint:
         self._following = Following(lambda sure: self.refresh_addresses(sure=sure), self._own)
         self._changed = asyncio.Event()
         self._ports: PortMapper | None = None
+        self._looked_at = float("-inf")
         self._running = False
 
     async def start(self) -> None:
@@ -412,3 +415,12 @@ class IceEndpoint:
             except Exception:
                 # One listener's fault must not keep the others from hearing of it.
                 logger.exception("a receiver of changes failed")
+
+    def look_again(self) -> None:
+        """Somebody's path has fallen silent, and it may be our network that changed: ask STUN and TURN servers at once
+        whether we are still where we were. Often is fine."""
+        if self._running and (now := self._loop.time()) >= self._looked_at + LOOK_AGAIN:
+            self._looked_at = now
+            self._gatherer.ask_again(now)
+            self._gather()
+            self._relays.hurry()

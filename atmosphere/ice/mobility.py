@@ -129,6 +129,10 @@ class MobilePath:
         """Send one datagram over the session in use; may be lost like any, and is while there is no path."""
         self.session.send(datagram)
 
+    def suspect(self) -> None:
+        """Data has not been answered for a second: find out now which other pairs work."""
+        self.session.suspect()
+
     def distrust(self) -> None:
         """Data is not answered on the present path, although ICE finds it alive: use another, or look for one."""
         self.session.distrust("data is not answered")

@@ -382,6 +382,12 @@ class IceSession:
         self._agent.handle_timer(max(self._loop.time(), armed))
         self._flush()
 
+    def suspect(self) -> None:
+        """The path may be dead: check every other pair now, so that there is one to move to when that is certain."""
+        if self._ended is None:
+            self._agent.suspect(self._loop.time())
+            self._flush()
+
     # its end
 
     def fail(self, reason: str) -> None:

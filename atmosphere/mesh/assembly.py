@@ -150,6 +150,7 @@ class Assembly:
         self.peers.on_unlinked = self._unlinked
         self.peers.granting = lambda: self.hosting.granting
         self.peers.on_restored = self.gossip.welcome
+        self.peers.on_suspected = self.listeners.endpoint.look_again
         self.connecting.on_dialed = self.peers.dialed_by
         self.connecting.link_of = self.peers.link
         self.announcing.on_candidates = self._candidates_changed

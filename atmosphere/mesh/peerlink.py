@@ -61,6 +61,10 @@ class PeerLink:
         self.remote_nat: NatBehaviour | None = None
         self.connected_at: float | None = None
         self.on_believed: Callable[[], None] = lambda: None
+        self.on_suspected: Callable[[], None] = lambda: None
+        self.on_alarmed: Callable[[], None] = lambda: None
+        self.alarmed = False
+        """Whether another path should be made although this one has not been given up yet."""
         self._doubted = False
         self._silent_since = -1
         self._restarts: Restarts | None = None
@@ -123,10 +127,24 @@ class PeerLink:
             await self.session.connected(timeout)
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
             link = self._link = Link(self.path, self._identity, client=self.dialed)
-            link.on_silent = self._silent
+            link.flow.on_silent, link.flow.on_suspect = self._silent, self._suspect
+            link.flow.on_alarm = self._alarm
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    def _suspect(self) -> None:
+        self.path.suspect()
+        self.on_suspected()
+
+    def _alarm(self) -> None:
+        if not self._doubted and not self._is_lossy:
+            self.alarmed = True
+            self.on_alarmed()
+
+    @property
+    def _is_lossy(self) -> bool:
+        return (self.session.loss or 0.0) >= LOSSY
 
     def _silent(self) -> None:
         """Data goes unanswered: that is the path's fault, unless the peer is doubted and being asked already.
@@ -134,8 +152,8 @@ class PeerLink:
         Where much gets lost all the answers may have been lost by chance, though not twice in a row.
         """
         heard, self._silent_since = self._silent_since, self.link.packets_received
-        lossy = (self.session.loss or 0.0) >= LOSSY and heard != self._silent_since
-        if not self._doubted and not lossy:
+        by_chance = self._is_lossy and heard != self._silent_since
+        if not self._doubted and not by_chance:
             self.path.distrust()
 
     def _path_event(self, event: IceEvent) -> None:

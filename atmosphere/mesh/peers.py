@@ -52,6 +52,7 @@ class Peers:
         self.granting: Callable[[], set[str]] = set
         self.on_linked: Callable[[PeerLink], None] = lambda link: None
         self.on_unlinked: Callable[[PeerLink], None] = lambda link: None
+        self.on_suspected: Callable[[], None] = lambda: None
         self.on_restored: Callable[[PeerLink], None] = lambda link: None
 
     # --- who is there ---------------------------------------------------------------------------------------------
@@ -154,6 +155,8 @@ class Peers:
         peer.attach(link)
         link.path.on_event = lambda event: self._path_event(peer, link, event)
         link.path.keep()
+        link.on_suspected = self.on_suspected
+        link.on_alarmed = lambda: self._changed(peer)
         link.on_believed = lambda: self._believed(peer, link)
         self._tasks.spawn(self._watch(peer, link), "watch")
         link.accept_streams(lambda stream: self.on_stream(peer, stream), lambda channel: self.on_channel(peer, channel))
@@ -191,8 +194,10 @@ class Peers:
         if isinstance(event, PathRestored):
             link.doubt()
             self._doubts.about(link)
-        if isinstance(event, PathSelected) and event.previous is not None:
-            link.verify()
+        if isinstance(event, PathSelected):
+            link.alarmed = False
+            if event.previous is not None:
+                link.verify()
         if isinstance(event, PathSelected | PathLost | PathRestored):
             self._path_changed(peer, link, event)
 

@@ -92,7 +92,7 @@ class Reconnector:
 
     def _needed(self) -> bool:
         link = self._peer.link
-        return link is None or link.lost
+        return link is None or link.lost or link.alarmed
 
     def _first_wait(self) -> float:
         """A link that is there and lacks a path gets another at once: two attempts for it are no harm."""
@@ -138,7 +138,9 @@ class Reconnector:
 
         Not for the link that it is to give another path: where that comes to life by itself, both are used.
         """
-        self._renewed = self._peer.link
+        self._renewed = link = self._peer.link
+        if link is not None:
+            link.alarmed = False  # this is what it asks for
         try:
             async with asyncio.timeout(None) as self._relief:
                 await self._attempt(self._peer)

@@ -38,6 +38,13 @@ def until_silent(flow: DataFlow, answer_time: float | None = None) -> list[float
 def test_what_is_not_answered_is_asked_again_and_then_is_silence() -> None:
     flow = sent(10.0)
     assert flow.verdict(10.9, None) == "wait"
+    assert flow.verdict(11.0, None) == "suspect"
+    flow.sent(11.0)
+    assert flow.verdict(11.25, None) == "probe"
+    assert flow.verdict(11.5, None) == "alarm"
+    flow.sent(11.5)
+    assert flow.verdict(11.75, None) == "probe"
+    flow = sent(10.0)
     times = until_silent(flow)
     assert times[:2] == [10.0 + SUSPECT_AFTER, 10.0 + SUSPECT_AFTER + PROBE_EVERY]
     assert times[-1] == 10.0 + SILENT_AFTER
@@ -88,7 +95,7 @@ def test_loss_and_a_long_round_trip_are_hardly_ever_taken_for_death() -> None:
     for _ in range(2000):
         flow, answers = DataFlow(), list[float]()
         verdict, now = "probe", 0.0
-        while verdict == "probe" and min(answers, default=now) >= now:
+        while verdict in ("suspect", "alarm", "probe") and min(answers, default=now) >= now:
             flow.sent(now)
             if chance.random() < 0.7 * 0.7:
                 answers.append(now + 0.6)

@@ -347,19 +347,21 @@ async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytes
         told.append(link)
         silent.set()
 
+    suspected: list[Link] = []
     for link in (client, server):
-        link.on_silent = partial(tell, link)
+        link.flow.on_silent = partial(tell, link)
+        link.flow.on_suspect = partial(suspected.append, link)
     stream = await client.open_stream("one way")
     stream.write(b"heard")
     await within(lambda: not client._association.outstanding)
     one.dead = True
     stream.write(b"lost")
     await asyncio.wait_for(silent.wait(), 5)
-    assert told == [client]
+    assert told == suspected == [client]
     one.dead = False
     client.path_changed()
     await within(lambda: not client._association.outstanding)
-    await within(lambda: client._flow_timer is None)
+    await within(lambda: client.flow.idle)
     stream.write(b"unheard")
     client.abort("the end comes before the verdict")
     server.abort("over")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from atmosphere.ice.events import ConsentExpired, IceFailed, PathLost, PathRestored, PathSelected
+from atmosphere.ice.pair import PairState
 from tests.ice.vnet import RELAY, Nat, Network, Node, Packet, agree, exchange, make_nodes, talk
 
 V4 = ("203.0.113.1", "203.0.113.2")
@@ -131,6 +132,22 @@ def test_a_dead_path_moves_within_three_seconds_and_data_flows() -> None:
     network.drops.clear()
     assert network.run(20, lambda: agree(a, b) and not is_relayed(a))
     assert [len(node.events(PathSelected)) for node in (a, b)] == [3, 3]
+
+
+def test_a_suspicion_finds_a_spare_before_the_path_is_given_up() -> None:
+    network = Network()
+    a, _ = connected_nodes(network, relays=True)
+    for pair in a.agent._pairs:
+        if pair is not a.agent.selected:
+            pair.state = PairState.FAILED  # as where it was tried long ago, through a NAT that let nothing in
+    a.agent.suspect(network.now)
+    network.run(0.5)
+    assert any(pair.state == "succeeded" and not pair.selected for pair in a.agent.report())
+    a.agent.distrust("data is not answered", network.now)
+    assert a.agent.selected is not None
+    assert not a.events(PathLost)
+    a.agent.close()
+    a.agent.suspect(network.now)
 
 
 def test_a_flapping_path_is_left_alone_for_longer_each_time() -> None:

@@ -391,6 +391,20 @@ async def test_a_change_of_the_network_looks_names_up_again(monkeypatch: pytest.
         await until(lambda: len(asked) == 2)
 
 
+async def test_a_silent_path_has_the_servers_asked_again_but_not_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = IceEndpoint(LOOPBACK)
+    endpoint.look_again()
+    async with endpoint:
+        asked: list[float] = []
+        monkeypatch.setattr(endpoint._gatherer, "ask_again", asked.append)
+        for _ in range(3):
+            endpoint.look_again()
+        assert len(asked) == 1
+        endpoint._looked_at -= endpoint_module.LOOK_AGAIN
+        endpoint.look_again()
+        assert len(asked) == 2
+
+
 async def test_addresses_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     present = [LocalAddress("a", "127.0.0.2", 4, Quality.WIRED)]
     monkeypatch.setattr("atmosphere.ice.sockets.local_addresses", lambda: list(present))

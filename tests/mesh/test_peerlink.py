@@ -217,12 +217,32 @@ async def test_data_that_goes_unanswered_is_the_paths_fault_unless_the_peer_is_d
     async with linked() as (alice, _):
         reasons: list[str] = []
         cast("Any", alice.session).distrust = reasons.append
+        cast("Any", alice.session).suspect = lambda: reasons.append("suspected")
+        alice.on_suspected = lambda: reasons.append("told")
+        alice.link.flow.on_suspect()
+        assert reasons == ["suspected", "told"]
+        reasons.clear()
         alice.doubt()
-        alice.link.on_silent()
+        alice.link.flow.on_silent()
         assert reasons == []
         alice.believe()
-        alice.link.on_silent()
+        alice.link.flow.on_silent()
         assert len(reasons) == 1
+
+
+async def test_most_of_a_silence_asks_for_another_path_unless_much_gets_lost() -> None:
+    async with linked() as (alice, _):
+        asked: list[bool] = []
+        alice.on_alarmed = lambda: asked.append(alice.alarmed)
+        alice.doubt()
+        alice.link.flow.on_alarm()
+        alice.believe()
+        cast("Any", alice.session).loss = 0.3
+        alice.link.flow.on_alarm()
+        assert (asked, alice.alarmed) == ([], False)
+        cast("Any", alice.session).loss = 0.0
+        alice.link.flow.on_alarm()
+        assert asked == [True]
 
 
 async def test_where_much_gets_lost_one_silence_proves_nothing() -> None:
@@ -230,12 +250,12 @@ async def test_where_much_gets_lost_one_silence_proves_nothing() -> None:
         reasons: list[str] = []
         session = cast("Any", alice.session)
         session.distrust, session.loss = reasons.append, 0.3
-        alice.link.on_silent()
+        alice.link.flow.on_silent()
         bob.post(wire.Ping(1))
         await alice.receive()
-        alice.link.on_silent()
+        alice.link.flow.on_silent()
         assert reasons == []
-        alice.link.on_silent()
+        alice.link.flow.on_silent()
         assert len(reasons) == 1
 
 

@@ -38,8 +38,11 @@ class Ending(FakeLink):
         self.streams: Any = None
         self.doubted = self.packets_received = 0
         self.verified = 0
+        self.alarmed = False
         self.on_datagram: Any = None
         self.on_believed: Any = None
+        self.on_alarmed: Any = None
+        self.on_suspected: Any = None
 
     async def close(self, reason: str, *, say: bool = True) -> None:
         await super().close(reason)
@@ -249,8 +252,9 @@ async def test_after_each_move_the_new_path_is_asked_and_a_restored_link_hears_t
     event = cast("Any", link.session.on_event)
     event(PathSelected(cast("Any", "first"), None))
     assert link.verified == 0
+    link.alarmed = True
     event(PathSelected(cast("Any", "second"), cast("Any", "first")))
-    assert link.verified == 1
+    assert (link.verified, link.alarmed) == (1, False)
     link.on_believed()
     assert restored == [link.real]
     assert (table.peers.link(carol.id), table.peers.link(DAVE.node_id)) == (link.real, None)

@@ -17,6 +17,7 @@ from atmosphere.tasks import Tasks
 
 class FakeLink:
     alive = True
+    alarmed = False
 
     @property
     def lost(self) -> bool:
@@ -105,6 +106,36 @@ async def test_it_dials_again_when_the_path_is_lost(tasks: Tasks) -> None:
     peer.link.alive = False
     reconnector.link_changed()
     await attempts.next()
+
+
+async def test_it_dials_once_where_another_path_is_asked_for(tasks: Tasks) -> None:
+    peer, attempts, reconnector = care(tasks, patience=3600.0, at_once=True)
+    first = await attempts.next()
+    connect(peer, reconnector)
+    first.set_result(None)
+    await asyncio.wait_for(peer.idle.wait(), 5)
+    assert peer.link is not None
+    peer.link.alarmed = True
+    reconnector.link_changed()
+    second = await attempts.next()
+    assert not peer.link.alarmed
+    second.set_exception(Unreachable("no path"))
+    await asyncio.wait_for(peer.idle.wait(), 5)
+    await asyncio.sleep(0.01)
+    assert attempts.begun.empty()
+
+
+async def test_a_kept_link_is_not_left_waiting_for_long(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "BACKOFF", (3600.0,))
+    monkeypatch.setattr(reconnect, "KEPT_BACKOFF", 0.001)
+    peer, attempts, reconnector = care(tasks)
+    (await attempts.next()).set_result(None)
+    connect(peer, reconnector)
+    assert peer.link is not None
+    peer.link.alive = False
+    reconnector.link_changed()
+    for _ in range(3):
+        (await attempts.next()).set_exception(Unreachable("no path"))
 
 
 async def test_it_tries_again_after_a_failure(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
