@@ -1,8 +1,9 @@
 """An ICE agent: finds a path to one remote, keeps it, and moves it (RFC 8445, 8838, 7675, 8421). One component.
 
 Messages and `now` (monotonic seconds) in; datagrams, events and the next deadline out. It checks every pair of a local
-base and a remote candidate, in the order of `CheckList`, by the timing of `schedule`; `PathKeeper` selects one and
-keeps it. After every call that takes `now`, drain `transmits()` and `events()` and look at `deadline()` again.
+base and a remote candidate, in the order of `CheckList`, by the timing of `schedule`; `Incoming` judges what comes back
+and answers the remote's own checks; `PathKeeper` selects one pair and keeps it. After every call that takes `now`,
+drain `transmits()` and `events()` and look at `deadline()` again.
 """
 
 from __future__ import annotations
@@ -11,33 +12,23 @@ import secrets
 
 from atmosphere.ice.candidate import Candidate, peer_reflexive_priority
 from atmosphere.ice.checklist import CheckList
-from atmosphere.ice.checks import (
-    ROLE_CONFLICT,
-    Role,
-    build_answer,
-    build_check,
-    build_role_conflict,
-    is_authentic_check,
-)
+from atmosphere.ice.checks import Role, build_check, is_authentic_check
 from atmosphere.ice.credentials import IceCredentials
-from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, RemoteSeen, Transmit
+from atmosphere.ice.events import AgentState, IceEvent, IceFailed, PairReport, Transmit
+from atmosphere.ice.incoming import Incoming
 from atmosphere.ice.pair import CandidatePair, PairState
 from atmosphere.ice.path import PathKeeper
+from atmosphere.ice.patience import Patience
 from atmosphere.ice.policy import PathPolicy
-from atmosphere.ice.reasons import hopeless_after, why_not
+from atmosphere.ice.reasons import why_not
 from atmosphere.ice.rounds import Rounds
-from atmosphere.ice.schedule import next_round, rush
-from atmosphere.ice.transactions import Check
-from atmosphere.stun.message import Class, Message, Method, encode
+from atmosphere.ice.schedule import rush
+from atmosphere.stun.message import Class, Message, Method
 
 __all__ = ["Agent"]
 
 Address = tuple[str, int]
 
-PATIENCE = 30.0
-"""Seconds without any path until `IceFailed`; each new candidate renews it, up to twice. See also `hopeless_after`."""
-TRIGGER_SPACING = 0.05
-STALE = 5.0
 REST_LEAST, REST_MOST = 5.0, 18.0
 """Bounds (seconds) of an idle path's interval; with more a lost check could cost the consent."""
 STALL = 0.5
@@ -68,13 +59,11 @@ class Agent:
         self._rounds = Rounds(local, remote, self._role, self._pairs, now)
         self._path = PathKeeper(self._pairs, self._role, settle, self._rounds.start)
         self._rounds.doubt = self._path.doubt
-        self._fails_at = now + PATIENCE
-        self._fails_at_last = now + 2 * PATIENCE
-        self._news_at = now
+        self._patience = Patience(self._pairs, now)
+        self._incoming = Incoming(local, self._role, self._pairs, self._rounds, self._path, self._patience)
         self._now = now
         self._expected_at = now
         self._deadline: float | None = None
-        self._remote_seen = False
 
     # What it is told
 
@@ -91,13 +80,13 @@ class Agent:
         """
         if not self._is_over:
             self._pairs.add_local(candidate, base, now)
-            self._be_patient(now)
+            self._patience.renew(now)
             self.handle_timer(now)
 
     def add_connection(self, local: Candidate, base: int, remote: Candidate, now: float) -> None:
         """Take a TCP connection to `remote` as a base of its own (RFC 6544); it goes by `remove_base` when it ends."""
         if not self._is_over and self._pairs.add_connection(local, base, remote, now) is not None:
-            self._be_patient(now)
+            self._patience.renew(now)
             self.handle_timer(now)
 
     def remove_base(self, base: int, now: float) -> None:
@@ -120,7 +109,7 @@ class Agent:
     def add_remote(self, candidate: Candidate, now: float) -> None:
         """Take a remote candidate, at any time; one that is unusable, known or forbidden by the policy is ignored."""
         if not self._is_over and self._pairs.add_remote(candidate, now):
-            self._be_patient(now)
+            self._patience.renew(now)
             self._path.reconsider(now)
             self.handle_timer(now)
 
@@ -137,9 +126,9 @@ class Agent:
         if self._is_over or base not in self._pairs.bases or message.message_method is not Method.BINDING:
             return
         if message.message_class is Class.REQUEST:
-            self._on_request(message, base, source, now)
+            self._incoming.request(message, base, source, now)
         elif message.message_class in (Class.RESPONSE, Class.ERROR):
-            self._on_response(message, base, source, now)
+            self._incoming.response(message, base, source, now)
         self.handle_timer(now)
 
     def unsent(self, base: int, destination: Address, why: str, now: float) -> None:
@@ -182,7 +171,7 @@ class Agent:
         if not self._is_over and policy != self._pairs.policy.name:
             self._pairs.change_policy(policy, now)
             self._path.policy_changed(now)
-            self._be_patient(now)
+            self._patience.renew(now)
             self.handle_timer(now)
 
     def set_rest(self, seconds: float) -> None:
@@ -201,7 +190,7 @@ class Agent:
         self._path.run(now)
         self._watch(now)
         self._rounds.check_next(now)
-        if self.state == "checking" and now >= self._gives_up_at():
+        if self.state == "checking" and now >= self._patience.ends_at():
             self._path.events.append(IceFailed(self.why_not()))
             self._path.state = "failed"
         self._deadline = self._next_deadline()
@@ -292,7 +281,7 @@ class Agent:
             return None
         times = [self._rounds.deadline(), self._path.deadline(self._now)]
         if self.state == "checking":
-            times.append(self._gives_up_at())
+            times.append(self._patience.ends_at())
         if self._path.consent is not None and self.selected is not None:
             times.append(self._path.consent.next_check_at())
         return min(times)
@@ -339,100 +328,3 @@ class Agent:
         if consent is not None and pair is not None and now >= consent.next_check_at():
             consent.sent(now)
             self._rounds.probe(pair, now, self._path.counter)
-
-    def _on_response(self, message: Message, base: int, source: Address, now: float) -> None:
-        check = self._rounds.answered(message)
-        if check is None:
-            return
-        pair, mapped = check.pair, message.attributes.get("XOR-MAPPED-ADDRESS")
-        if message.error_code == ROLE_CONFLICT:
-            self._yield_role(check, now)
-        elif message.message_class is Class.ERROR or mapped is None:
-            self._refuse(pair, f"refused with error {message.error_code}", now)
-        elif (base, source) != pair.key:
-            self._refuse(pair, f"answered from {source[0]} port {source[1]} instead", now)
-        else:
-            self._succeed(check, mapped, now)
-
-    def _refuse(self, pair: CandidatePair, why: str, now: float) -> None:
-        # The selected pair is judged by its consent alone, which such an answer does not renew.
-        if pair is not self.selected:
-            self._rounds.fail(pair, why, now)
-
-    def _succeed(self, check: Check, mapped: Address, now: float) -> None:
-        pair = check.pair
-        # A repeated check cannot tell which of its sends was answered (Karn).
-        rtt = now - check.sent_at if check.sends == 1 else None
-        if rtt is not None:
-            pair.sample_rtt(rtt)
-        pair.state, pair.why, pair.failures = PairState.SUCCEEDED, "", 0
-        pair.answered_at, pair.authenticated = now, True
-        self._pairs.set_mapped(pair, mapped)
-        self._see(pair)
-        self._path.answered(pair, check.sent_at, rtt, now)
-        if not pair.in_round:
-            pair.due_at = next_round(self._pairs, pair, now)
-
-    def _yield_role(self, check: Check, now: float) -> None:
-        """The remote insists on the role that `check` claimed: take the other, and check again (RFC 8445 §7.2.5.1)."""
-        if check.controlling == self._role.controlling:
-            self._switch_role(now)
-            self._role.renew()
-        self._pairs.trigger(check.pair)
-
-    # Checks of the remote's
-
-    def _on_request(self, message: Message, base: int, source: Address, now: float) -> None:
-        if not is_authentic_check(message, self.local, self.remote):
-            return
-        verdict = self._role.judge(message)
-        if verdict == "refuse":
-            self._answer(build_role_conflict(message, self.local), base, source)
-            return
-        if verdict == "switch":
-            self._switch_role(now)
-        pair = self._pairs.discover(base, source, message.attributes["PRIORITY"], now)
-        if pair is None:
-            return
-        self._answer(build_answer(message, source, self.local), base, source)
-        self._path.checked(pair, now)
-        if not pair.authenticated:
-            pair.authenticated = True
-            self._be_patient(now)
-        self._see(pair)
-        nominates = "USE-CANDIDATE" in message.attributes and not self._role.controlling
-        is_news = nominates and pair is not self.selected
-        if nominates:
-            self._path.nominated(pair, message.attributes.get("NOMINATION"), now)
-        self._path.doubted(pair, message.attributes.get("DOUBT"), now)
-        self._check_back(pair, now, is_news=is_news)
-
-    def _check_back(self, pair: CandidatePair, now: float, *, is_news: bool) -> None:
-        """Check a pair that a check came over, unless we know that it works or asked just now (RFC 8445 §7.3.1.4).
-
-        `is_news` says that it nominated a pair which was not selected before.
-        """
-        fresh = now - pair.answered_at < STALE or not is_news
-        asked = pair.in_round and now - pair.last_sent_at < TRIGGER_SPACING
-        if not (pair.is_valid and fresh) and not asked:
-            self._pairs.trigger(pair)
-
-    def _answer(self, message: Message, base: int, source: Address) -> None:
-        self._rounds.out.append(Transmit(base, encode(message), source))
-
-    def _see(self, pair: CandidatePair) -> None:
-        if not self._remote_seen:
-            self._remote_seen = True
-            self._path.events.append(RemoteSeen(pair.base, pair.remote.endpoint))
-
-    def _switch_role(self, now: float) -> None:
-        self._role.switch()
-        self._pairs.controlling = self._role.controlling
-        self._path.role_switched(now)
-
-    def _be_patient(self, now: float) -> None:
-        self._news_at = now
-        self._fails_at = min(max(self._fails_at, now + PATIENCE), self._fails_at_last)
-
-    def _gives_up_at(self) -> float:
-        return min(self._fails_at, self._news_at + hopeless_after(self._pairs))

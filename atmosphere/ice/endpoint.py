@@ -14,12 +14,13 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from atmosphere.errors import Unreachable
 from atmosphere.ice.base import Base, reflexive, relay_base
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.events import Transmit
 from atmosphere.ice.following import Following
-from atmosphere.ice.gather import Gatherer, Mapped
+from atmosphere.ice.gather import Gatherer, Mapped, Silent
+from atmosphere.ice.gathering import Gathering
 from atmosphere.ice.hardnat.bases import ExtraBases
 from atmosphere.ice.hardnat.view import NatView
 from atmosphere.ice.health import Kind, ServerHealth, ServerTable
@@ -29,11 +30,10 @@ from atmosphere.ice.nat import NatBehaviour
 from atmosphere.ice.portmapping.mapper import PortMapper
 from atmosphere.ice.portmapping.model import MappedPort
 from atmosphere.ice.relays import Relays
-from atmosphere.ice.resolve import resolve
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings, ServerUri, TurnServer
 from atmosphere.ice.sockets import Sockets
-from atmosphere.tasks import Tasks
+from atmosphere.ice.stun_servers import StunServers, binding_servers
 from atmosphere.tcp.undecided import Maker
 from atmosphere.turn.client import Allocation
 from atmosphere.udp.route import ways_out
@@ -43,7 +43,6 @@ __all__ = ["IceEndpoint"]
 
 logger = logging.getLogger(__name__)
 
-NAME_RETRY = 30.0
 CHANGE_TAKES = 5.0
 """Seconds in which another public address belongs to a change of the network that was noticed already."""
 LOOK_AGAIN = 5.0
@@ -63,12 +62,8 @@ class IceEndpoint:
         self._gatherer = Gatherer()
         self.nat = NatView(self._bases, self._gatherer, lambda: [session.report for session in self.sessions])
         self._health = ServerTable()
-        self._tasks = Tasks("ice endpoint")
-        self._stun_tasks: dict[str, asyncio.Task[None] | None] = {}
-        self._timer: asyncio.TimerHandle | None = None
         self._sockets = Sockets(self.settings, lambda: next(self._numbers), self._opened, self._closed)
         self._following = Following(lambda sure: self.refresh_addresses(sure=sure), self._own)
-        self._changed = asyncio.Event()
         self._ports: PortMapper | None = None
         self._looked_at = float("-inf")
         self._running = False
@@ -78,6 +73,8 @@ class IceEndpoint:
         self._loop = asyncio.get_running_loop()
         self.mux = Mux(self.settings.policy, self._gatherer, bind=self.settings.addresses is not None)
         self.extra = ExtraBases(self.mux, lambda: next(self._numbers))
+        self._gathering = Gathering(self._gatherer, self._ask, self._learned)
+        self._stun = StunServers(self._gatherer, self.mux.tcp.mapping, self._gathering.run, self._health.failed)
         self._relays = Relays(self._allocated, self._deallocated, self._health.failed)
         self.mux.tcp.on_candidates = self._announce
         self._sockets.open()
@@ -99,12 +96,11 @@ class IceEndpoint:
         self._running = False
         self.on_candidate = None
         self._following.close()
+        self._gathering.close()
         self.mux.close()
         await self.mux.tcp.close()
-        await self._tasks.close()
+        await self._stun.close()
         await asyncio.gather(self._relays.close(), self._ports.close() if self._ports else asyncio.sleep(0))
-        if self._timer is not None:
-            self._timer.cancel()
         self.extra.close()
         self._sockets.close()
 
@@ -218,78 +214,26 @@ class IceEndpoint:
         kinds: dict[str, Kind] = {str(uri): "stun" for uri in self.settings.stun}
         kinds.update({str(server): "turn" for server in self.settings.turn})
         self._health.replace(kinds)
-        self._set_stun({str(uri): uri for uri in self._binding_servers()})
-        self._relays.set_servers(self.settings.turn)
-
-    def _binding_servers(self) -> list[ServerUri]:
-        """Whom to ask for our addresses: STUN servers, and TURN servers over UDP, which are that too (RFC 8656 §3)."""
-        if self.settings.policy == "relay":
-            return []
-        turn = [server.uri for server in self.settings.turn if server.uri.transport in (None, "udp")]
-        return [*self.settings.stun, *(ServerUri("stun", uri.host, uri.port) for uri in turn)]
-
-    def _set_stun(self, wanted: dict[str, ServerUri]) -> None:
-        for gone in [uri for uri in self._stun_tasks if uri not in wanted]:
-            task = self._stun_tasks.pop(gone)
-            if task is not None:
-                task.cancel()
-            self._gatherer.set_server(gone, [], self._loop.time())
-            self.mux.tcp.mapping.set_server(gone, [])
+        self._stun.set_servers(binding_servers(self.settings))
         for base in self._bases.values():
             base.reflexive = {server: one for server, one in base.reflexive.items() if self._gatherer.asks(server)}
-        for name, uri in wanted.items():
-            if name not in self._stun_tasks:
-                self._stun_tasks[name] = self._tasks.spawn(self._find_stun(name, uri), f"find {name}")
-
-    async def _find_stun(self, name: str, uri: ServerUri) -> None:
-        """Look the server's addresses up, again and again until there are some."""
-        while True:
-            try:
-                addresses = await resolve(uri.host, uri.port)
-            except Unreachable as error:
-                self._health.failed(name, str(error))
-                await self._pause(NAME_RETRY)
-            else:
-                self._gatherer.set_server(name, addresses, self._loop.time())
-                self.mux.tcp.mapping.set_server(name, addresses)
-                self._gather()
-                return
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait; a change of the network ends the wait."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+        self._relays.set_servers(self.settings.turn)
 
     # gathering
 
-    def _gather(self) -> None:
-        """Let the gatherer send, hear what it learned, arm its timer."""
-        now = self._loop.time()
-        self._gatherer.handle_timer(now)
-        for transmit in self._gatherer.transmits():
-            base = self._bases.get(transmit.base)
-            if base is not None:
-                self.mux.spoke_to(transmit)
-                base.send(transmit.data, transmit.destination)
-        for event in self._gatherer.events():
-            if isinstance(event, Mapped):
-                self._health.answered(event.uri, event.rtt, event.address)
-                self._mapped(event)
-            else:
-                self._health.failed(event.uri, event.error)
-                self.mux.tcp.seek()
-        self._arm()
+    def _ask(self, transmit: Transmit) -> None:
+        base = self._bases.get(transmit.base)
+        if base is not None:
+            self.mux.spoke_to(transmit)
+            base.send(transmit.data, transmit.destination)
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._gatherer.deadline()
-        if deadline is not None and self._running:
-            self._timer = self._loop.call_at(deadline, self._gather)
+    def _learned(self, event: Mapped | Silent) -> None:
+        if isinstance(event, Mapped):
+            self._health.answered(event.uri, event.rtt, event.address)
+            self._mapped(event)
+        else:
+            self._health.failed(event.uri, event.error)
+            self.mux.tcp.seek()
 
     def _mapped(self, event: Mapped) -> None:
         base = self._bases.get(event.base)
@@ -341,11 +285,11 @@ class IceEndpoint:
 
     def _received(self, base: Base, data: bytes, source: tuple[str, int]) -> None:
         if self.mux.receive(base, data, source):
-            self._gather()
+            self._gathering.run()
 
     def _received_burst(self, base: Base, data: bytes, segment: int, source: tuple[str, int]) -> None:
         if self.mux.receive_burst(base, data, segment, source):
-            self._gather()
+            self._gathering.run()
 
     def _closed(self, base: Base) -> None:
         self._gatherer.remove_base(base.id)
@@ -394,7 +338,7 @@ class IceEndpoint:
         logger.info("the network changed: %s", ", ".join(self.addresses))
         self._changed_at = self._loop.time()
         self._gatherer.ask_again(self._changed_at)
-        self._gather()
+        self._gathering.run()
         self._try_everything_again()
         return True
 
@@ -407,8 +351,7 @@ class IceEndpoint:
     def _try_everything_again(self) -> None:
         self._relays.hurry()
         self.mux.network_changed()
-        self._changed.set()
-        self._changed.clear()
+        self._stun.hurry()
         for tell in list(self.on_change):
             try:
                 tell()
@@ -422,5 +365,5 @@ class IceEndpoint:
         if self._running and (now := self._loop.time()) >= self._looked_at + LOOK_AGAIN:
             self._looked_at = now
             self._gatherer.ask_again(now)
-            self._gather()
+            self._gathering.run()
             self._relays.hurry()

@@ -1,4 +1,4 @@
-"""One session of ICE with one remote agent: the pure agent, its timer, and the way its datagrams go in and out.
+"""One session of ICE with one remote agent: what it is told, what is known of it, and how its datagrams go in and out.
 
 A session closes itself when its agent fails; `on_event` has said why by then. Nothing here raises into a caller or the
 loop: what an assigned callback raises is logged and forgotten.
@@ -16,6 +16,8 @@ from atmosphere.ice.agent import Agent
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.checks import is_authentic_check
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.driver import Driver
+from atmosphere.ice.early import Early
 from atmosphere.ice.events import (
     AgentState,
     ConsentExpired,
@@ -42,8 +44,6 @@ MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
 EXPECT_AGAIN = 0.5
 """Seconds for which the agent need not hear of further data."""
-LATE_ENOUGH = 0.05
-"""Seconds that a timer may fire early."""
 
 Address = tuple[str, int]
 OnDatagram = Callable[[bytes], None]
@@ -82,9 +82,8 @@ class IceSession:
         self.on_event: OnEvent | None = None
         self.bytes_sent = self.bytes_received = self.dropped = 0
         self._on_datagram: OnDatagram | None = None
-        self._early_in: list[bytes] = []
-        self._early_out: list[bytes] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._early_in, self._early_out = Early(MAX_EARLY_IN), Early(MAX_EARLY_OUT)
+        self._driver = Driver(self, self._agent, router, self._tell)
         self._expect_again_at = 0.0
         self._ended: Literal["failed", "closed"] | None = None
         self._reason = ""
@@ -182,37 +181,37 @@ class IceSession:
             self._router.tcp.add_remote(self, candidate)
         elif self._ended is None:
             self._agent.add_remote(candidate, self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def end_of_remote(self) -> None:
         """The remote has no further candidates, so running out of pairs may count as failure."""
         if self._ended is None:
             self._agent.end_of_remote_candidates(self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def add_local(self, candidate: Candidate, base: int) -> None:
         """The endpoint found a candidate."""
         if self._ended is None:
             self._agent.add_local(candidate, base, self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def add_connection(self, local: Candidate, base: int, remote: Candidate) -> None:
         """A TCP connection to the remote stands."""
         if self._ended is None:
             self._agent.add_connection(local, base, remote, self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def remove_base(self, base: int) -> None:
         """The endpoint lost a base."""
         if self._ended is None:
             self._agent.remove_base(base, self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def network_changed(self) -> None:
         """The endpoint is on another network."""
         if self._ended is None:
             self._agent.network_changed(self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     # datagrams
 
@@ -224,17 +223,16 @@ class IceSession:
     @on_datagram.setter
     def on_datagram(self, receiver: OnDatagram | None) -> None:
         self._on_datagram = receiver
-        while self._on_datagram is not None and self._early_in:
-            self._deliver(self._early_in.pop(0))
+        if receiver is not None:
+            for datagram in self._early_in.take():
+                self._deliver(datagram)
 
     def send(self, datagram: bytes) -> None:
         """Send one datagram to the remote by the present path. Never raises and never waits; may be lost like any."""
         pair = self._agent.selected
         base = self._router.base(pair.base) if pair is not None else None
         if pair is None or base is None or self._ended is not None:
-            self.dropped += self._ended is not None or len(self._early_out) == MAX_EARLY_OUT
-            if self._ended is None:
-                _keep(self._early_out, datagram, MAX_EARLY_OUT)
+            self.dropped += self._ended is not None or self._early_out.keep(datagram)
             return
         base.send(datagram, pair.remote.endpoint)
         self.bytes_sent += len(datagram)
@@ -252,7 +250,7 @@ class IceSession:
             now = self._loop.time()
             self._expect_again_at = now + EXPECT_AGAIN
             self._agent.expect(now)
-            self._flush()
+            self._driver.flush()
 
     def distrust(self, reason: str) -> None:
         """Data does not get through this path although ICE's checks do; `reason` is one line for the report.
@@ -263,7 +261,7 @@ class IceSession:
         if self._ended is None:
             logger.info("%r: the path is left: %s", self, reason)
             self._agent.distrust(reason, self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def set_policy(self, policy: PathPolicy) -> None:
         """Use other paths from now on, on a live session too; the path moves before it is given up where it can.
@@ -272,13 +270,12 @@ class IceSession:
         """
         if self._ended is None:
             self._agent.set_policy(policy if self._node_policy == "any" else self._node_policy, self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     def set_rest(self, seconds: float) -> None:
         """Check an idle path at least this often (5 to 18 s): less than what a NAT's mapping lives."""
         self._agent.set_rest(seconds)
-        if self._ended is None:
-            self._arm()
+        self._driver.arm()
 
     def receive_stun(self, message: Message, raw: bytes, base: int, source: Address, *, returned: bool = False) -> None:
         """A STUN message that is meant for this session; the agent authenticates it.
@@ -293,7 +290,7 @@ class IceSession:
             # An answer that the agent took, and only such a one, ends its transaction.
             proven = asked and not self._agent.owns_transaction(message.transaction_id)
             self._router.claim(self, base, source, proven=proven)
-        self._flush()
+        self._driver.flush()
 
     def is_authentic(self, check: Message) -> bool:
         """Whether a check is meant for this session, by who knows its password."""
@@ -316,13 +313,12 @@ class IceSession:
         self.bytes_received += len(data)
         if now >= self._expect_again_at or self._agent.state != "connected":
             self._expect_again_at = now + EXPECT_AGAIN
-            self._flush()
+            self._driver.flush()
         self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:
         if self._on_datagram is None:
-            self.dropped += len(self._early_in) == MAX_EARLY_IN
-            _keep(self._early_in, data, MAX_EARLY_IN)
+            self.dropped += self._early_in.keep(data)
             return
         try:
             self._on_datagram(data)
@@ -330,25 +326,15 @@ class IceSession:
             # One datagram must not end the session, whatever its receiver makes of it.
             logger.exception("%r: a receiver failed", self)
 
-    # the agent's wishes
-
-    def _flush(self) -> None:
-        """Send what the agent wants sent, forget whom it forgot, tell what it tells, arm its timer."""
-        for transmit in self._agent.transmits():
-            self._router.transmit(self, transmit)
-        for base, source in self._agent.dropped():
-            self._router.forget(self, base, source)
-        for event in self._agent.events():
-            self._tell(event)
-        self._arm()
+    # what the agent tells
 
     def _tell(self, event: IceEvent) -> None:
         logger.debug("%r: %s", self, event)
         if isinstance(event, PathSelected):
             self._router.connected(self)
             self._settle()
-            while self._early_out:
-                self.send(self._early_out.pop(0))
+            for datagram in self._early_out.take():
+                self.send(datagram)
         if self.tcp is not None:
             self.tcp.heard(event)
         if self.on_event is not None and self._ended != "closed":
@@ -362,31 +348,11 @@ class IceSession:
         elif isinstance(event, ConsentExpired):
             self._end("failed", "the peer has not answered for 30 s")
 
-    def _arm(self) -> None:
-        deadline = self._agent.deadline() if self._ended is None else None
-        if deadline is None:
-            self._disarm()
-        elif self._timer is None or not -LATE_ENOUGH <= self._timer.when() - deadline <= 0:
-            self._disarm()
-            self._timer = self._loop.call_at(deadline, self._timeout, deadline)
-        # A timer that is a little early fires and finds nothing to do, which is cheaper than arming it anew each time;
-        # not so after a consent check's answer, which puts the deadline off far: a wake costs more than a timer.
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _timeout(self, armed: float) -> None:
-        self._timer = None
-        self._agent.handle_timer(max(self._loop.time(), armed))
-        self._flush()
-
     def suspect(self) -> None:
         """The path may be dead: check every other pair now, so that there is one to move to when that is certain."""
         if self._ended is None:
             self._agent.suspect(self._loop.time())
-            self._flush()
+            self._driver.flush()
 
     # its end
 
@@ -404,9 +370,8 @@ class IceSession:
         if self._ended is not None:
             return
         self._ended, self._reason = how, reason
-        self._disarm()
-        self._agent.close()
-        self._early_out.clear()
+        self._driver.close()
+        self._early_out.take()
         if self.tcp is not None:
             self.tcp.close()
         self._router.release(self)
@@ -415,12 +380,6 @@ class IceSession:
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
-
-
-def _keep(queue: list[bytes], datagram: bytes, most: int) -> None:
-    """Append, and forget the oldest of too many; a list, since an empty deque would cost each link 760 bytes."""
-    queue.append(datagram)
-    del queue[:-most]
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -335,7 +335,7 @@ async def test_a_mapped_address_becomes_a_candidate() -> None:
         assert (first.type, first.endpoint) == ("srflx", ("203.0.113.5", 40001))
         assert (first.related_address, first.related_port) == ("127.0.0.1", endpoint.port)
         endpoint._gatherer.ask_again(0.0)  # as after a change of the network: the mapping is another now
-        endpoint._gather()
+        endpoint._gathering.run()
         second = await asyncio.wait_for(found.get(), 5)
         assert second.endpoint == ("203.0.113.5", 40002)
         assert [one.endpoint for one in endpoint.candidates if one.type == "srflx"] == [second.endpoint]
@@ -382,7 +382,7 @@ async def test_a_change_of_the_network_looks_names_up_again(monkeypatch: pytest.
             raise Unreachable("no network")
         return [("127.0.0.1", port)]
 
-    monkeypatch.setattr(endpoint_module, "resolve", resolve)
+    monkeypatch.setattr("atmosphere.ice.stun_servers.resolve", resolve)
     async with IceEndpoint(IceSettings(stun=(parse_stun("stun.example:9"),))) as endpoint:
         await until(lambda: asked)
         assert endpoint.servers()[0].error == "no network"
@@ -594,7 +594,7 @@ async def test_a_router_with_another_address_is_another_network(monkeypatch: pyt
         seen.address = ("203.0.113.77", 40000)
         keeper = endpoint._gatherer._keepers[base.id]
         keeper.due = 0.0
-        endpoint._gather()
+        endpoint._gathering.run()
         await until(lambda: len(base.reflexive) == 3 and mapped_as(endpoint) == [seen.address])
         assert {one.endpoint for one in base.reflexive.values()} == {seen.address}
         assert told == [seen.address]
@@ -616,7 +616,7 @@ async def test_another_port_is_told_but_no_other_network(monkeypatch: pytest.Mon
         endpoint.on_candidate = lambda candidate: told.append(candidate.endpoint)
         seen.address = ("203.0.113.5", 40001)
         endpoint._gatherer.ask_again(0.0)
-        endpoint._gather()
+        endpoint._gathering.run()
         await until(lambda: told == [seen.address])
         assert mapped_as(endpoint) == [seen.address]
         assert done == ["ask_again"]

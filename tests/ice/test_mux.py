@@ -201,7 +201,7 @@ def repeat(session: IceSession, seconds: float) -> None:
     """Let the session's agent do what is due some time from now."""
     now = session._loop.time() + seconds
     session._agent.handle_timer(now)
-    session._flush()
+    session._driver.flush()
 
 
 @pytest.mark.parametrize("order", [("dialerA", "dialerB"), ("dialerB", "dialerA")])
