@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,11 @@ from typing import Any
 
 PROGRAM = [sys.executable, "-m", "atmosphere"]
 LOOPBACK = {"ATMOSPHERE_HOST": "127.0.0.1", "ATMOSPHERE_STUN": "none", "ATMOSPHERE_NO_PORT_MAPPING": "1"}
+
+
+def _heed_interrupts() -> None:
+    """A shell lets what it runs in the background ignore Ctrl-C, the tests and all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Machine:
@@ -51,6 +57,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_interrupts,
         )
         self._spawned.append(process)
         return process

@@ -219,7 +219,7 @@ async def test_somebody_with_a_code_connects_again_and_again_and_says_nothing(me
         await until(lambda: making[secret.ufrag] == MAX_ACCEPTED_OF_ONE)
         gamma = await mesh.fresh("gamma")
         await gamma.join(other)
-        assert making.total() <= MAX_ACCEPTED_OF_ONE
+        await until(lambda: making.total() <= MAX_ACCEPTED_OF_ONE)  # gamma's own greeting may end after its join
     assert len(mux_of(alpha).sessions) <= MAX_ACCEPTED_OF_ONE + 1
 
 
