@@ -20,7 +20,7 @@ class FlowWatch:
     """Told by a link what it sends and hears; `attend` gives it the association whose packets these are.
 
     `on_suspect` is called when data has not been answered for a second: time to look at the other pairs; `on_alarm`
-    half a second later: time to make another path. `on_silent` is called when nothing at all was answered for seconds,
+    at the next question: time to make another path. `on_silent` is called when nothing at all was answered for seconds,
     acknowledgements or anything else.
     """
 

@@ -40,10 +40,9 @@ def test_what_is_not_answered_is_asked_again_and_then_is_silence() -> None:
     assert flow.verdict(10.9, None) == "wait"
     assert flow.verdict(11.0, None) == "suspect"
     flow.sent(11.0)
-    assert flow.verdict(11.25, None) == "probe"
-    assert flow.verdict(11.5, None) == "alarm"
-    flow.sent(11.5)
-    assert flow.verdict(11.75, None) == "probe"
+    assert flow.verdict(11.25, None) == "alarm"
+    flow.sent(11.25)
+    assert flow.verdict(11.5, None) == "probe"
     flow = sent(10.0)
     times = until_silent(flow)
     assert times[:2] == [10.0 + SUSPECT_AFTER, 10.0 + SUSPECT_AFTER + PROBE_EVERY]
