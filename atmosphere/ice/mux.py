@@ -5,17 +5,10 @@
     STUN response   by transaction id: the gatherer's, or the session's that asked
     TURN            requests and indications of other methods, and ChannelData (first byte 64 to 79, RFC 7983): to the
                     node's own TURN server, where it has one
-    anything else   by the address it comes from, once a session's remote has proved that address to be its own
+    anything else   by the address it comes from, once a session's remote has proved that address to be its own; who of
+                    two sessions has it, is for `Claims` to judge
 
 All else is dropped without a word and counted. Nothing is remembered of a stranger before it is authenticated.
-
-Two sessions with one remote endpoint (both sides dialed at once) would share an address, and DTLS has nothing to tell
-them apart. (Sessions of one link may share it: either brings its datagrams.) As soon as both are seen to be alive, one
-fails as superseded: the younger where one is clearly older, so that no later dial cuts a link, else the one whose
-dialer has the greater ufrag. Both ends judge alike. While only one is alive (the remote was restarted) that one has the
-address.
-What decides is answers to our checks, for they prove that the remote receives at that address: a check can be sent with
-a forged source, and takes an address only from a session that has no path there.
 """
 
 from __future__ import annotations
@@ -28,14 +21,16 @@ from collections.abc import Callable, Iterable
 from atmosphere.errors import DecodeError
 from atmosphere.ice.base import Base
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.claims import SUPERSEDED, Claims
 from atmosphere.ice.consent import REST
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.gather import Gatherer
+from atmosphere.ice.generations import Generations
 from atmosphere.ice.listener import Listener
 from atmosphere.ice.newcomers import Newcomers
 from atmosphere.ice.recent import Recent
-from atmosphere.ice.router import Claim, SessionKey
+from atmosphere.ice.router import SessionKey
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import PathPolicy
 from atmosphere.ice.tcp_host import TcpHost
@@ -47,16 +42,7 @@ __all__ = ["SUPERSEDED", "Mux", "OnReached", "OnTurn"]
 
 logger = logging.getLogger(__name__)
 
-SUPERSEDED = "superseded by another session with the same peer"
-GENERATION = 60.0
-"""Seconds after which transaction ids and ended sessions start to be forgotten; they are gone after twice that."""
-MAX_ENDED = 4096
-CLEARLY_OLDER = 10.0
-"""Seconds; signaling and round trips make the ages that two ends see differ by less."""
-
 Address = tuple[str, int]
-Question = tuple[IceSession, int, Address]
-"""Who asked, from which base, whom."""
 OnTurn = Callable[[UdpSocket, bytes, int, Address], None]
 """Takes datagrams for the node's TURN server: the socket, the data, the length of each segment in it, the source."""
 OnReached = Callable[[Base, Address], None]
@@ -76,11 +62,10 @@ class Mux:
         self._bases: dict[int, Base] = {}
         self._sessions: dict[SessionKey, IceSession] = {}
         self._listeners: dict[str, Listener] = {}
-        self._routes: dict[tuple[int, Address], IceSession] = {}
+        self._claims = Claims(self._showed_itself)
+        self._routes = self._claims.routes
         self._newcomers = Newcomers()
-        self._asked: tuple[dict[bytes, Question], dict[bytes, Question]] = ({}, {})
-        self._ended: tuple[set[SessionKey], set[SessionKey]] = (set(), set())
-        self._turned = self._loop.time()
+        self._generations = Generations(self._loop.time())
         self._spoken = Recent(self._loop.time())
         self.stun_server = BindingServer()
         self._rest = REST
@@ -100,8 +85,7 @@ class Mux:
     @property
     def size(self) -> int:
         """Entries in all tables that strangers could hope to fill."""
-        asked, ended = self._asked, self._ended
-        return len(self._sessions) + len(self._routes) + sum(map(len, (*asked, *ended)))
+        return len(self._sessions) + len(self._routes) + self._generations.asked + self._generations.ended
 
     def dial(self, local: IceCredentials, remote: IceCredentials, *, controlling: bool) -> IceSession:
         """A new session; raises ValueError when these two fragments have one."""
@@ -141,8 +125,7 @@ class Mux:
     def remove_base(self, number: int) -> None:
         """The base is gone."""
         self._bases.pop(number, None)
-        for key in [key for key in self._routes if key[0] == number]:
-            del self._routes[key]
+        self._claims.remove_base(number)
         for session in self.sessions:
             session.remove_base(number)
 
@@ -182,8 +165,8 @@ class Mux:
         if base is None:
             return
         if transmit.data[:2] == b"\x00\x01":
-            self._turn(self._loop.time())
-            self._asked[0][transmit.data[8:20]] = (session, transmit.base, transmit.destination)
+            question = (session, transmit.base, transmit.destination)
+            self._generations.ask(transmit.data[8:20], question, self._loop.time())
             self.spoke_to(transmit)
         errors = 0 if base.socket is None else base.socket.errors
         base.send(transmit.data, transmit.destination)
@@ -201,24 +184,7 @@ class Mux:
 
     def claim(self, session: IceSession, base: int, source: Address, *, proven: bool) -> None:
         """The remote showed itself to `session` at `source`; settles who of two sessions has that address."""
-        if session.is_over:
-            return
-        key, now = (base, source), self._loop.time()
-        claim = session.claims.get(key)
-        if claim is None:
-            claim = session.claims[key] = Claim(now)
-            self._showed_itself(base, source)
-        if proven:
-            claim.answered_at = now
-        owner = self._routes.get(key)
-        if owner is session:
-            return
-        if owner is None or (not proven and owner.state != "connected"):
-            self._routes[key] = session
-        elif proven and owner.kin is not None and owner.kin is session.kin:
-            self._routes[key] = session  # one link has both, and takes datagrams from either
-        elif proven:
-            self._contest(key, owner, session)
+        self._claims.claim(session, base, source, proven=proven, now=self._loop.time())
 
     def _showed_itself(self, number: int, source: Address) -> None:
         """Somebody who knows a secret of ours sent from a new place; told, where nothing of ours can have let it in."""
@@ -228,27 +194,9 @@ class Mux:
         if all(source[0] != candidate.address for each in self._bases.values() for candidate in each.candidates):
             self.on_reached(base, source)
 
-    def _contest(self, key: tuple[int, Address], owner: IceSession, session: IceSession) -> None:
-        """Both had answers from that address. If the one still had after the other showed itself, both are alive."""
-        claims = (owner.claims[key], session.claims[key])
-        if max(claim.seen_at for claim in claims) < min(claim.answered_at for claim in claims):
-            elder, younger = sorted((owner, session), key=lambda one: one.created_at)
-            stays, goes = sorted((owner, session), key=lambda one: one.dialer_ufrag)
-            if younger.created_at - elder.created_at >= CLEARLY_OLDER:
-                stays, goes = elder, younger
-            self._routes[key] = stays
-            goes.fail(SUPERSEDED)
-        else:
-            self._routes[key] = session
-
     def forget(self, session: IceSession, base: int, source: Address) -> None:
         """What comes from `source` is not the session's any more, until the remote shows itself there anew."""
-        session.claims.pop((base, source), None)
-        if self._routes.get((base, source)) is session:
-            del self._routes[base, source]
-            for heir in session.kin.sessions if session.kin is not None else ():
-                if heir is not session and (base, source) in heir.claims:
-                    self._routes[base, source] = heir
+        self._claims.forget(session, base, source)
 
     def connected(self, session: IceSession) -> None:
         """The session has a path."""
@@ -259,27 +207,9 @@ class Mux:
         self._newcomers.remove(session)
         if self._sessions.get(session.key) is session:
             del self._sessions[session.key]
-        for key in list(session.claims):
-            self.forget(session, *key)
-        for generation in self._asked:
-            for transaction in [one for one, question in generation.items() if question[0] is session]:
-                del generation[transaction]
-        self._turn(self._loop.time())
-        if len(self._ended[0]) < MAX_ENDED:
-            self._ended[0].add(session.key)
+        self._claims.release(session)
+        self._generations.end(session, self._loop.time())
         self.on_release(session)
-
-    def _turn(self, now: float) -> None:
-        """Forget by generations: the older of two is dropped whole."""
-        if now - self._turned >= GENERATION:
-            self._turned = now
-            self._asked = ({}, self._asked[0])
-            self._ended = (set(), self._ended[0])
-
-    def _forget(self, transaction_id: bytes) -> None:
-        """It is answered. Kept until its generation ends, a minute's checks would cost each link 20 KB."""
-        for generation in self._asked:
-            generation.pop(transaction_id, None)
 
     # sessions that others start
 
@@ -289,8 +219,8 @@ class Mux:
         session = self._sessions.get(key)
         if session is not None:
             return session
-        self._turn(self._loop.time())
-        if self._listeners.get(listener.ufrag) is not listener or key in self._ended[0] or key in self._ended[1]:
+        ended = self._generations.is_ended(key, self._loop.time())
+        if ended or self._listeners.get(listener.ufrag) is not listener:
             return None
         remote = listener.remote_credentials(remote_ufrag)
         if remote is None or self._newcomers.is_crowded(listener.ufrag):
@@ -385,12 +315,12 @@ class Mux:
         return None
 
     def _response(self, base: Base, message: Message, data: bytes, source: Address) -> bool:
-        question = self._asked[0].get(message.transaction_id) or self._asked[1].get(message.transaction_id)
+        question = self._generations.question(message.transaction_id)
         if question is not None:
             session, *asked = question
             session.receive_stun(message, data, base.id, source, returned=asked == [base.id, source])
             if not session.awaits(message.transaction_id):
-                self._forget(message.transaction_id)
+                self._generations.answered(message.transaction_id)
             return False
         gathered = self._gatherer.receive(message, base.id, source, self._loop.time())
         self.dropped["unasked"] += not gathered

@@ -143,8 +143,8 @@ def tables(node: Node) -> dict[str, int]:
         "sessions": len(mux.sessions),
         "routes": len(mux._routes),
         "half open": len(mux._newcomers),
-        "asked": sum(map(len, mux._asked)),
-        "ended": sum(map(len, mux._ended)),
+        "asked": mux._generations.asked,
+        "ended": mux._generations.ended,
         "reasons": len(mux.dropped),
     }
 

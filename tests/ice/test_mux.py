@@ -9,56 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atmosphere.ice import checklist, newcomers
-from atmosphere.ice import mux as module
-from atmosphere.ice.base import Base
+from atmosphere.ice import newcomers
 from atmosphere.ice.candidate import Candidate
-from atmosphere.ice.checklist import MAX_PEER_REFLEXIVE
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import IceFailed, Transmit
 from atmosphere.ice.gather import Gatherer
+from atmosphere.ice.generations import GENERATION
 from atmosphere.ice.listener import Listener
-from atmosphere.ice.mux import SUPERSEDED, Mux
+from atmosphere.ice.mux import Mux
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import HALF_OPEN, HALF_OPEN_OF_ONE, NEW_BURST, NEW_BURST_OF_SOURCE
 from atmosphere.stun.message import Class, Message, Method, binding_request, binding_response, decode, encode
 from atmosphere.udp.socket import UdpSocket
+from tests.ice.wire import HOST_CANDIDATE, LOCAL, SOURCE, Wire, check, make
 from tests.until import until
-
-LOCAL = IceCredentials("HostUfrag", "p" * 22)
-HOST_CANDIDATE = Candidate.from_sdp("f 1 udp 1000 192.0.2.1 7777 typ host")
-SOURCE = ("192.0.2.50", 5000)
-
-
-class Wire(Base):
-    """A base that keeps what is sent."""
-
-    def __init__(self, number: int = 1) -> None:
-        self.sent: list[tuple[bytes, tuple[str, int]]] = []
-        super().__init__(number, HOST_CANDIDATE, lambda data, destination: self.sent.append((data, destination)))
-
-
-def check(remote: str, password: str = LOCAL.password, local: str = LOCAL.ufrag) -> bytes:
-    attributes: dict[str, Any] = {"USERNAME": f"{local}:{remote}", "PRIORITY": 1, "ICE-CONTROLLING": 1}
-    message = Message(Method.BINDING, Class.REQUEST, attributes=attributes)
-    message.add_message_integrity(password.encode())
-    return encode(message)
-
-
-def nominating(remote: str) -> bytes:
-    """A dialer's check that nominates."""
-    attributes = {"USERNAME": f"{LOCAL.ufrag}:{remote}", "PRIORITY": 1, "ICE-CONTROLLING": 1, "USE-CANDIDATE": None}
-    message = Message(Method.BINDING, Class.REQUEST, attributes=attributes)
-    message.add_message_integrity(LOCAL.key)
-    return encode(message)
-
-
-def make() -> tuple[Mux, Wire, list[IceSession]]:
-    """A mux with one base that listens, and the sessions it made."""
-    mux, base, met = Mux("any", Gatherer()), Wire(), list[IceSession]()
-    mux.add_base(base)
-    mux.listen(Listener(mux, LOCAL, lambda ufrag: "q" * 22, met.append))
-    return mux, base, met
 
 
 async def test_one_session_a_dialer_however_often_it_asks() -> None:
@@ -98,51 +62,17 @@ async def test_data_goes_to_whoever_proved_the_address() -> None:
     assert mux.dropped["stranger"] == 4
 
 
-async def test_a_remote_that_checks_from_ever_new_ports_fills_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checklist, "DISCOVERED_FOR", 0.0)
-    mux, base, met = make()
-    got: list[bytes] = []
-    for number in range(10 * MAX_PEER_REFLEXIVE):
-        mux.receive(base, check("dialer01"), (SOURCE[0], 5000 + number))
-        met[0].on_datagram = got.append
-    [session] = mux.sessions
-    assert session.claims.keys() == mux._routes.keys()
-    assert len(mux._routes) <= MAX_PEER_REFLEXIVE
-    mux.receive(base, b"\x16the newest", (SOURCE[0], 5000 + number))
-    mux.receive(base, b"\x16the oldest", SOURCE)
-    assert got == [b"\x16the newest"]
-    # Where it shows itself again, it is heard again.
-    mux.receive(base, check("dialer01"), SOURCE)
-    mux.receive(base, b"\x16back", SOURCE)
-    assert got == [b"\x16the newest", b"\x16back"]
-    mux.close()
-    assert not mux._routes
-
-
-async def test_what_one_session_forgets_stays_another_ones() -> None:
-    mux, base, met = make()
-    mux.receive(base, check("dialer01"), SOURCE)
-    mux.receive(base, check("dialer02"), SOURCE)
-    owner = mux._routes[base.id, SOURCE]
-    for session in met:
-        if session is not owner:
-            mux.forget(session, base.id, SOURCE)
-            mux.forget(session, base.id, SOURCE)
-    assert mux._routes == {(base.id, SOURCE): owner}
-    mux.close()
-
-
 async def test_an_ended_session_is_not_started_anew_by_late_checks_for_a_while() -> None:
     mux, base, met = make()
     mux.receive(base, check("dialer01"), SOURCE)
     met[0].close()
     mux.receive(base, check("dialer01"), SOURCE)
     assert len(met) == 1
-    mux._turned -= module.GENERATION
-    mux._turn(mux._loop.time())
+    mux._generations._turned -= GENERATION
+    mux._generations._turn(mux._loop.time())
     mux.receive(base, check("dialer01"), SOURCE)
     assert len(met) == 1
-    mux._turned -= module.GENERATION
+    mux._generations._turned -= GENERATION
     mux.receive(base, check("dialer01"), SOURCE)
     assert len(met) == 2
     mux.close()
@@ -185,121 +115,6 @@ async def test_whoever_knows_one_secret_shuts_out_nobody_else() -> None:
     assert len(met) == HALF_OPEN_OF_ONE
     mux.receive(base, check("honest", local="OtherUfrag"), SOURCE)
     assert [session.remote_ufrag for session in other] == ["honest"]
-    mux.close()
-
-
-def answer(mux: Mux, base: Wire, remote: str, source: tuple[str, int] = SOURCE) -> None:
-    """The dialer `remote` answers the last check that went to it."""
-    requests = [decode(data) for data, _ in base.sent if data[:2] == b"\x00\x01"]
-    request = [one for one in requests if one.attributes["USERNAME"].startswith(f"{remote}:")][-1]
-    response = binding_response(request, ("192.0.2.1", 7777))
-    response.add_message_integrity(b"q" * 22)
-    mux.receive(base, encode(response), source)
-
-
-def repeat(session: IceSession, seconds: float) -> None:
-    """Let the session's agent do what is due some time from now."""
-    now = session._loop.time() + seconds
-    session._agent.handle_timer(now)
-    session._driver.flush()
-
-
-@pytest.mark.parametrize("order", [("dialerA", "dialerB"), ("dialerB", "dialerA")])
-async def test_of_two_that_live_the_smaller_dialer_stays(order: tuple[str, str]) -> None:
-    mux, base, met = make()
-    for remote in order:
-        mux.receive(base, check(remote), SOURCE)
-    by_name = {session.remote_ufrag: session for session in met}
-    events: list[Any] = []
-    by_name["dialerB"].on_event = events.append
-    answer(mux, base, order[0])
-    assert len(mux.sessions) == 2
-    answer(mux, base, order[1])
-    assert mux.sessions == [by_name["dialerA"]]
-    assert events[-1] == IceFailed(SUPERSEDED)
-    got: list[bytes] = []
-    by_name["dialerA"].on_datagram = got.append
-    mux.receive(base, b"\x16to the one", SOURCE)
-    assert got == [b"\x16to the one"]
-    mux.close()
-
-
-@pytest.mark.parametrize("order", [("dialerA", "dialerB"), ("dialerB", "dialerA")])
-async def test_no_later_dial_cuts_a_link(order: tuple[str, str]) -> None:
-    mux, base, met = make()
-    for remote in order:
-        mux.receive(base, check(remote), SOURCE)
-    met[0].created_at -= module.CLEARLY_OLDER
-    answer(mux, base, order[0])
-    answer(mux, base, order[1])
-    assert mux.sessions == [met[0]]
-    mux.close()
-
-
-class Family:
-    """What sessions of one link have in common."""
-
-    def __init__(self, *sessions: IceSession) -> None:
-        self.sessions = list(sessions)
-        self.got: list[bytes] = []
-        for session in sessions:
-            session.kin = self
-            session.on_datagram = self.got.append
-
-
-async def test_sessions_of_one_link_share_an_address_and_inherit_it() -> None:
-    mux, base, met = make()
-    for remote in ("dialer01", "dialer02"):
-        mux.receive(base, check(remote), SOURCE)
-    family = Family(*met)
-    for remote in ("dialer01", "dialer02"):
-        answer(mux, base, remote)
-    assert not any(session.is_over for session in met)
-    mux.receive(base, b"\x16one", SOURCE)
-    owner = mux._routes[base.id, SOURCE]
-    owner.close()
-    mux.receive(base, b"\x16two", SOURCE)
-    assert family.got == [b"\x16one", b"\x16two"]
-    mux.close()
-    assert not mux._routes
-
-
-async def test_a_restarted_remote_takes_its_address_back_and_the_dead_session_stays_harmless() -> None:
-    mux, base, met = make()
-    mux.receive(base, check("dialerA"), SOURCE)
-    answer(mux, base, "dialerA")
-    mux.receive(base, nominating("dialerA"), SOURCE)
-    assert met[0].state == "connected"
-    mux.receive(base, check("dialerB"), SOURCE)
-    answer(mux, base, "dialerB")
-    got: list[bytes] = []
-    met[1].on_datagram = got.append
-    mux.receive(base, b"\x16to the newer", SOURCE)
-    assert got == [b"\x16to the newer"]
-    assert len(mux.sessions) == 2
-    # It lives after all, and so both do.
-    repeat(met[0], 3.0)
-    answer(mux, base, "dialerA")
-    assert mux.sessions == [met[0]]
-    mux.close()
-
-
-async def test_a_forged_source_takes_no_address_from_a_session_with_a_path() -> None:
-    mux, base, met = make()
-    mux.receive(base, check("victim"), SOURCE)
-    answer(mux, base, "victim")
-    mux.receive(base, nominating("victim"), SOURCE)
-    assert met[0].state == "connected"
-    mux.receive(base, check("AAAA"), SOURCE)  # from an invited attacker, who writes the victim's address
-    mux.receive(base, check("AAAA"), ("192.0.2.66", 6666))
-    answer(mux, base, "AAAA", ("192.0.2.66", 6666))
-    repeat(met[1], 0.5)
-    answer(mux, base, "AAAA", ("192.0.2.66", 6666))
-    got: list[bytes] = []
-    met[0].on_datagram = got.append
-    mux.receive(base, b"\x16data", SOURCE)
-    assert got == [b"\x16data"]
-    assert met[0] in mux.sessions
     mux.close()
 
 
@@ -364,10 +179,10 @@ async def test_answers_that_were_asked_for_long_ago_are_forgotten() -> None:
     mux.receive(base, check("dialer01"), SOURCE)
     mux.transmit(met[0], Transmit(base.id, b"\x00\x01\x00\x00\x21\x12\xa4\x42" + b"t" * 12, SOURCE))
     for _ in range(2):
-        assert b"t" * 12 in mux._asked[0] | mux._asked[1]
-        mux._turned -= module.GENERATION
-        mux._turn(mux._loop.time())
-    assert b"t" * 12 not in mux._asked[0] | mux._asked[1]
+        assert mux._generations.question(b"t" * 12) is not None
+        mux._generations._turned -= GENERATION
+        mux._generations._turn(mux._loop.time())
+    assert mux._generations.question(b"t" * 12) is None
     mux.close()
 
 
@@ -379,7 +194,7 @@ async def test_an_answered_question_is_forgotten_at_once() -> None:
         response = binding_response(decode(question), ("192.0.2.1", 7777))
         response.add_message_integrity(password.encode())
         mux.receive(base, encode(response), SOURCE)
-        assert (question[8:20] in mux._asked[0]) is remembered
+        assert (mux._generations.question(question[8:20]) is not None) is remembered
     assert met[0].key == ("HostUfrag", "dialer01")
     mux.close()
 

@@ -242,7 +242,7 @@ async def test_a_replayed_restart_is_for_no_link(pair: Pair, monkeypatch: pytest
     replayed = pair.links[1].session.dialer_ufrag
     await until(pair.alpha, pair.settled)
     alpha = pair.alpha._parts.listeners.endpoint.mux
-    alpha._ended[0].clear()  # as after two minutes
+    alpha._generations._ended[0].clear()  # as after two minutes
     kill(pair.links[0])
     await until(pair.alpha, lambda: pair.links[1].session.dialer_ufrag not in ("", replayed))
     before = pair.links[1].path.sessions
