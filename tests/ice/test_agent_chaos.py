@@ -18,6 +18,12 @@ KINDS: tuple[tuple[Behaviour, Behaviour] | None, ...] = (
 )
 
 
+STEPS = (
+    *("block", "heal", "reboot", "remove", "host", "relay", "loss", "latency", "talk"),
+    *("distrust", "policy", "rest"),
+)
+
+
 class Chaos:
     """Two nodes and everything that can go wrong between them, by a seed."""
 
@@ -46,7 +52,7 @@ class Chaos:
 
     def step(self) -> None:
         node, add_host = self.random.choice(self.homes)
-        match self.random.choice(["block", "heal", "reboot", "remove", "host", "relay", "loss", "latency", "talk"]):
+        match self.random.choice(STEPS):
             case "block":
                 self.network.drops.append(self.blocked(self.random.choice(["203.0.113.12", "203.0.113.2", RELAY])))
             case "heal":
@@ -64,6 +70,14 @@ class Chaos:
                 self.network.loss = self.random.choice([0.0, 0.1, 0.3])
             case "latency":
                 self.network.latency = self.random.choice([0.001, 0.05, 0.4])
+            case "distrust":
+                node.agent.distrust("data gets lost", self.network.now)
+                node.drain()
+            case "policy":
+                node.agent.set_policy(self.random.choice(["any", "direct", "relay"]), self.network.now)
+                node.drain()
+            case "rest":
+                self.network.run(40)
             case _:
                 self.a.send(b"data")
                 self.b.send(b"data")
@@ -79,7 +93,7 @@ class Chaos:
         return "failed" in (self.a.state, self.b.state)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))
 def test_after_any_trouble_both_ends_agree(seed: int) -> None:
     chaos = Chaos(seed)
     a, b, network = chaos.a, chaos.b, chaos.network
@@ -88,6 +102,8 @@ def test_after_any_trouble_both_ends_agree(seed: int) -> None:
         chaos.step()
     network.drops.clear()
     network.loss, network.latency = 0.0, 0.05
+    for node in (a, b):
+        node.agent.set_policy("any", network.now)
     a.add_relay()
     exchange(a, b)
     assert network.run(25, lambda: chaos.failed or agree(a, b))
