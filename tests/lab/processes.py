@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,9 +79,13 @@ class Program:
 
     def wait_for(self, text: str, timeout: float = 20.0) -> str:
         """The first line that contains `text`; AssertionError with all output when none comes within `timeout` s."""
+        return self.wait_until(lambda line: text in line, repr(text), timeout)
+
+    def wait_until(self, accepts: Callable[[str], bool], what: str, timeout: float = 20.0) -> str:
+        """The first line that `accepts` likes; AssertionError that it did not say `what` when none comes in time."""
 
         def found() -> str | None:
-            return next((line for line in self.lines if text in line), None)
+            return next((line for line in self.lines if accepts(line)), None)
 
         def settled() -> bool:
             return found() is not None or (bool(self.lines) and self.lines[-1] == "(end of output)")
@@ -89,7 +93,7 @@ class Program:
         with self._changed:
             self._changed.wait_for(settled, timeout)
             line = found()
-        assert line is not None, f"{self.name} did not say {text!r} within {timeout:g} s:\n{self.output}"
+        assert line is not None, f"{self.name} did not say {what} within {timeout:g} s:\n{self.output}"
         return line
 
     def wait(self, timeout: float = 20.0) -> int:
@@ -97,6 +101,14 @@ class Program:
         code = self._process.wait(timeout)
         self._reader.join(5)
         return code
+
+    def pause(self) -> None:
+        """Stop it where it is, as a machine that goes to sleep does."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -9,20 +9,38 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tests.lab.translation import Dependence, NatKind
+
 Kind = Literal[
-    "port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked", "only-https", "only-proxy"
+    "port-restricted",
+    "restricted-cone",
+    "full-cone",
+    "symmetric",
+    "sequential",
+    "address-symmetric",
+    "open-symmetric",
+    "udp-blocked",
+    "only-https",
+    "only-proxy",
 ]
 
 PROXY_PORT = 3128
 """The one port that "only-proxy" lets out; "only-https" lets out TLS to port 443, and nothing else."""
 
-KINDS: dict[Kind, tuple[str, str]] = {
+KINDS: dict[Kind, tuple[Dependence, Dependence]] = {
     "port-restricted": ("endpoint-independent", "address-and-port-dependent"),
     "restricted-cone": ("endpoint-independent", "address-dependent"),
     "full-cone": ("endpoint-independent", "endpoint-independent"),
     "symmetric": ("address-and-port-dependent", "address-and-port-dependent"),
 }
-"""Kind → its mapping and filtering behaviour."""
+"""Kind → its mapping and filtering behaviour, of those that nftables does (all but the last preserve the port)."""
+
+IN_USER_SPACE: dict[Kind, NatKind] = {
+    "sequential": NatKind.parse("APD-APD-sequential"),
+    "address-symmetric": NatKind.parse("AD-APD-random"),
+    "open-symmetric": NatKind.parse("APD-EI-random"),
+}
+"""Kind → behaviour, of those that `tests.lab.usernat` does; it does any other `NatKind` too, which needs no name."""
 
 _BASE = """
 table ip home {{
@@ -52,6 +70,31 @@ table ip home {{
 }}
 """
 
+_DIVERT = """
+table ip home
+flush table ip home
+table ip home {{
+    chain before {{
+        type filter hook prerouting priority mangle; policy accept;
+        iifname "lan" ip daddr != {inside}.0/24 ip daddr < 224.0.0.0 meta mark set 1
+        iifname "wan" ip daddr {outside} icmp type echo-request accept
+        iifname "wan" ip daddr {outside} meta mark set 2
+    }}
+    chain through {{
+        type filter hook forward priority filter; policy drop;
+        iifname "lan" oifname "inside" accept
+        iifname "wan" oifname "outside" accept
+        iifname "inside" oifname "lan" accept
+        iifname "outside" oifname "wan" accept
+    }}
+    chain itself {{
+        type filter hook input priority filter; policy drop;
+        iifname != "wan" accept
+        icmp type echo-request accept
+    }}
+}}
+"""
+
 _FULL_CONE = {
     "state": "map open { type inet_service : ipv4_addr; flags timeout; timeout 120s; size 65535; }",
     "remember": 'iifname "lan" oifname "wan" ip protocol udp update @open { udp sport : ip saddr }',
@@ -75,8 +118,11 @@ _REFUSED: dict[Kind, str] = {
 }
 
 
-def rules(kind: Kind) -> str:
-    """The ruleset of a router whose inside is the interface `lan` and whose outside is `wan`."""
+def rules(kind: Kind, timeout: int = 120) -> str:
+    """The ruleset of a router whose inside is the interface `lan` and whose outside is `wan`.
+
+    `timeout`: seconds until an unused UDP mapping is gone, for what the rules themselves remember.
+    """
     parts = {"state": "", "inward": "", "remember": "", "refuse": "", "masquerade": "masquerade"}
     if kind == "symmetric":
         parts["masquerade"] = "masquerade fully-random"
@@ -86,4 +132,14 @@ def rules(kind: Kind) -> str:
         parts |= _RESTRICTED_CONE
     else:
         parts["refuse"] = _REFUSED.get(kind, "")
+    parts["state"] = parts["state"].replace("120s", f"{timeout}s")
     return _BASE.format(**parts)
+
+
+def divert(outside: str, inside: str) -> str:
+    """The ruleset of a router whose NAT is a program between the TUN devices `inside` and `outside`.
+
+    `outside` is its public address and `inside` its private /24 (like "192.168.1"). Marked packets are routed to the
+    program; who asks for the router itself (its address inside, an echo from outside) gets the kernel.
+    """
+    return _DIVERT.format(outside=outside, inside=inside)

@@ -11,21 +11,11 @@ import pytest
 from tests.certificates import self_signed
 from tests.lab.coturn import PORT, start_coturn
 from tests.lab.ipv6 import give_ipv6
+from tests.lab.probing import PUNCHER, pings, probe, punched
 from tests.lab.routers import KINDS, PROXY_PORT, Kind
 from tests.lab.topology import Lab, Machine
 
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
-
-HERE = Path(__file__).parent
-PROBER, PUNCHER = str(HERE / "prober.py"), str(HERE / "puncher.py")
-
-
-def probe(machine: Machine, server: str, local_port: int = 7777) -> dict[str, object]:
-    done = machine.run(*machine.python(PROBER, server, str(PORT), str(local_port)))
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
 
 
 @pytest.mark.needs("coturn")
@@ -172,20 +162,6 @@ def alive(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def pings(machine: Machine, address: str) -> bool:
-    """Whether one ICMP echo is answered (asked with Python: `ping` is not everywhere)."""
-    script = (
-        "import socket, struct, sys\n"
-        "sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); sock.settimeout(1.5)\n"
-        "packet = bytes([8, 0]) + struct.pack('!H', 0xFFFF - 0x0800 - 1) + struct.pack('!HH', 0, 1)\n"
-        "try:\n"
-        "    sock.sendto(packet, (sys.argv[1], 0))\n"
-        "    while sock.recv(2048)[20] != 0: pass\n"
-        "except OSError: sys.exit(1)\n"
-    )
-    return machine.run(*machine.python("-c", script, address)).returncode == 0
-
-
 def serve_http(machine: Machine, port: int, *files: str) -> None:
     """A web server, over TLS where there are a certificate and a key."""
     script = (
@@ -207,13 +183,3 @@ def fetches(machine: Machine, url: str) -> bool:
         "urllib.request.urlopen(sys.argv[1], timeout=2, context=context).read(1)\n"
     )
     return machine.run(*machine.python("-c", script, url)).returncode == 0
-
-
-def punched(
-    one: Machine, one_port: int, one_target: tuple[str, int], two: Machine, two_port: int, two_target: tuple[str, int]
-) -> tuple[object, object]:
-    """What each of two machines saw when both knocked at the other for two seconds."""
-    waiting = two.start(*two.python(PUNCHER, str(two_port), two_target[0], str(two_target[1]), "2.5"))
-    first = one.run(*one.python(PUNCHER, str(one_port), one_target[0], str(one_target[1]), "2"))
-    waiting.wait(10)
-    return json.loads(first.stdout), json.loads(waiting.lines[0])

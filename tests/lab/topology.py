@@ -16,136 +16,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from tests.lab.processes import Program, command_in, environment
-from tests.lab.routers import Kind, rules
+from tests.lab.homes import Home
+from tests.lab.link import SIDES, Link
+from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, run_in
+from tests.lab.pipe import Conditions
+from tests.lab.processes import Program, command_in
+from tests.lab.routers import Kind
+from tests.lab.translation import NatKind
 
-PUBLIC = "198.51.100"
-"""The internet of the laboratory: one segment of RFC 5737's documentation addresses."""
-
-BEYOND = f"{PUBLIC}.1"
-"""The way to everywhere else: it forwards nothing, so what has no place in the laboratory is lost without a word."""
-
-
-def _ip(*arguments: str) -> None:
-    _do("ip", *arguments)
-
-
-def run_in(namespace: str, *command: str, feed: str | None = None) -> None:
-    """Run `command` inside a namespace; RuntimeError with what it said when it fails."""
-    _do(*command_in(namespace, command), feed=feed)
-
-
-def _do(*command: str, feed: str | None = None) -> None:
-    done = subprocess.run(command, input=feed, capture_output=True, text=True, check=False, timeout=30)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
-
-
-class Machine:
-    """One namespace with one network card, its `address` (or `addresses`), and the programs that run in it."""
-
-    def __init__(self, lab: Lab, name: str, address: str) -> None:
-        self.lab = lab
-        self.name = name
-        self.address = address
-        self.addresses = [address]
-        self.gateway = BEYOND
-        self.namespace = lab.make_namespace(name)
-        self.folder = lab.folder / name
-        self.folder.mkdir(exist_ok=True)
-        self.programs: list[Program] = []
-
-    def run(
-        self, *command: str, timeout: float = 30.0, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run `command` to its end inside the machine; both streams as text, whatever the exit code."""
-        done = subprocess.run(
-            command_in(self.namespace, command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=timeout,
-            cwd=self.folder,
-            env=environment(self._home() | dict(env or {})),
-        )
-        self.lab.note(f"[{self.name}] $ {' '.join(command)}\n{done.stdout}{done.stderr}(exit {done.returncode})")
-        return done
-
-    def start(self, *command: str, env: Mapping[str, str] | None = None) -> Program:
-        """Start `command` inside the machine and return at once."""
-        label = f"[{self.name}] $ {' '.join(command)}"
-        program = Program(label, command_in(self.namespace, command), self._home() | dict(env or {}))
-        self.programs.append(program)
-        return program
-
-    def python(self, *arguments: str) -> tuple[str, ...]:
-        """The command that runs our Python with `arguments`."""
-        return (sys.executable, *arguments)
-
-    def unplug(self) -> None:
-        """Pull the network cable."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "down")
-
-    def plug(self) -> None:
-        """Put the network cable in: the link is up and the default route set."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "up")
-        _ip("-n", self.namespace, "route", "replace", "default", "via", self.gateway)
-
-    def _home(self) -> dict[str, str]:
-        return {"HOME": str(self.folder)}
-
-
-class Home:
-    """A router of some kind, and the machines behind it."""
-
-    def __init__(self, lab: Lab, name: str, kind: Kind, outside: str, inside: str) -> None:
-        self.name = name
-        self.kind = kind
-        self.outside = outside
-        self._lab = lab
-        self._inside = inside
-        self._hosts = itertools.count(10)
-        self.namespace = lab.make_namespace(f"{name}-router")
-        lab.plug_into_public(self.namespace, "wan", outside)
-        _ip("-n", self.namespace, "link", "add", "lan", "type", "bridge")
-        _ip("-n", self.namespace, "address", "add", f"{inside}.1/24", "dev", "lan")
-        _ip("-n", self.namespace, "link", "set", "lan", "up")
-        run_in(self.namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        run_in(self.namespace, "sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1")
-        run_in(self.namespace, "nft", "-f", "-", feed=rules(kind))
-
-    def machine(self, name: str) -> Machine:
-        """One more machine of this household."""
-        number = next(self._hosts)
-        machine = Machine(self._lab, name, f"{self._inside}.{number}")
-        self._lab.cable(self.namespace, f"port{number}", machine.namespace, "eth0")
-        _ip("-n", self.namespace, "link", "set", f"port{number}", "master", "lan", "up")
-        _ip("-n", machine.namespace, "address", "add", f"{machine.address}/24", "dev", "eth0")
-        machine.gateway = f"{self._inside}.1"
-        machine.plug()
-        self._lab.machines.append(machine)
-        return machine
-
-    def forget_flows(self) -> None:
-        """What a restarted router does: every mapping is gone."""
-        run_in(self.namespace, "conntrack", "-F")
-
-    def block_udp(self) -> None:
-        """From now on no UDP passes, in either direction, whatever passed before."""
-        run_in(self.namespace, "nft", "insert", "rule", "ip", "home", "through", "ip", "protocol", "udp", "drop")
-
-    def flows(self) -> str:
-        """The router's connection table, for a person to read."""
-        command = command_in(self.namespace, ["conntrack", "-L"])
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout
+HERE = Path(__file__).parent
+__all__ = ["BEYOND", "PUBLIC", "Home", "Lab", "Machine", "run_in"]
 
 
 class Lab:
@@ -158,6 +43,8 @@ class Lab:
         self._scratch = tempfile.TemporaryDirectory(prefix="atmosphere-lab-", ignore_cleanup_errors=True)
         self.folder = Path(self._scratch.name)
         self.machines: list[Machine] = []
+        self.equipment: list[Program] = []
+        self.links: list[Link] = []
         self._namespaces: list[str] = []
         self._notes: list[str] = []
         self._public = itertools.count(10)
@@ -168,9 +55,9 @@ class Lab:
     def __enter__(self) -> Self:
         try:
             self.segment = self.make_namespace("internet")
-            _ip("-n", self.segment, "link", "add", "br0", "type", "bridge")
-            _ip("-n", self.segment, "address", "add", f"{BEYOND}/24", "dev", "br0")
-            _ip("-n", self.segment, "link", "set", "br0", "up")
+            ip("-n", self.segment, "link", "add", "br0", "type", "bridge")
+            ip("-n", self.segment, "address", "add", f"{BEYOND}/24", "dev", "br0")
+            ip("-n", self.segment, "link", "set", "br0", "up")
         except BaseException:
             self.close()
             raise
@@ -181,21 +68,36 @@ class Lab:
     ) -> None:
         self.close()
 
-    def public(self, name: str, *, addresses: int = 1) -> Machine:
-        """A machine with one or more public addresses."""
-        own = [f"{PUBLIC}.{next(self._public)}" for _ in range(addresses)]
-        machine = Machine(self, name, own[0])
-        machine.addresses = own
-        self.plug_into_public(machine.namespace, "eth0", *own)
+    def public(self, name: str, *, addresses: int = 1, link: Conditions | None = None) -> Machine:
+        """A machine with one or more public addresses, at the end of a link where there are conditions."""
+        own = [self.public_address() for _ in range(addresses)]
+        machine = Machine(self, name)
+        machine.has(*own, gateway=BEYOND)
+        machine.link = self.plug_into_public(machine.namespace, "eth0", *own, conditions=link)
         self.machines.append(machine)
         return machine
 
-    def home(self, name: str, kind: Kind, *, inside: str | None = None) -> Home:
+    def home(
+        self,
+        name: str,
+        kind: Kind | NatKind,
+        *,
+        inside: str | None = None,
+        behind: Home | None = None,
+        hairpin: bool = False,
+        timeout: int = 120,
+        link: Conditions | None = None,
+    ) -> Home:
         """A household behind a router of `kind`; `inside` is its private /24, its own by default (like "192.168.1")."""
         number = next(self._homes)
-        return Home(self, name, kind, f"{PUBLIC}.{next(self._public)}", inside or f"192.168.{number}")
+        inside = inside or f"192.168.{number}"
+        return Home(self, name, kind, inside, behind=behind, hairpin=hairpin, timeout=timeout, link=link)
 
-    def machine(self, name: str, kind: Kind | Literal["none"]) -> Machine:
+    def public_address(self) -> str:
+        """An address of the public segment that nobody has yet."""
+        return f"{PUBLIC}.{next(self._public)}"
+
+    def machine(self, name: str, kind: Kind | NatKind | Literal["none"]) -> Machine:
         """A machine alone behind a router of `kind`, or, for "none", with a public address of its own."""
         return self.public(name) if kind == "none" else self.home(f"{name}-home", kind).machine(name)
 
@@ -205,39 +107,70 @@ class Lab:
 
     def report(self) -> str:
         """What every command and every program said, for a failing test."""
-        programs = [f"{program.name}\n{program.output}" for machine in self.machines for program in machine.programs]
+        running = [*self.equipment, *(program for machine in self.machines for program in machine.programs)]
+        programs = [f"{program.name}\n{program.output}" for program in running]
         logs = [f"{path}\n{path.read_text(errors='replace')[-20_000:]}" for path in sorted(self.folder.rglob("*.log"))]
         return "\n\n".join([*self._notes, *programs, *logs])
 
     def make_namespace(self, name: str) -> str:
         """A new namespace with only loopback up and no IPv6; its full name."""
         namespace = f"{self._prefix}-{name}"
-        _ip("netns", "add", namespace)
+        ip("netns", "add", namespace)
         self._namespaces.append(namespace)
         run_in(namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
         run_in(namespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
-        _ip("-n", namespace, "link", "set", "lo", "up")
+        ip("-n", namespace, "link", "set", "lo", "up")
         return namespace
 
     def cable(self, one: str, card: str, other: str, other_card: str) -> None:
         """A virtual cable between two namespaces."""
-        _ip("-n", one, "link", "add", card, "type", "veth", "peer", "name", other_card, "netns", other)
+        ip("-n", one, "link", "add", card, "type", "veth", "peer", "name", other_card, "netns", other)
 
-    def plug_into_public(self, namespace: str, card: str, *addresses: str) -> None:
-        """Attach a namespace to the public segment under `addresses`."""
+    def connect(self, one: str, card: str, other: str, other_card: str, conditions: Conditions | None) -> Link | None:
+        """A link where there are conditions, a plain cable where there are none."""
+        if conditions is not None:
+            return self.link(one, card, other, other_card, conditions)
+        self.cable(one, card, other, other_card)
+        return None
+
+    def link(self, one: str, card: str, other: str, other_card: str, conditions: Conditions) -> Link:
+        """A cable with weather between two namespaces; its `left` is `one`."""
+        name = f"link{len(self.links)}"
+        namespace = self.make_namespace(name)
+        self.cable(one, card, namespace, "left")
+        self.cable(other, other_card, namespace, "right")
+        for owner, outer in ((one, card), (other, other_card)):
+            run_in(owner, sys.executable, str(HERE / "offload.py"), outer)
+        for side in SIDES:
+            ip("-n", namespace, "link", "set", side, "up")
+        control = self.folder / f"{name}.control"
+        command = [sys.executable, "-m", "tests.lab.link", str(control), name]
+        program = Program(f"[{name}] {one} to {other}", command_in(namespace, command), {})
+        self.equipment.append(program)
+        program.wait_for("READY")
+        self.links.append(Link(control, conditions))
+        return self.links[-1]
+
+    def plug_into_public(
+        self, namespace: str, card: str, *addresses: str, conditions: Conditions | None = None
+    ) -> Link | None:
+        """Attach a namespace to the public segment under `addresses`, by a link where there are conditions."""
         port = f"port{next(self._ports)}"
-        self.cable(self.segment, port, namespace, card)
-        _ip("-n", self.segment, "link", "set", port, "master", "br0", "up")
+        link = self.connect(namespace, card, self.segment, port, conditions)
+        ip("-n", self.segment, "link", "set", port, "master", "br0", "up")
         for address in addresses:
-            _ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
-        _ip("-n", namespace, "link", "set", card, "up")
-        _ip("-n", namespace, "route", "add", "default", "via", BEYOND)
+            ip("-n", namespace, "address", "add", f"{address}/24", "dev", card)
+        ip("-n", namespace, "link", "set", card, "up")
+        ip("-n", namespace, "route", "add", "default", "via", BEYOND)
+        return link
 
     def close(self) -> None:
         """End every program and remove every namespace; safe to call twice."""
         for machine in self.machines:
             for program in machine.programs:
                 program.terminate(timeout=3)
+        for program in self.equipment:
+            program.kill()
         for namespace in self._namespaces:
             _end_processes_in(namespace)
             subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False, timeout=30)

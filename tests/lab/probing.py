@@ -1,0 +1,78 @@
+"""Questions about a router, asked from a machine behind it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.lab.coturn import PORT
+from tests.lab.topology import Machine
+
+HERE = Path(__file__).parent
+PROBER, PUNCHER = str(HERE / "prober.py"), str(HERE / "puncher.py")
+LISTEN = (
+    "import socket, sys; sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.bind(('', int(sys.argv[1])))\n"
+    "print('listening', flush=True)\n"
+    "while True: data, source = sock.recvfrom(2048); print(data.decode(), 'from', source[0], flush=True)"
+)
+RECEIVE = (
+    "import socket, sys, time; server = socket.create_server(('', int(sys.argv[1]))); print('listening', flush=True)\n"
+    "sock, _ = server.accept(); started = time.monotonic(); total = 0\n"
+    "while data := sock.recv(1 << 20): total += len(data)\n"
+    "print('received', total, time.monotonic() - started, flush=True)"
+)
+MAPPING = (
+    "import socket, sys, time; sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(1)\n"
+    "sock.sendto(sys.argv[2].encode(), (sys.argv[1], 7000))\n"
+    "try: print(sock.recv(100).decode())\n"
+    "except TimeoutError: print('nothing')"
+)
+ANSWER_LATE = (
+    "import socket, sys, time; sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.bind(('', 7000))\n"
+    "sock.settimeout(float(sys.argv[1])); print('listening', flush=True)\n"
+    "data, source = sock.recvfrom(100)\n"
+    "try: sock.recv(100)\n"  # nobody else sends: this is the pause
+    "except TimeoutError: sock.sendto(b'answer', source)"
+)
+
+
+def probe(machine: Machine, server: str, local_port: int = 7777) -> dict[str, object]:
+    done = machine.run(*machine.python(PROBER, server, str(PORT), str(local_port)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def pings(machine: Machine, address: str) -> bool:
+    """Whether one ICMP echo is answered (asked with Python: `ping` is not everywhere)."""
+    script = (
+        "import socket, struct, sys\n"
+        "sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); sock.settimeout(1.5)\n"
+        "packet = bytes([8, 0]) + struct.pack('!H', 0xFFFF - 0x0800 - 1) + struct.pack('!HH', 0, 1)\n"
+        "try:\n"
+        "    sock.sendto(packet, (sys.argv[1], 0))\n"
+        "    while sock.recv(2048)[20] != 0: pass\n"
+        "except OSError: sys.exit(1)\n"
+    )
+    return machine.run(*machine.python("-c", script, address)).returncode == 0
+
+
+def punched(
+    one: Machine, one_port: int, one_target: tuple[str, int], two: Machine, two_port: int, two_target: tuple[str, int]
+) -> tuple[object, object]:
+    """What each of two machines saw when both knocked at the other for two seconds."""
+    waiting = two.start(*two.python(PUNCHER, str(two_port), two_target[0], str(two_target[1]), "2.5"))
+    first = one.run(*one.python(PUNCHER, str(one_port), one_target[0], str(one_target[1]), "2"))
+    waiting.wait(10)
+    return json.loads(first.stdout), json.loads(waiting.lines[0])
+
+
+def mapping_lives(host: Machine, box: Machine, pause: float) -> bool:
+    """Whether an answer still gets in that many seconds after the question."""
+    late = box.start(*box.python("-c", ANSWER_LATE, str(pause)))
+    late.wait_for("listening")
+    script = MAPPING.replace("settimeout(1)", f"settimeout({pause + 1})")
+    done = host.run(*host.python("-c", script, box.address, "question"))
+    late.wait()
+    return done.stdout.strip() == "answer"

@@ -1,0 +1,67 @@
+"""Bad weather: the link survives and data flows, on one stream, for as long as it lasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.couriers import Courier, transferring
+from tests.lab.household import Relay
+from tests.lab.pipe import Conditions
+from tests.lab.topology import Lab
+
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+SLOWLY = 20_000.0
+"""Bytes a second: what the worst of it can carry."""
+
+
+@pytest.mark.parametrize("seconds", [15, pytest.param(120, marks=pytest.mark.matrix)])
+@pytest.mark.parametrize(
+    "weather",
+    [{"delay": 0.3}, {"loss": 0.3}, {"delay": 0.05, "jitter": 0.1, "reorder": 0.1, "duplicate": 0.1, "loss": 0.02}],
+    ids=["RTT 600 ms", "30 % loss", "a bit of everything"],
+)
+def test_the_link_survives_and_data_flows(lab: Lab, weather: dict[str, Any], seconds: int) -> None:
+    relay = Relay(lab.public("box"))
+    home = lab.home("ben-home", "port-restricted", link=Conditions())
+    anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
+    ben = Courier(home.machine("ben"), *relay.options)
+    transfer = transferring(anna, ben, length=int(SLOWLY * seconds), rate=SLOWLY)
+    assert home.link is not None
+    home.link.set(**weather)
+    transfer.finished(timeout=seconds * 3)
+
+
+@pytest.mark.parametrize("weather", [{"delay": 0.3}, {"loss": 0.3}], ids=["RTT 600 ms", "30 % loss"])
+def test_nodes_meet_in_bad_weather(lab: Lab, weather: dict[str, Any]) -> None:
+    relay = Relay(lab.public("box"))
+    anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
+    ben = Courier(lab.home("ben-home", "port-restricted", link=Conditions(**weather)).machine("ben"), *relay.options)
+    transferring(anna, ben, length=20_000, rate=SLOWLY).finished()
+
+
+@pytest.mark.parametrize("when", ["from the start", "in the middle"])
+def test_long_packets_vanish_without_a_word(lab: Lab, when: str) -> None:
+    """An MTU of 1280 and nobody who says so: the smallest that IPv6 allows, and what tunnels often have."""
+    relay = Relay(lab.public("box"))
+    narrow = Conditions(mtu=1280)
+    home = lab.home("ben-home", "port-restricted", link=narrow if when == "from the start" else Conditions())
+    anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
+    ben = Courier(home.machine("ben"), *relay.options)
+    transfer = transferring(anna, ben, length=6_000_000, rate=3e6)
+    transfer.under_way(1_000_000)
+    assert home.link is not None
+    home.link.set(mtu=1280)
+    transfer.finished()
+
+
+def test_both_sides_have_the_same_private_addresses(lab: Lab) -> None:
+    relay = Relay(lab.public("box"))
+    anna, ben = (
+        Courier(lab.home(f"{name}-home", "port-restricted", inside="192.168.1").machine(name), *relay.options)
+        for name in ("anna", "ben")
+    )
+    assert anna.machine.address == ben.machine.address
+    transferring(anna, ben, length=2_000_000).finished()
