@@ -28,7 +28,9 @@ def test_the_path_becomes_direct_and_nothing_is_lost_meanwhile(lab: Lab) -> None
     anna.found()
     joined(ben, anna.code())
     pinging = ben.start("--json", "ping", "anna", "-c", "80", "--interval", "0.1s")
-    all_connected([anna, ben], "direct", WITHIN)
+    seconds = all_connected([anna, ben], "direct", WITHIN)
+    found = port_guessing(ben, anna)
+    print(f"\ndirect {seconds:.1f} s after the join; {found}")
     assert ben.peers()["anna"]["path"]["remote"]["address"] == homes[0].outside
     for one, other in ((anna, ben), (ben, anna)):
         assert "found after" in port_guessing(one, other)

@@ -6,7 +6,8 @@
                                     have ("fan")
 
 A NAT is easy when it gives all destinations one port, hard when it does not. Where it is unknown what one side has, but
-plain checks failed against a side that is known, it must be the opposite of that: two easy ones would have met.
+plain checks failed against a side that is known, it must be the opposite of that: two easy ones would have met. Where
+both are unknown, one that keeps the local port is taken for the easy one: nearly all hard ones change it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from atmosphere.ice.nat import Behaviour
 __all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "plan"]
 
 Part = Literal["open", "probe", "fan"]
+Kind = Literal["hard", "easy", "unknown"]
 
 MANY, FEW, FAN = 256, 16, 64
 """Sockets: against random ports, where the ports are predicted, and on each side of two sequential NATs."""
@@ -70,7 +72,7 @@ def plan(ours: Side, theirs: Side) -> Plan | NotTried:
         return NotTried(f"port guessing is switched off on {'this' if not ours.searches else 'the other'} side")
     if ours.udp_blocked or theirs.udp_blocked:
         return NotTried(f"no UDP gets out on {'this' if ours.udp_blocked else 'the other'} side")
-    we_are, they_are = _kind(ours.mapping), _kind(theirs.mapping)
+    we_are, they_are = _kinds(ours, theirs)
     if we_are == they_are == "hard":
         return _both_hard(ours.allocation, theirs.allocation)
     if we_are == they_are == "easy":
@@ -93,7 +95,15 @@ def leads(part: Part, *, is_first: bool) -> bool:
     return part == "probe" or (part == "fan" and is_first)
 
 
-def _kind(mapping: Behaviour) -> Literal["hard", "easy", "unknown"]:
+def _kinds(ours: Side, theirs: Side) -> tuple[Kind, Kind]:
+    kinds = _kind(ours.mapping), _kind(theirs.mapping)
+    keeps = ours.allocation.kind == "preserved", theirs.allocation.kind == "preserved"
+    if kinds == ("unknown", "unknown") and keeps[0] != keeps[1]:
+        return ("easy", "hard") if keeps[0] else ("hard", "easy")
+    return kinds
+
+
+def _kind(mapping: Behaviour) -> Kind:
     return "hard" if mapping in _HARD else "easy" if mapping in _EASY else "unknown"
 
 

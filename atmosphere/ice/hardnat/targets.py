@@ -19,6 +19,9 @@ Trust = Literal["proven", "named"]
 CAUTIOUS_SOCKETS, CAUTIOUS_PROBES = 64, 300
 """What is opened and sent, at the slow rate, towards an address that the peer's candidates named but never proved."""
 
+ENOUGH_CHECKS = 4
+"""Unanswered checks of one pair that are enough: they take two seconds, and a pair that could work needs one or two."""
+
 _CLASSES = ("public", "documentation", "benchmarking")
 
 
@@ -40,8 +43,9 @@ def trust(address: str, pairs: Sequence[PairReport]) -> Trust | None:
 
 
 def is_needed(pairs: Sequence[PairReport]) -> bool:
-    """Whether plain checks have had their turn: the path is relayed, and every direct pair was given up once."""
+    """Whether plain checks have had their turn: the path is relayed, and each direct pair was given up or nearly so."""
     in_use = next((pair for pair in pairs if pair.selected), None)
     if in_use is None or not in_use.relayed:
         return False
-    return all(pair.state == "failed" or pair.why for pair in pairs if not pair.relayed)
+    direct = [pair for pair in pairs if not pair.relayed]
+    return all(pair.state == "failed" or pair.why or pair.checks_sent >= ENOUGH_CHECKS for pair in direct)

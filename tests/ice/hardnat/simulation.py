@@ -160,10 +160,11 @@ def _outcome(gate: Gate) -> Outcome | None:
     return gate.search.outcome if hasattr(gate, "search") else None
 
 
-def search_of(which: Plan, port: int, now: float, ports: Iterator[int]) -> Search:
+def search_of(which: Plan, port: int, now: float, ports: Iterator[int], address: str = "203.0.113.1") -> Search:
+    """The search that a plan asks for."""
     return Search(
         which.part,
-        ("203.0.113.1", port),
+        (address, port),
         now,
         sockets=which.sockets,
         probes=which.probes,

@@ -16,7 +16,8 @@ HARD = Side("address-and-port-dependent", RANDOM)
 BY_ADDRESS = Side("address-dependent", RANDOM)
 SEQUENTIAL = Side("address-and-port-dependent", COUNTS)
 UNSEEN = Side("address-and-port-dependent")
-SIDES = [EASY, OPEN, UNKNOWN, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN]
+KEEPS, CHANGES = Side(allocation=PortAllocation("preserved", 0, 7777)), Side(allocation=COUNTS)
+SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,9 @@ SIDES = [EASY, OPEN, UNKNOWN, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN]
         (UNSEEN, EASY, "open", 256, 2000),
         (HARD, UNKNOWN, "open", 256, 2000),
         (UNKNOWN, EASY, "open", 256, 2000),
+        (UNKNOWN, KEEPS, "open", 256, 2000),
+        (KEEPS, CHANGES, "probe", 16, 400),
+        (KEEPS, EASY, "open", 256, 2000),
         (EASY, HARD, "probe", 256, 2000),
         (OPEN, UNSEEN, "probe", 256, 2000),
         (UNKNOWN, HARD, "probe", 256, 2000),
@@ -49,6 +53,8 @@ def test_the_part_we_play(ours: Side, theirs: Side, part: str, sockets: int, pro
     [
         (EASY, OPEN, "firewall"),
         (UNKNOWN, UNKNOWN, "too few servers"),
+        (KEEPS, KEEPS, "too few servers"),
+        (UNKNOWN, CHANGES, "too few servers"),
         (HARD, BY_ADDRESS, "on this side at random"),
         (SEQUENTIAL, HARD, "on the other side at random"),
         (HARD, SEQUENTIAL, "on this side at random"),
@@ -76,7 +82,7 @@ def test_both_sides_come_to_matching_parts() -> None:
 
 
 def test_what_is_hard() -> None:
-    assert [is_hard(side.mapping) for side in SIDES] == [False, False, False, True, True, True, True]
+    assert [is_hard(side.mapping) for side in SIDES] == [False] * 5 + [True] * 4
 
 
 def test_more_may_be_known_before_long() -> None:

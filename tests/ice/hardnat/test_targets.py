@@ -58,6 +58,8 @@ def test_it_is_needed_once_every_direct_pair_failed() -> None:
     assert is_needed([RELAY, failed, replace(failed, state="in progress")])
     assert not is_needed([RELAY, failed, pair("srflx", THERE, "in progress", relayed=False)])
     assert not is_needed([RELAY, pair("srflx", THERE, "waiting", relayed=False)])
+    asked = pair("srflx", THERE, "in progress", relayed=False)
+    assert [is_needed([RELAY, replace(asked, checks_sent=count)]) for count in (2, 3, 4)] == [False, False, True]
 
 
 def test_it_is_not_needed_on_a_direct_path_nor_without_any() -> None:
