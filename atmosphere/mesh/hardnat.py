@@ -20,7 +20,7 @@ from typing import Literal
 
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.hardnat.plan import NotTried, Plan, is_hard, leads, plan
-from atmosphere.ice.hardnat.targets import is_needed
+from atmosphere.ice.hardnat.targets import is_needed, trust
 from atmosphere.mesh import wire
 from atmosphere.mesh.hardnat_own import OwnNat
 from atmosphere.mesh.hardnat_rules import UNTOLD, Ledger, behaviour_in, network_of, side_in
@@ -36,6 +36,9 @@ PATIENCE = 2.0
 LOOK_AGAIN, LOOK_SELDOM = 1.0, 30.0
 """Seconds between looks whether they have failed, and whether it is known what the routers do: at first, and at last.
 """
+PROOF, PROOF_IF_ASKED, PROOF_LOOK = 8.0, 3.0, 0.2
+"""Seconds to wait for the other side to show itself at its address, which makes the search a quick one: relays may be
+slow to come. Of the side that asks, and of the one that is asked; and between two looks."""
 ANSWER = 8.0
 """Seconds for the other side to agree."""
 FAN_TRIES = 3
@@ -44,7 +47,7 @@ GATHERING = 5.0
 BUSY = "busy with another search"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Told:
     """What one link's other side told, what it was told, and the search that is under way with it."""
 
@@ -152,12 +155,21 @@ class HardNatSearches:
             if told.theirs is not UNTOLD and is_needed(link.session.report()):
                 self._tell(link, told)
                 found = self._plan(told)
+                if not isinstance(found, NotTried):
+                    await self._proof(link, told, PROOF)
                 if not isinstance(found, NotTried) or found.is_final:
                     return True
                 self._note(link, f"not tried: {found.reason}")
             await asyncio.sleep(pause)
             pause = min(1.2 * pause, LOOK_SELDOM)
         return False
+
+    async def _proof(self, link: PeerLink, told: _Told, patience: float) -> None:
+        """Wait until the other side has answered from the address that it says it has, or not any longer."""
+        for _ in range(int(patience / PROOF_LOOK)):
+            if trust(told.theirs.address, link.session.report()) == "proven" or not is_relayed(link):
+                return
+            await asyncio.sleep(PROOF_LOOK)
 
     async def _search_until_not_busy(self, link: PeerLink) -> None:
         for _ in range(BUSY_TRIES):
@@ -239,6 +251,7 @@ class HardNatSearches:
         peer, networks, times = self._entry(link, told)
         if not self._ledger.begin(peer, networks, _now(), times):
             return NotTried("it was done already, and neither network has changed")
+        await self._proof(link, told, PROOF_IF_ASKED)
         await self._own.sample()
         mine = self._plan(told, is_sampled=True)
         if isinstance(mine, NotTried):

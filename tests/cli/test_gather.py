@@ -11,11 +11,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from atmosphere.cli.daemon.options import NodeOptions, decode_start, stun_servers, without_password
+from atmosphere.cli.daemon.options import NodeOptions, decode_start, make_node, stun_servers, without_password
 from atmosphere.cli.gather import check_servers, node_options
 from atmosphere.cli.params import server_options
 from atmosphere.cli.state import State
 from atmosphere.errors import DecodeError
+from atmosphere.mesh.node import Node
 from tests.cli.conftest import Invoke
 
 
@@ -52,6 +53,14 @@ def test_order() -> None:
     assert options.origins["port"] == "command line"
     assert options.origins["name"] == "environment"
     assert options.origins["host"] == "config.toml"
+
+
+def test_what_is_switched_off_reaches_the_node(tmp_path: Path) -> None:
+    for flag, name in (("--no-hard-nat", "hard_nat"), ("--no-port-mapping", "port_mapping"), ("--no-relay", "relay")):
+        for arguments, expected in (((), True), ((flag,), False)):
+            node = make_node(tmp_path, gathered(*arguments))
+            assert isinstance(node, Node)
+            assert getattr(node.settings, name) is expected
 
 
 def test_several() -> None:

@@ -482,3 +482,21 @@ async def test_checks_that_we_sent_are_remembered() -> None:
     mux.receive(base, check("dialer01"), SOURCE)
     assert found == []
     mux.close()
+
+
+async def test_a_base_of_one_session_is_no_other_sessions() -> None:
+    mux, _, _ = make()
+    one = mux.dial(IceCredentials("one", "o" * 22), LOCAL, controlling=True)
+    own = Wire(7)
+    own.shared = False
+    mux.add_base_of(one, own)
+    other = mux.dial(IceCredentials("other", "o" * 22), LOCAL, controlling=True)
+    there = Candidate.from_sdp("f 1 udp 1 192.0.2.9 9 typ host")
+    for session in (one, other):
+        session.add_remote(there)
+    assert {pair.base for pair in one.report()} == {1, 7}
+    assert {pair.base for pair in other.report()} == {1}
+    released: list[IceSession] = []
+    mux.on_release = released.append
+    mux.close()
+    assert set(released) == {one, other}

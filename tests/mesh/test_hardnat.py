@@ -67,6 +67,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.setattr(module, "Run", FakeRun)
     for name, value in {"PATIENCE": 0, "LOOK_AGAIN": 0.01, "LOOK_SELDOM": 0.01, "BUSY_PAUSE": 0.01}.items():
         monkeypatch.setattr(module, name, value)
+    for name, value in {"PROOF": 0.02, "PROOF_IF_ASKED": 0.02, "PROOF_LOOK": 0.01}.items():
+        monkeypatch.setattr(module, name, value)
     sampled(monkeypatch, [41000, 5000, 60000, 22222])
     return runs
 
@@ -353,3 +355,38 @@ async def test_a_link_that_went_before_servers_answered_is_told_nothing(runs: Ru
         gathered.set()
         await until(lambda: not len(both.searches[0]._tasks))
         assert not both.links[0].said
+
+
+async def test_the_other_side_is_given_time_to_show_itself(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROOF", 10.0)
+    monkeypatch.setattr(module, "PROOF_IF_ASKED", 10.0)
+    async with two(HARD, EASY) as both:
+        proven = [link.session.pairs for link in both.links]
+        for link, address in zip(both.links, ("203.0.113.2", "203.0.113.1"), strict=True):
+            link.session.pairs = pairs(address, proven=False)
+        both.link_up()
+        await until(lambda: both.searches[1]._considered)
+        for link, known in zip(both.links, proven, strict=True):
+            link.session.pairs = known
+        await until(lambda: len(runs.plans) == 2)
+        assert not any(plan.is_cautious for _, plan, _ in runs.plans)
+
+
+async def test_whoever_never_shows_itself_is_searched_for_with_caution(runs: Runs) -> None:
+    async with two(HARD, EASY) as both:
+        for link, address in zip(both.links, ("203.0.113.2", "203.0.113.1"), strict=True):
+            link.session.pairs = pairs(address, proven=False)
+        both.link_up()
+        await until(lambda: len(runs.plans) == 2)
+        assert all(plan.is_cautious for _, plan, _ in runs.plans)
+
+
+async def test_a_path_that_becomes_direct_ends_the_wait(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROOF", 10.0)
+    async with two(HARD, EASY) as both:
+        both.links[1].session.pairs = pairs("203.0.113.1", proven=False)
+        both.link_up()
+        await until(lambda: both.links[1].remote_nat)
+        both.become_direct()
+        await until(lambda: not both.searches[1]._considered)
+        assert not runs.plans
