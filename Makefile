@@ -4,6 +4,7 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 WORKERS ?= 2
+LAB_RUNS ?= 1
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 SOURCES := atmosphere signaling tests tools
@@ -36,8 +37,9 @@ format: $(STAMP) ## put the code into the one format
 test-deps: ## coturn, nftables, nats-server, mosquitto … for the tests that use them (Debian, Ubuntu)
 	@sh tools/test-deps.sh
 
-lab: $(STAMP) ## the whole NAT laboratory: every kind of router against every other (root, Linux)
+lab: $(STAMP) ## the whole NAT laboratory, and build/lab/grid.html of every network against every other (root, Linux)
 	$(BIN)/python -m pytest tests/lab -n $(WORKERS) --dist load -m "lab or matrix" --timeout 600
+	$(BIN)/python -m tests.lab.matrix --runs $(LAB_RUNS) --workers $(WORKERS)
 
 soak: $(STAMP) ## the long tests: more examples for every decoder, the whole laboratory
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "" --timeout 1800

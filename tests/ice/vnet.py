@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from atmosphere.errors import DecodeError
@@ -20,6 +21,7 @@ from atmosphere.ice.checklist import PathPolicy
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import IceEvent
 from atmosphere.stun.message import Class, decode, is_stun
+from tests.lab.translation import SHORT, Allocation, NatKind, Table
 
 Address = tuple[str, int]
 Behaviour = Literal["EI", "AD", "APD"]
@@ -33,14 +35,19 @@ class Packet:
     destination: Address
     data: bytes
 
+    def __len__(self) -> int:
+        """Bytes with the headers of IP and UDP."""
+        return len(self.data) + (48 if ":" in self.destination[0] else 28)
+
 
 class Network:
     """The clock, the queue of what is going to happen, and the weather."""
 
-    def __init__(self, *, seed: int = 1, latency: float = 0.01, loss: float = 0.0) -> None:
+    def __init__(self, *, seed: int = 1, latency: float = 0.01, loss: float = 0.0, mtu: int | None = None) -> None:
         self.now = 1000.0
         self.latency = latency
         self.loss = loss
+        self.mtu = mtu
         self.random = random.Random(seed)
         self.internet = Segment(self)
         self.drops: list[Callable[[Packet], bool]] = []
@@ -62,6 +69,8 @@ class Network:
         """Move a packet across the internet: latency, loss, and whatever the test does to it."""
         if any(drop(packet) for drop in self.drops) or self.random.random() < self.loss:
             return
+        if self.mtu is not None and len(packet) > self.mtu:
+            return  # a black hole: nobody says a word
         self.at(self.now + self.latency + self.delay(packet), lambda: deliver(packet))
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
@@ -82,10 +91,14 @@ class Segment:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.receivers: dict[str, Callable[[Packet], None]] = {}
-        self.gateway: Nat | None = None
+        self.prefixes: dict[str, Callable[[Packet], None]] = {}
+        self.gateway: Nat | Firewall | None = None
 
     def route(self, packet: Packet) -> None:
-        receiver = self.receivers.get(packet.destination[0])
+        address = packet.destination[0]
+        receiver = self.receivers.get(address) or next(
+            (receiver for prefix, receiver in self.prefixes.items() if address.startswith(prefix)), None
+        )
         if receiver is not None:
             self.network.carry(packet, receiver)
         elif self.gateway is not None:
@@ -96,15 +109,8 @@ class Segment:
         return source if self.gateway is None else self.gateway.seen_as(source, destination)
 
 
-@dataclass(slots=True)
-class _Mapping:
-    inside: Address
-    port: int
-    peers: set[Address] = field(default_factory=set)
-
-
 class Nat:
-    """A NAT box with an inside segment of its own."""
+    """A NAT box with an inside segment of its own; the table is the laboratory's."""
 
     def __init__(
         self,
@@ -113,56 +119,65 @@ class Nat:
         *,
         mapping: Behaviour = "EI",
         filtering: Behaviour = "APD",
+        allocation: Allocation = "sequential",
+        step: int = 7,
         hairpin: bool = False,
+        timeout: float = math.inf,
     ) -> None:
         self.inside = Segment(outside.network)
         self.inside.gateway = self
         self.address = address
         self.hairpin = hairpin
         self._outside = outside
-        self._mapping, self._filtering = mapping, filtering
-        self._ports = itertools.count(20000 + outside.network.random.randrange(1000), 7)
-        self._mappings: dict[tuple[Address, str, int], _Mapping] = {}
+        kind = NatKind(SHORT[mapping], SHORT[filtering], allocation, timeout=timeout, step=step)
+        self._table = Table(kind, outside.network.random)
         outside.receivers[address] = self.inbound
 
     def reset(self) -> None:
         """Forget every mapping, as after a reboot."""
-        self._mappings.clear()
+        self._table.forget()
 
     def seen_as(self, source: Address, destination: Address) -> Address:
-        mapping = self._map(source, destination)
-        mapping.peers.add(destination)
-        return self._outside.seen_as((self.address, mapping.port), destination)
+        return self._outside.seen_as(self._translated(source, destination), destination)
 
     def outbound(self, packet: Packet) -> None:
-        mapping = self._map(packet.source, packet.destination)
-        mapping.peers.add(packet.destination)
-        translated = Packet((self.address, mapping.port), packet.destination, packet.data)
+        translated = Packet(self._translated(packet.source, packet.destination), packet.destination, packet.data)
         if packet.destination[0] != self.address:
             self._outside.route(translated)
         elif self.hairpin:
             self.inbound(translated)
 
     def inbound(self, packet: Packet) -> None:
-        for mapping in self._mappings.values():
-            if mapping.port == packet.destination[1] and self._passes(mapping, packet.source):
-                self.inside.route(Packet(packet.source, mapping.inside, packet.data))
-                return
+        inside = self._table.inbound("udp", packet.source, packet.destination[1], self._outside.network.now)
+        if inside is not None:
+            self.inside.route(Packet(packet.source, inside, packet.data))
 
-    def _map(self, source: Address, destination: Address) -> _Mapping:
-        host = "" if self._mapping == "EI" else destination[0]
-        port = destination[1] if self._mapping == "APD" else 0
-        found = self._mappings.get((source, host, port))
-        if found is None:
-            found = self._mappings[source, host, port] = _Mapping(source, next(self._ports))
-        return found
+    def _translated(self, source: Address, destination: Address) -> Address:
+        port = self._table.outbound("udp", source, destination, self._outside.network.now)
+        assert port is not None, "every port is taken"
+        return self.address, port
 
-    def _passes(self, mapping: _Mapping, source: Address) -> bool:
-        if self._filtering == "EI":
-            return True
-        if self._filtering == "AD":
-            return any(peer[0] == source[0] for peer in mapping.peers)
-        return source in mapping.peers
+
+class Firewall:
+    """IPv6's router: it translates nothing, and lets in what was asked for; `prefix` like "2001:db8:1:"."""
+
+    def __init__(self, outside: Segment, prefix: str) -> None:
+        self.inside = Segment(outside.network)
+        self.inside.gateway = self
+        self._outside = outside
+        self._asked: set[tuple[Address, Address]] = set()
+        outside.prefixes[prefix] = self.inbound
+
+    def seen_as(self, source: Address, destination: Address) -> Address:
+        return source
+
+    def outbound(self, packet: Packet) -> None:
+        self._asked.add((packet.source, packet.destination))
+        self._outside.route(packet)
+
+    def inbound(self, packet: Packet) -> None:
+        if (packet.destination, packet.source) in self._asked and packet.destination[0] in self.inside.receivers:
+            self.inside.route(packet)
 
 
 class Node:

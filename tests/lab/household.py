@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from tests.lab.processes import Program
@@ -19,7 +20,7 @@ RELAY_PORT = 3478
 
 
 class Relay:
-    """`atmosphere relay` on a public machine; `options` is what it told its nodes to use."""
+    """`atmosphere relay` on a public machine, started at once."""
 
     def __init__(self, machine: Machine, *options: str, port: int = RELAY_PORT) -> None:
         self.machine = machine
@@ -28,16 +29,23 @@ class Relay:
             *("--port", str(port), "--public-host", machine.address),
             *options,
         )
-        self.start()
-        self.program.wait_for("--signaling")
-        told = re.search(r"--signaling[ =](\S+)", self.program.output)
-        assert told is not None
-        self.signaling = told[1]
+        self.program = machine.start(*self._command)
         self.stun = f"stun:{machine.address}:{port}"
-        self.options = ("--signaling", self.signaling, "--stun", self.stun)
+
+    @cached_property
+    def signaling(self) -> str:
+        """The URL that it prints: known once it is ready, which machines that are built meanwhile need not wait for."""
+        told = re.search(r"--signaling[ =](\S+)", self.program.wait_for("--signaling"))
+        assert told is not None
+        return told[1]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What it tells its nodes to use."""
+        return ("--signaling", self.signaling, "--stun", self.stun)
 
     def start(self) -> None:
-        """Run it, also again after it was ended."""
+        """Run it again after it was ended."""
         self.program = self.machine.start(*self._command)
         self.program.wait_for("READY")
 

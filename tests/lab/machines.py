@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tests.lab.processes import Program, command_in, environment
@@ -27,6 +27,11 @@ def ip(*arguments: str) -> None:
     _do("ip", *arguments)
 
 
+def ip_batch(lines: Iterable[str]) -> None:
+    """Run many `ip` commands in one process; what fails is passed over."""
+    subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(lines), capture_output=True, text=True, check=False)
+
+
 def run_in(namespace: str, *command: str, feed: str | None = None) -> None:
     """Run `command` inside a namespace; RuntimeError with what it said when it fails."""
     _do(*command_in(namespace, command), feed=feed)
@@ -41,11 +46,11 @@ def _do(*command: str, feed: str | None = None) -> None:
 class Machine:
     """One namespace with one network card, its `address` (or `addresses`), and the programs that run in it."""
 
-    def __init__(self, lab: Lab, name: str) -> None:
+    def __init__(self, lab: Lab, name: str, address: str = "") -> None:
         self.lab = lab
         self.name = name
-        self.address = ""
-        self.addresses: list[str] = []
+        self.address = address
+        self.addresses = [address] if address else []
         self.gateway = ""
         self.namespace = lab.make_namespace(name)
         self.folder = lab.folder / name

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,31 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith(("ATMOSPHERE_", "COVERAGE_")) and not name.lower().endswith("_proxy")
     }
     return inherited | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | dict(extra)
+
+
+def end_processes_in(namespaces: Iterable[str]) -> None:
+    """Kill everything that runs in our namespaces, whoever started it, until nothing is left."""
+    own = set()
+    for namespace in namespaces:
+        with contextlib.suppress(FileNotFoundError):
+            own.add(os.stat(f"/run/netns/{namespace}").st_ino)
+    while found := [pid for pid in _pids() if _network_of(pid) in own]:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)  # the kernel tells nobody but a parent
+
+
+def _pids() -> Iterable[int]:
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
+def _network_of(pid: int) -> int | None:
+    """The namespace of a process; None when it has ended, even if nobody has buried it yet."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return None
 
 
 class Program:

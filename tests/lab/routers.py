@@ -7,22 +7,20 @@ strays before that, and so do these: the input chain drops whatever nobody insid
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tests.lab.translation import Dependence, NatKind
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
 Kind = Literal[
-    "port-restricted",
-    "restricted-cone",
-    "full-cone",
-    "symmetric",
-    "sequential",
-    "address-symmetric",
-    "open-symmetric",
-    "udp-blocked",
-    "only-https",
-    "only-proxy",
+    "port-restricted", "restricted-cone", "full-cone", "symmetric", "udp-blocked", "only-https", "only-proxy"
 ]
+"""What nftables does."""
+
+UserKind = Literal["sequential", "address-symmetric", "open-symmetric"]
+"""What `tests.lab.usernat` does."""
 
 PROXY_PORT = 3128
 """The one port that "only-proxy" lets out; "only-https" lets out TLS to port 443, and nothing else."""
@@ -35,12 +33,18 @@ KINDS: dict[Kind, tuple[Dependence, Dependence]] = {
 }
 """Kind → its mapping and filtering behaviour, of those that nftables does (all but the last preserve the port)."""
 
-IN_USER_SPACE: dict[Kind, NatKind] = {
+IN_USER_SPACE: dict[UserKind, NatKind] = {
     "sequential": NatKind.parse("APD-APD-sequential"),
     "address-symmetric": NatKind.parse("AD-APD-random"),
     "open-symmetric": NatKind.parse("APD-EI-random"),
 }
-"""Kind → behaviour, of those that `tests.lab.usernat` does; it does any other `NatKind` too, which needs no name."""
+"""Name → behaviour of those in user space, which does any other `NatKind` too; those need no name."""
+
+
+def in_user_space(kind: Kind | UserKind) -> TypeIs[UserKind]:
+    """Whether it is one of `IN_USER_SPACE`."""
+    return kind in IN_USER_SPACE
+
 
 _BASE = """
 table ip home {{

@@ -16,7 +16,7 @@ from tests.lab.test_scenarios import file_arrives, pong
 from tests.lab.tinyproxy import start_tinyproxy
 from tests.lab.topology import Lab, Machine
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 SECRET = "of-both-relays"
 

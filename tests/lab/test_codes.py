@@ -11,7 +11,7 @@ import pytest
 from tests.lab.household import Member, joined
 from tests.lab.topology import Lab
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 ALONE = ("--stun", "none")
 REFUSED = 5

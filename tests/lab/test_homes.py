@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from tests.lab.coturn import start_coturn
-from tests.lab.probing import LISTEN, PUNCHER, RECEIVE, mapping_lives, pings, probe, punched
-from tests.lab.routers import IN_USER_SPACE, Kind
+from tests.lab.probing import LISTEN, PUNCHER, RECEIVE, at_once, mapping_lives, pings, probe, probed, punched
+from tests.lab.routers import IN_USER_SPACE, Kind, UserKind
 from tests.lab.topology import Lab
 from tests.lab.translation import EVERY_KIND, NatKind
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 
 @pytest.mark.needs("coturn")
@@ -25,9 +26,9 @@ pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_gro
 def test_every_router_in_user_space_behaves_as_its_name_says(lab: Lab, kinds: Sequence[NatKind]) -> None:
     box = lab.public("box", addresses=2)
     start_coturn(box, *box.addresses)
-    for kind in kinds:
-        home = lab.home(str(kind), kind)
-        found = probe(home.machine(f"{kind}-machine"), box.address)
+    homes = [lab.home(str(kind), kind) for kind in kinds]
+    everything = probed([home.machine(f"{home.name}-machine") for home in homes], box.address)
+    for kind, home, found in zip(kinds, homes, everything, strict=True):
         assert (kind, found["mapping"], found["filtering"]) == (kind, kind.mapping, kind.filtering)
         mapped = found["mapped"]
         assert isinstance(mapped, list)
@@ -66,7 +67,7 @@ def test_a_carriers_nat_stands_before_the_home_router(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("kind", "hairpin"), [("full-cone", True), ("full-cone", False), ("sequential", True)])
-def test_hairpinning_is_as_said(lab: Lab, kind: Kind, hairpin: bool) -> None:
+def test_hairpinning_is_as_said(lab: Lab, kind: Kind | UserKind, hairpin: bool) -> None:
     """Two machines of one home knock at each other's outside endpoint, which their own knocks have opened."""
     box = lab.public("box")
     home = lab.home("home", kind, hairpin=hairpin)
@@ -79,16 +80,18 @@ def test_hairpinning_is_as_said(lab: Lab, kind: Kind, hairpin: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["port-restricted", "full-cone", "sequential"])
-def test_an_unused_mapping_times_out(lab: Lab, kind: Kind) -> None:
+def test_an_unused_mapping_times_out(lab: Lab, kind: Kind | UserKind) -> None:
     box = lab.public("box")
     home = lab.home("home", kind, timeout=1)
     host = home.machine("host")
-    assert mapping_lives(host, box, pause=0.4)
-    assert not mapping_lives(host, box, pause=2.5)
+    assert at_once(*(partial(mapping_lives, host, box, port, pause) for port, pause in ((7001, 0.4), (7002, 2.5)))) == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("kind", ["port-restricted", "sequential"])
-def test_a_router_is_one_hop(lab: Lab, kind: Kind) -> None:
+def test_a_router_is_one_hop(lab: Lab, kind: Kind | UserKind) -> None:
     """What the low TTL of a hole punch is about: one hop reaches the own router and no more."""
     box = lab.public("box")
     home = lab.home("home", kind)
@@ -105,7 +108,7 @@ def test_a_router_is_one_hop(lab: Lab, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sequential"])
-def test_a_router_in_user_space_is_fast_enough(lab: Lab, kind: Kind) -> None:
+def test_a_router_in_user_space_is_fast_enough(lab: Lab, kind: Kind | UserKind) -> None:
     """20 MB over TCP: the data plane of these tests must not be what they measure."""
     box = lab.public("box")
     host = lab.machine("host", kind)

@@ -10,7 +10,7 @@ from tests.lab.pipe import Conditions
 from tests.lab.probing import RECEIVE, pings
 from tests.lab.topology import Lab, Machine
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 ECHO = (
     "import socket; sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.bind(('', 7000))\n"

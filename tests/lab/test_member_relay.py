@@ -8,7 +8,7 @@ from tests.lab.household import Member, all_connected, connected, joined, until
 from tests.lab.test_scenarios import file_arrives, pong
 from tests.lab.topology import Lab
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 ALONE = ("--stun", "none")
 

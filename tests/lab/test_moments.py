@@ -15,7 +15,7 @@ from tests.lab.pipe import Conditions
 from tests.lab.topology import Lab
 from tests.lab.translation import NatKind
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("transfers")]
 
 LONGEST = 3.0
 """Seconds of silence that a moment may cost."""

@@ -16,7 +16,6 @@ from tests.lab.topology import Lab
 pytestmark = [
     pytest.mark.needs("netns", "mosquitto"),
     pytest.mark.lab,
-    pytest.mark.xdist_group("lab"),
 ]
 
 

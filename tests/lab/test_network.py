@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import pytest
 
 from tests.lab.coturn import PORT, start_coturn
 from tests.lab.household import Member
+from tests.lab.probing import at_once
 from tests.lab.routers import KINDS, Kind
 from tests.lab.topology import Lab
 
 pytestmark = [
     pytest.mark.needs("netns", "coturn"),
     pytest.mark.lab,
-    pytest.mark.xdist_group("lab"),
 ]
 
 NAMES: dict[Kind | Literal["none"], str] = {
@@ -30,8 +31,9 @@ NAMES: dict[Kind | Literal["none"], str] = {
 def test_every_router_is_named(lab: Lab) -> None:
     box = lab.public("box", addresses=2)
     start_coturn(box, *box.addresses)
-    for place, name in NAMES.items():
-        found = Member(lab.machine(place, place)).json("network", "--stun", f"stun:{box.address}:{PORT}")
+    members = [Member(lab.machine(place, place)) for place in NAMES]
+    asking = (partial(member.json, "network", "--stun", f"stun:{box.address}:{PORT}") for member in members)
+    for (place, name), found in zip(NAMES.items(), at_once(*asking), strict=True):
         assert (place, found["nat"]["type"]) == (place, name)
         if place in KINDS:
             assert (found["nat"]["mapping"], found["nat"]["filtering"]) == KINDS[place]

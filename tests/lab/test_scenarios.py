@@ -9,15 +9,15 @@ import pytest
 
 from tests.lab.coturn import start_coturn
 from tests.lab.household import Member, Relay, all_connected, connected, joined, until
-from tests.lab.ipv6 import give_ipv6
+from tests.lab.ipv6 import give_ipv6, give_public_ipv6, take_ipv4
 from tests.lab.topology import Lab
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 
 def pong(one: Member, other: Member) -> None:
     """A ping from `one` to `other`, by name."""
-    answer = one.json("ping", other.name, "-c", "2")
+    answer = one.json("ping", other.name, "-c", "2", "--interval", "0.1")
     assert answer["received"] == 2, answer
     assert answer["peer"] in {other.name, one.peers()[other.name]["id"]}
 
@@ -81,6 +81,25 @@ def test_ipv6_goes_where_ipv4_cannot(lab: Lab) -> None:
         (peer,) = one.peers().values()
         assert (peer["path"]["family"], peer["path"]["remote"]["address"]) == (6, other)
     pong(anna, ben)
+
+
+def test_a_host_with_nothing_but_ipv6(lab: Lab) -> None:
+    """No address of IPv4, no translator: signaling, STUN and the other side are reached over IPv6."""
+    box = lab.public("box")
+    address = give_public_ipv6(lab, box)
+    relay = Relay(box, "--public-host", address)
+    anna_home, ben_home = lab.home("anna-home", "symmetric"), lab.home("ben-home", "symmetric")
+    anna = Member(anna_home.machine("anna"), *relay.options)
+    ben = Member(ben_home.machine("ben"), *relay.options)
+    for home, member in ((anna_home, anna), (ben_home, ben)):
+        give_ipv6(lab, home, member.machine)
+    take_ipv4(ben.machine)
+    anna.found()
+    joined(ben, anna.code())
+    all_connected([anna, ben], "direct")
+    assert ben.peers()["anna"]["path"]["family"] == 6
+    pong(anna, ben)
+    file_arrives(ben, anna)
 
 
 @pytest.mark.needs("coturn")

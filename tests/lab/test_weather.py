@@ -11,7 +11,7 @@ from tests.lab.household import Relay
 from tests.lab.pipe import Conditions
 from tests.lab.topology import Lab
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("transfers")]
 
 SLOWLY = 20_000.0
 """Bytes a second: what the worst of it can carry."""

@@ -11,22 +11,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from tests.lab.homes import Home
 from tests.lab.link import SIDES, Link
-from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, run_in
+from tests.lab.machines import BEYOND, PUBLIC, Machine, ip, ip_batch, run_in
 from tests.lab.pipe import Conditions
-from tests.lab.processes import Program, command_in
-from tests.lab.routers import Kind
+from tests.lab.processes import Program, command_in, end_processes_in
+from tests.lab.routers import Kind, UserKind
 from tests.lab.translation import NatKind
 
 HERE = Path(__file__).parent
@@ -80,12 +76,12 @@ class Lab:
     def home(
         self,
         name: str,
-        kind: Kind | NatKind,
+        kind: Kind | UserKind | NatKind,
         *,
         inside: str | None = None,
         behind: Home | None = None,
         hairpin: bool = False,
-        timeout: int = 120,
+        timeout: int | None = None,
         link: Conditions | None = None,
     ) -> Home:
         """A household behind a router of `kind`; `inside` is its private /24, its own by default (like "192.168.1")."""
@@ -97,7 +93,7 @@ class Lab:
         """An address of the public segment that nobody has yet."""
         return f"{PUBLIC}.{next(self._public)}"
 
-    def machine(self, name: str, kind: Kind | NatKind | Literal["none"]) -> Machine:
+    def machine(self, name: str, kind: Kind | UserKind | NatKind | Literal["none"]) -> Machine:
         """A machine alone behind a router of `kind`, or, for "none", with a public address of its own."""
         return self.public(name) if kind == "none" else self.home(f"{name}-home", kind).machine(name)
 
@@ -117,8 +113,8 @@ class Lab:
         namespace = f"{self._prefix}-{name}"
         ip("netns", "add", namespace)
         self._namespaces.append(namespace)
-        run_in(namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
-        run_in(namespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        settings = [f"net.ipv6.conf.{scope}.disable_ipv6=1" for scope in ("all", "default")]
+        run_in(namespace, "sysctl", "-qw", *settings)
         ip("-n", namespace, "link", "set", "lo", "up")
         return namespace
 
@@ -166,28 +162,10 @@ class Lab:
 
     def close(self) -> None:
         """End every program and remove every namespace; safe to call twice."""
-        for machine in self.machines:
-            for program in machine.programs:
-                program.terminate(timeout=3)
-        for program in self.equipment:
+        programs = [*self.equipment, *(program for machine in self.machines for program in machine.programs)]
+        end_processes_in(self._namespaces)
+        for program in programs:
             program.kill()
-        for namespace in self._namespaces:
-            _end_processes_in(namespace)
-            subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False, timeout=30)
+        ip_batch(f"netns delete {namespace}" for namespace in self._namespaces)
         self._namespaces.clear()
         self._scratch.cleanup()
-
-
-def _end_processes_in(namespace: str) -> None:
-    """Kill what was started in the background inside one of our namespaces."""
-    for _ in range(20):
-        listed = subprocess.run(
-            ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False, timeout=10
-        )
-        pids = [int(pid) for pid in listed.stdout.split()]
-        if not pids:
-            return
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
