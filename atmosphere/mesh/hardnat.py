@@ -36,6 +36,8 @@ PATIENCE = 2.0
 LOOK_AGAIN, LOOK_SELDOM = 1.0, 30.0
 """Seconds between looks whether they have failed, and whether it is known what the routers do: at first, and at last.
 """
+PRESUME = 6.0
+"""Seconds until what is not known of a router is presumed; answers of peers may come that tell."""
 PROOF, PROOF_IF_ASKED, PROOF_LOOK = 8.0, 3.0, 0.2
 """Seconds to wait for the other side to show itself at its address, which makes the search a quick one: relays may be
 slow to come. Of the side that asks, and of the one that is asked; and between two looks."""
@@ -52,10 +54,11 @@ class _Told:
     """What one link's other side told, what it was told, and the search that is under way with it."""
 
     theirs: wire.Nat = UNTOLD
-    ours: wire.Nat = UNTOLD
+    ours: wire.Nat | None = None
     number: int = 0
     answer: asyncio.Future[wire.Punch] | None = None
     run: Run | None = None
+    is_asked: bool = False
 
 
 class HardNatSearches:
@@ -132,10 +135,10 @@ class HardNatSearches:
         """The other side wants to search."""
         if not self._enabled:
             self._refuse(link, message, "it is switched off there")
-        elif self._searching.locked():
+        elif self._searching.locked() or told.is_asked:
             self._refuse(link, message, BUSY)
         else:
-            told.number = message.number
+            told.number, told.is_asked = message.number, True
             self._tasks.spawn(self._follow(link, told, message), "follow")
 
     # --- when -----------------------------------------------------------------------------------------------------
@@ -143,23 +146,26 @@ class HardNatSearches:
     async def _consider(self, link: PeerLink) -> None:
         """Search, once plain checks have failed."""
         try:
-            if await self._is_due(link):
+            while await self._is_due(link):
                 await self._search_until_not_busy(link)
+                await asyncio.sleep(LOOK_SELDOM)  # what is known may change without a word of anybody
         finally:
             self._considered.discard(link)
 
     async def _is_due(self, link: PeerLink) -> bool:
         await asyncio.sleep(PATIENCE)
-        pause = LOOK_AGAIN
+        pause, presume_at = LOOK_AGAIN, _now() + PRESUME
         while (told := self._links.get(link)) is not None and is_relayed(link):
             if told.theirs is not UNTOLD and is_needed(link.session.report()):
                 self._tell(link, told)
                 found = self._plan(told)
-                if not isinstance(found, NotTried):
-                    await self._proof(link, told, PROOF)
-                if not isinstance(found, NotTried) or found.is_final:
+                if isinstance(found, NotTried) and not found.is_final:
+                    self._note(link, f"not tried: {found.reason}")
+                elif isinstance(found, NotTried):
                     return True
-                self._note(link, f"not tried: {found.reason}")
+                elif not found.is_presumed or _now() >= presume_at:
+                    await self._proof(link, told, PROOF)
+                    return True
             await asyncio.sleep(pause)
             pause = min(1.2 * pause, LOOK_SELDOM)
         return False
@@ -200,15 +206,17 @@ class HardNatSearches:
         peer, networks, times = self._entry(link, told)
         if not is_relayed(link) or not self._ledger.may(peer, networks, times):
             return None
-        is_first = self._own_id < link.peer_id
-        if self._are_both_hard(told) and is_first:
-            await self._own.sample()
+        mine = self._plan(told)
+        if isinstance(mine, Plan):
+            begins = leads(mine.part, is_first=self._own_id < link.peer_id)
+            if not begins or not self._ledger.begin(peer, networks, _now(), times):
+                return None
+            if mine.part == "fan":
+                await self._own.sample()
+                mine = self._plan(told, is_sampled=True)
         self._tell(link, told)
-        mine = self._plan(told, is_sampled=is_first)
         if isinstance(mine, NotTried):
             self._note(link, f"not tried: {mine.reason}")
-            return None
-        if not leads(mine.part, is_first=is_first) or not self._ledger.begin(peer, networks, _now(), times):
             return None
         return mine
 
@@ -236,14 +244,17 @@ class HardNatSearches:
     # --- the side that is asked -----------------------------------------------------------------------------------
 
     async def _follow(self, link: PeerLink, told: _Told, asked: wire.Punch) -> None:
-        async with self._searching:
-            mine = await self._to_agree(link, told, asked)
-            self._tell(link, told)
-            if isinstance(mine, NotTried):
-                self._give_up(link, asked, mine.reason)
-                return
-            link.offer(self._punch(link, "ready", asked.number, mine))
-            await self._run(link, told, mine, asked)
+        try:
+            async with self._searching:
+                mine = await self._to_agree(link, told, asked)
+                self._tell(link, told)
+                if isinstance(mine, NotTried):
+                    self._give_up(link, asked, mine.reason)
+                    return
+                link.offer(self._punch(link, "ready", asked.number, mine))
+                await self._run(link, told, mine, asked)
+        finally:
+            told.is_asked = False
 
     async def _to_agree(self, link: PeerLink, told: _Told, asked: wire.Punch) -> Plan | NotTried:
         if asked.ufrag != link.session.dialer_ufrag or not is_relayed(link):
@@ -268,7 +279,7 @@ class HardNatSearches:
         if isinstance(agreed, NotTried) or self._links.get(link) is not told:
             self._give_up(link, other, agreed.reason if isinstance(agreed, NotTried) else "the link is gone")
             return False
-        run = told.run = Run(self._endpoint, link, agreed, side_in(told.theirs), other)
+        run = told.run = Run(self._endpoint, link, agreed, side_in(told.theirs), other, self._own.opening)
         try:
             how = await run.search()
         finally:
@@ -314,7 +325,8 @@ class HardNatSearches:
 
     def _punch(self, link: PeerLink, what: Literal["start", "ready"], number: int, mine: Plan) -> wire.Punch:
         nat, ufrag = self._own.told(), link.session.dialer_ufrag
-        return wire.Punch(what, number, ufrag, nat.address, nat.port, self._own.given, mine.sockets, mine.probes)
+        ports = self._own.opening or self._own.given
+        return wire.Punch(what, number, ufrag, nat.address, nat.port, ports, mine.sockets, mine.probes)
 
     def _give_up(self, link: PeerLink, other: wire.Punch, reason: str) -> None:
         self._note(link, f"not tried: {reason}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.hardnat.allocation import allocation_of
 from atmosphere.ice.hardnat.sample import sample_ports
@@ -10,6 +12,7 @@ from atmosphere.mesh.wire import Nat
 
 __all__ = ["OwnNat"]
 
+FRESH_PORTS, MOST_FRESH = range(20000, 60000), 16
 _STEADY = ("none", "endpoint-independent")
 
 
@@ -21,6 +24,7 @@ class OwnNat:
         self._searches = searches
         self._given: list[tuple[int, int]] = []
         self._given_by: str | None = None
+        self._fresh: list[int] = []
 
     @property
     def address(self) -> str | None:
@@ -34,6 +38,11 @@ class OwnNat:
         is_current = self._given_by is not None and self._given_by == self.address
         return [public for _, public in self._given] if is_current else []
 
+    @property
+    def opening(self) -> list[int]:
+        """The local ports to open first: where it preserves ports, these are the public ones."""
+        return self._fresh if self.given and self.told().allocation == "preserved" else []
+
     def told(self) -> Nat:
         """What to say of it now."""
         allocation = allocation_of(self._given) if self.given else self._view.allocation
@@ -45,3 +54,4 @@ class OwnNat:
         if base is not None and self._view.behaviour.mapping not in _STEADY:
             self._given = await sample_ports(base.candidate.address, self._view.servers[0])
             self._given_by = address
+            self._fresh = random.sample(FRESH_PORTS, MOST_FRESH)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 from atmosphere.ice.endpoint import IceEndpoint
-from atmosphere.ice.hardnat.allocation import port_after
-from atmosphere.ice.hardnat.plan import FAN, NotTried, Plan, Side
+from atmosphere.ice.hardnat.plan import NotTried, Plan, Side, meeting_port
 from atmosphere.ice.hardnat.ports import search_order
 from atmosphere.ice.hardnat.search import Search
 from atmosphere.ice.hardnat.searcher import Searcher
@@ -54,8 +54,16 @@ def within(endpoint: IceEndpoint, link: PeerLink, mine: Plan, other: wire.Punch)
 class Run:
     """A search that is going on."""
 
-    def __init__(self, endpoint: IceEndpoint, link: PeerLink, agreed: Plan, theirs: Side, other: wire.Punch) -> None:
-        """Raises ValueError when there is no socket to search from any more."""
+    def __init__(
+        self,
+        endpoint: IceEndpoint,
+        link: PeerLink,
+        agreed: Plan,
+        theirs: Side,
+        other: wire.Punch,
+        ports: Sequence[int] = (),
+    ) -> None:
+        """Open `ports` first. Raises ValueError when there is no socket to search from any more."""
         base = endpoint.nat.base
         if base is None:
             raise ValueError("no STUN server answers")
@@ -65,7 +73,7 @@ class Run:
             self._search.slow_down()
         sockets = 0 if agreed.part == "probe" else agreed.sockets
         logger.info("%r: searching (%s, %d sockets)", link, agreed.part, sockets)
-        self._searcher = Searcher(endpoint, link.session, base, self._search, sockets)
+        self._searcher = Searcher(endpoint, link.session, base, self._search, sockets, ports)
 
     def stop(self) -> None:
         """The other side ended it."""
@@ -96,7 +104,7 @@ class Run:
 def _search(agreed: Plan, theirs: Side, other: wire.Punch, now: float) -> Search:
     port = other.port
     if agreed.part == "fan":
-        port = port_after(theirs.allocation.last_port, theirs.allocation.step * FAN // 2)
+        port = meeting_port(theirs.allocation, other.ports)
     order = search_order(theirs.allocation, other.ports, Random())  # noqa: S311 - the order is no secret
     return Search(
         agreed.part,

@@ -15,6 +15,7 @@ from atmosphere.mesh import hardnat as module
 from atmosphere.mesh import hardnat_own, wire
 from atmosphere.mesh.hardnat import BUSY, FAN_TRIES
 from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Two, pairs
+from tests.mesh.nodes import Mesh, connected
 from tests.until import until
 
 EASY: Final = "endpoint-independent"
@@ -37,7 +38,7 @@ class FakeRun:
 
     runs: Runs
 
-    def __init__(self, endpoint: Any, link: Any, agreed: Plan, theirs: Any, other: wire.Punch) -> None:
+    def __init__(self, endpoint: Any, link: Any, agreed: Plan, theirs: Any, other: wire.Punch, ports: Any) -> None:
         self.runs.plans.append((link.peer_id, agreed, other))
         self.runs.running.append(self)
         self._link = link
@@ -67,7 +68,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.setattr(module, "Run", FakeRun)
     for name, value in {"PATIENCE": 0, "LOOK_AGAIN": 0.01, "LOOK_SELDOM": 0.01, "BUSY_PAUSE": 0.01}.items():
         monkeypatch.setattr(module, name, value)
-    for name, value in {"PROOF": 0.02, "PROOF_IF_ASKED": 0.02, "PROOF_LOOK": 0.01}.items():
+    for name, value in {"PRESUME": 0.05, "PROOF": 0.02, "PROOF_IF_ASKED": 0.02, "PROOF_LOOK": 0.01}.items():
         monkeypatch.setattr(module, name, value)
     sampled(monkeypatch, [41000, 5000, 60000, 22222])
     return runs
@@ -90,6 +91,21 @@ async def two(one: Any, other: Any, **options: Any) -> AsyncIterator[Two]:
         yield both
     finally:
         await both.close()
+
+
+async def looks(both: Two, count: int) -> None:
+    """Both sides look that many times more whether something is due."""
+    for searches in both.searches:
+        seen: list[object] = []
+        may = searches._ledger.may
+
+        def counted(peer: str, networks: object, times: int = 1, may: Any = may, seen: Any = seen) -> bool:
+            seen.append(networks)
+            return bool(may(peer, networks, times))
+
+        searches._ledger.may = counted  # type: ignore[method-assign]
+        await until(lambda seen=seen: len(seen) >= count)  # type: ignore[misc]
+        searches._ledger.may = may  # type: ignore[method-assign]
 
 
 async def test_the_easy_side_asks_and_probes_and_the_hard_side_opens(runs: Runs) -> None:
@@ -130,9 +146,7 @@ async def test_a_search_that_failed_is_not_repeated_until_a_network_changes(runs
         both.link_up()
         await until(lambda: all(both.findings()))
         assert both.findings() == ["given up after 1.0 s and 100 checks"] * 2
-        await until(lambda: not both.searches[1]._considered)
-        both.searches[1].path_changed(both.links[1].real)
-        await until(lambda: not both.searches[1]._considered)
+        await looks(both, 3)
         assert len(runs.plans) == 2
         both.endpoints[0].nat.public = ("203.0.113.77", 4000)
         both.links[1].session.pairs += [replace(pair, selected=False) for pair in pairs("203.0.113.77")]
@@ -168,7 +182,8 @@ async def test_two_sequences_are_tried_a_few_times(runs: Runs, monkeypatch: pyte
     async with two(HARD, HARD) as both:
         both.link_up()
         await until(lambda: len(runs.plans) == 2 * FAN_TRIES)
-        await until(lambda: not both.searches[0]._considered)
+        await looks(both, 3)
+        assert len(runs.plans) == 2 * FAN_TRIES
         assert {plan.part for _, plan, _ in runs.plans} == {"fan"}
         assert both.links[0].punches.count("start") == FAN_TRIES
         assert both.links[1].punches.count("ready") == FAN_TRIES
@@ -218,8 +233,7 @@ async def test_a_side_that_stays_busy_is_left_alone(runs: Runs) -> None:
     async with two(HARD, EASY) as both:
         await both.searches[0]._searching.acquire()
         both.link_up()
-        await until(lambda: both.links[1].punches.count("start") == module.BUSY_TRIES)
-        await until(lambda: not both.searches[1]._considered)
+        await until(lambda: both.links[1].punches.count("start") > module.BUSY_TRIES)
         assert not runs.plans
 
 
@@ -390,3 +404,56 @@ async def test_a_path_that_becomes_direct_ends_the_wait(runs: Runs, monkeypatch:
         both.become_direct()
         await until(lambda: not both.searches[1]._considered)
         assert not runs.plans
+
+
+async def test_starts_in_a_burst_begin_one_search(runs: Runs) -> None:
+    runs.direct, runs.ends = False, lambda: "exhausted"
+    async with hostile(runs) as both:
+        hard = both.links[0]
+        hard.searches.handle(hard.real, wire.Nat(EASY, "unknown", "unknown", 0, 0, "203.0.113.2", 7777, False, True))
+        for number in range(50):
+            hard.searches.handle(hard.real, wire.Punch("start", number, "dialer", "203.0.113.2", 7777, [], 256, 2000))
+        assert len(both.searches[0]._tasks) <= 3
+        assert hard.punches == ["stop"] * 49
+        await until(lambda: runs.plans and not both.searches[0]._searching.locked())
+        assert len(runs.plans) == 1
+
+
+async def test_members_tell_each_other_over_real_links(mesh: Mesh) -> None:
+    host = await mesh.found()
+    node = await mesh.join(host, "beta", hard_nat=False)
+    await connected(node, "alpha")
+    ours, theirs = host.peer("beta"), node.peer("alpha")
+    await until(lambda: all(peer.link is not None and peer.link.remote_nat is not None for peer in (ours, theirs)))
+    told = host._parts.hard_nat._links
+    await until(lambda: [one.theirs.searches for one in told.values()] == [False])
+    assert not any("port guessing" in line for line in host.explain(ours))
+    await node.stop()
+    await until(lambda: not told)
+
+
+async def test_what_became_of_a_search_is_explained(mesh: Mesh) -> None:
+    host = await mesh.found()
+    node = await mesh.join(host, "beta")
+    (peer,) = await connected(node, "alpha")
+    node._parts.hard_nat._findings[host.id] = "given up after 20.0 s and 2000 checks"
+    assert node.explain(peer)[-1] == "port guessing: given up after 20.0 s and 2000 checks"
+
+
+async def test_what_is_presumed_waits_for_what_may_become_known(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a hard NAT an unknown one is taken for easy, but not before peers had time to tell."""
+    monkeypatch.setattr(module, "PRESUME", 10.0)
+    sampled(monkeypatch, [5000, 5001, 5002, 5003])
+    async with two(HARD, UNKNOWN) as both:
+        both.link_up()
+        await until(lambda: all(link.remote_nat for link in both.links))
+        both.endpoints[1].nat.behaviour = both.endpoints[0].nat.behaviour
+        await until(lambda: len(runs.plans) == 2)
+        assert {plan.part for _, plan, _ in runs.plans} == {"fan"}
+
+
+async def test_in_the_end_it_is_presumed(runs: Runs) -> None:
+    async with two(HARD, UNKNOWN) as both:
+        both.link_up()
+        await until(lambda: len(runs.plans) == 2)
+        assert [plan.part for _, plan, _ in runs.plans] == ["open", "probe"]

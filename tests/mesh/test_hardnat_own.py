@@ -36,6 +36,22 @@ async def test_a_sample_says_more_than_what_servers_saw(asked: list[object]) -> 
     assert asked == [("127.0.0.1", ("192.0.2.1", 3478))]
     assert (own.told().allocation, own.told().step, own.told().last_port) == ("sequential", 1, 5002)
     assert own.given == [5000, 5001, 5002]
+    assert own.opening == []
+
+
+async def test_where_ports_are_preserved_it_says_which_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sample(address: str, server: tuple[str, int]) -> list[tuple[int, int]]:
+        return [(5000, 5000), (5001, 5001)]
+
+    own = OwnNat(Endpoint(HARD, "203.0.113.1").real, searches=True)
+    assert own.opening == []
+    monkeypatch.setattr(module, "sample_ports", sample)
+    await own.sample()
+    assert own.told().allocation == "preserved"
+    assert len(set(own.opening)) == 16
+    before = own.opening
+    await own.sample()
+    assert own.opening != before
 
 
 async def test_a_sample_is_of_one_network(asked: list[object]) -> None:

@@ -81,7 +81,7 @@ class FakeSearcher:
     made: ClassVar[list[tuple[Search, int]]] = []
     how: Any = "found"
 
-    def __init__(self, endpoint: Any, session: Any, base: Any, search: Search, sockets: int) -> None:
+    def __init__(self, endpoint: Any, session: Any, base: Any, search: Search, sockets: int, ports: Any = ()) -> None:
         self.made.append((search, sockets))
         self.search = search
         self.stopped = False

@@ -1,8 +1,10 @@
 """How a NAT chooses public ports (RFC 4787 §4.2), concluded from those it gave one after another. Pure.
 
-preserved    the public port is the local one
-sequential   each new mapping gets the port `step` further on (other machines' flows take some in between)
-random       anything else
+    preserved    the public port of a new socket is its local one
+    sequential   each new mapping gets the port `step` further on (other machines' flows take some in between)
+    random       anything else
+
+Where it is none of these to be seen, it is unknown.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     one side hard, the other easy   the hard side opens many ports to the easy side's one address ("open"); the easy
                                     side sends checks to ports of the hard side's until one is open ("probe")
-    both sequential                 each opens many ports to the one port that the other's middle socket is going to
+    both predictable                each opens many ports to the one port that the other's middle socket is going to
                                     have ("fan")
 
 A NAT is easy when it gives all destinations one port, hard when it does not. Where it is unknown what one side has, but
@@ -12,13 +12,14 @@ both are unknown, one that keeps the local port is taken for the easy one: nearl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation
+from atmosphere.ice.hardnat.allocation import UNKNOWN, PortAllocation, port_after
 from atmosphere.ice.nat import Behaviour
 
-__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "plan"]
+__all__ = ["FAN", "NotTried", "Part", "Plan", "Side", "is_hard", "leads", "meeting_port", "plan"]
 
 Part = Literal["open", "probe", "fan"]
 Kind = Literal["hard", "easy", "unknown"]
@@ -30,6 +31,7 @@ SECONDS = 20.0
 FAN_SECONDS = 4.0
 
 _HARD = ("address-dependent", "address-and-port-dependent")
+_PREDICTABLE = ("sequential", "preserved")
 _EASY = ("none", "endpoint-independent")
 
 
@@ -46,13 +48,14 @@ class Side:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Our part, the sockets that are opened where any are, the checks that are sent where any are, and for how long;
-    whether it goes slowly from the start."""
+    whether it goes slowly from the start, and whether it rests on a NAT being what the other side's is not."""
 
     part: Part
     sockets: int
     probes: int
     seconds: float
     is_cautious: bool = False
+    is_presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,16 @@ def plan(ours: Side, theirs: Side) -> Plan | NotTried:
         return NotTried("neither router changes ports, so something else is in the way: a firewall, most likely")
     if we_are == they_are:
         return NotTried("too few servers answered to tell what the two routers do", is_final=False)
-    if we_are == "hard" or they_are == "easy":
-        return _one_hard("open", ours.allocation)
-    return _one_hard("probe", theirs.allocation)
+    opens = we_are == "hard" or they_are == "easy"
+    found = _one_hard("open" if opens else "probe", (ours if opens else theirs).allocation)
+    return replace(found, is_presumed=_is_presumed(ours) or _is_presumed(theirs))
+
+
+def meeting_port(allocation: PortAllocation, told: Sequence[int]) -> int:
+    """The port that a side is going to have in the middle of its fan, or says it has; 0 where it says nothing."""
+    if allocation.kind == "preserved":
+        return told[0] if told else 0
+    return port_after(allocation.last_port, allocation.step * FAN // 2)
 
 
 def is_hard(mapping: Behaviour) -> bool:
@@ -103,18 +113,22 @@ def _kinds(ours: Side, theirs: Side) -> tuple[Kind, Kind]:
     return kinds
 
 
+def _is_presumed(side: Side) -> bool:
+    return side.mapping == "unknown" and side.allocation.kind != "preserved"
+
+
 def _kind(mapping: Behaviour) -> Kind:
     return "hard" if mapping in _HARD else "easy" if mapping in _EASY else "unknown"
 
 
 def _one_hard(part: Part, hard: PortAllocation) -> Plan:
-    if hard.kind == "sequential":
+    if hard.kind in _PREDICTABLE:
         return Plan(part, FEW, PROBES_AHEAD, SECONDS)
     return Plan(part, MANY, MAX_PROBES, SECONDS)
 
 
 def _both_hard(ours: PortAllocation, theirs: PortAllocation) -> Plan | NotTried:
     for side, allocation in (("this", ours), ("the other", theirs)):
-        if allocation.kind not in ("sequential", "unknown"):
+        if allocation.kind == "random":
             return NotTried(f"both routers change ports, and the one on {side} side at random: guessing is hopeless")
     return Plan("fan", FAN, 0, FAN_SECONDS)

@@ -1,7 +1,8 @@
 """Which ports of a hard NAT to try, in which order. Pure.
 
-Of a sequential NAT the next ones are known. Then those near the ports that were seen: many NATs give each customer a
-block, and where they do not, these are as good as any. Then the others at random, none of them twice.
+Of a sequential NAT the next ones are known, and of one that preserves ports those that the other side says it opens.
+Then come those near the ports that were seen: many NATs give each customer a block, and where they do not, these are as
+good as any. Then the others at random, none of them twice.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ NEAR = 64
 
 
 def search_order(allocation: PortAllocation, seen: Sequence[int], rng: Random) -> Iterator[int]:
-    """Every port once, the likely ones first; `seen` are ports that are taken already."""
-    done = set(seen)
+    """Every port once, the likely ones first; `seen` are ports that are taken already, or (preserved) about to be."""
+    done = set() if allocation.kind == "preserved" else set(seen)
     for port in _likely(allocation, seen):
         if port not in done:
             done.add(port)
@@ -37,6 +38,8 @@ def _likely(allocation: PortAllocation, seen: Sequence[int]) -> Iterator[int]:
     if allocation.kind == "sequential":
         for ahead in range(1, WINDOW + 1):
             yield port_after(allocation.last_port, ahead * allocation.step)
+    if allocation.kind == "preserved":
+        yield from (port for port in seen if FIRST_PORT <= port <= LAST_PORT)
     for distance in range(1, NEAR + 1):
         for port in seen:
             for near in (port + distance, port - distance):

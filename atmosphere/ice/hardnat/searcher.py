@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from atmosphere.errors import DecodeError
 from atmosphere.ice.base import Base
@@ -23,13 +24,22 @@ Address = tuple[str, int]
 
 
 class Searcher:
-    """Runs `search` for `session` from the socket that is `base`; `sockets` more are opened where the part needs them.
+    """Runs `search` for `session` from the socket that is `base`; `sockets` more are opened where the part needs them,
+    the first of them on `ports`.
 
     Checks that come to these sockets are the session's as soon as one is signed by the remote: that socket then becomes
     a base of the session, and the others are closed.
     """
 
-    def __init__(self, endpoint: IceEndpoint, session: IceSession, base: Base, search: Search, sockets: int) -> None:
+    def __init__(
+        self,
+        endpoint: IceEndpoint,
+        session: IceSession,
+        base: Base,
+        search: Search,
+        sockets: int,
+        ports: Sequence[int] = (),
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._endpoint = endpoint
         self._session = session
@@ -37,7 +47,7 @@ class Searcher:
         self._search = search
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._sockets = OpenSockets(base.candidate.address, sockets, self._received)
+        self._sockets = OpenSockets(base.candidate.address, sockets, self._received, ports)
         check = session.check_from(base.candidate)
         self._asked: bytes = b"" if check is None else check.transaction_id
         self._check: bytes = b"" if check is None else encode(check)

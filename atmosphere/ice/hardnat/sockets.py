@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 __all__ = ["FEWER", "RESERVE", "OpenSockets", "room_for"]
@@ -27,14 +27,15 @@ Received = Callable[[int, bytes, Address], None]
 
 
 class OpenSockets:
-    """Up to `count` sockets on a local address, as many as the system gives; they never raise once they are open."""
+    """Up to `count` sockets on a local address, as many as the system gives, the first of them on `ports`; they never
+    raise once they are open."""
 
-    def __init__(self, address: str, count: int, received: Received) -> None:
+    def __init__(self, address: str, count: int, received: Received, ports: Sequence[int] = ()) -> None:
         self._loop = asyncio.get_running_loop()
         self._received = received
         self._open: dict[int, socket.socket] = {}
         for number in range(count):
-            sock = _bind(address)
+            sock = (_bind(address, ports[number]) if number < len(ports) else None) or _bind(address)
             if sock is None:
                 break
             self._open[number] = sock
@@ -115,12 +116,12 @@ def _used_descriptors(folders: Iterable[str] = ("/proc/self/fd", "/dev/fd")) -> 
     return RESERVE
 
 
-def _bind(address: str) -> socket.socket | None:
+def _bind(address: str, port: int = 0) -> socket.socket | None:
     sock = None
     try:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
-        sock.bind((address, 0))
+        sock.bind((address, port))
     except OSError as error:
         logger.debug("no further socket on %s: %s", address, error)
         if sock is not None:

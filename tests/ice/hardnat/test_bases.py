@@ -55,6 +55,8 @@ async def test_data_goes_over_it_where_nothing_else_works() -> None:
         await until(lambda: through(session, base.id))
         session.remove_base(next(iter(dialer._bases)))
         await until(lambda: session.path is not None and session.path.local.port == base.candidate.port)
+        (theirs,) = host.sessions
+        await until(lambda: theirs.path is not None and theirs.path.remote.port == base.candidate.port)
         assert await exchange(session, [b"\x14 over the new socket"])
 
 

@@ -8,16 +8,17 @@ from itertools import product
 import pytest
 
 from atmosphere.ice.hardnat.allocation import PortAllocation
-from atmosphere.ice.hardnat.plan import NotTried, Plan, Side, is_hard, leads, plan
+from atmosphere.ice.hardnat.plan import NotTried, Plan, Side, is_hard, leads, meeting_port, plan
 
 RANDOM, COUNTS = PortAllocation("random", 0, 5000), PortAllocation("sequential", 1, 5000)
 EASY, OPEN, UNKNOWN = Side("endpoint-independent"), Side("none"), Side()
 HARD = Side("address-and-port-dependent", RANDOM)
 BY_ADDRESS = Side("address-dependent", RANDOM)
 SEQUENTIAL = Side("address-and-port-dependent", COUNTS)
+PRESERVES = Side("address-and-port-dependent", PortAllocation("preserved", 0, 7777))
 UNSEEN = Side("address-and-port-dependent")
 KEEPS, CHANGES = Side(allocation=PortAllocation("preserved", 0, 7777)), Side(allocation=COUNTS)
-SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN]
+SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN, PRESERVES]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSE
         (UNKNOWN, EASY, "open", 256, 2000),
         (UNKNOWN, KEEPS, "open", 256, 2000),
         (KEEPS, CHANGES, "probe", 16, 400),
-        (KEEPS, EASY, "open", 256, 2000),
+        (KEEPS, EASY, "open", 16, 400),
         (EASY, HARD, "probe", 256, 2000),
         (OPEN, UNSEEN, "probe", 256, 2000),
         (UNKNOWN, HARD, "probe", 256, 2000),
@@ -38,6 +39,10 @@ SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSE
         (EASY, SEQUENTIAL, "probe", 16, 400),
         (SEQUENTIAL, SEQUENTIAL, "fan", 64, 0),
         (SEQUENTIAL, UNSEEN, "fan", 64, 0),
+        (PRESERVES, EASY, "open", 16, 400),
+        (EASY, PRESERVES, "probe", 16, 400),
+        (PRESERVES, SEQUENTIAL, "fan", 64, 0),
+        (PRESERVES, PRESERVES, "fan", 64, 0),
         (UNSEEN, SEQUENTIAL, "fan", 64, 0),
         (UNSEEN, UNSEEN, "fan", 64, 0),
     ],
@@ -81,8 +86,18 @@ def test_both_sides_come_to_matching_parts() -> None:
             assert replace(ours, part="fan") == replace(theirs, part="fan")
 
 
+def test_what_rests_on_a_presumption() -> None:
+    presumed = [(HARD, UNKNOWN), (UNKNOWN, EASY), (EASY, CHANGES), (UNKNOWN, KEEPS)]
+    known = [(HARD, EASY), (HARD, KEEPS), (KEEPS, HARD), (SEQUENTIAL, PRESERVES)]
+    for pairs, expected in ((presumed, True), (known, False)):
+        for ours, theirs in pairs:
+            found = plan(ours, theirs)
+            assert isinstance(found, Plan)
+            assert found.is_presumed == expected, (ours, theirs)
+
+
 def test_what_is_hard() -> None:
-    assert [is_hard(side.mapping) for side in SIDES] == [False] * 5 + [True] * 4
+    assert [is_hard(side.mapping) for side in SIDES] == [False] * 5 + [True] * 5
 
 
 def test_more_may_be_known_before_long() -> None:
@@ -90,6 +105,13 @@ def test_more_may_be_known_before_long() -> None:
         found = plan(ours, theirs)
         assert isinstance(found, NotTried)
         assert found.is_final == (ours is EASY)
+
+
+def test_where_two_fans_meet() -> None:
+    assert meeting_port(COUNTS, [4999, 5000]) == 5032
+    assert meeting_port(PortAllocation("sequential", -2, 1030), []) == 65478
+    assert meeting_port(PortAllocation("preserved", 0, 7777), [40000, 50000]) == 40000
+    assert meeting_port(PortAllocation("preserved", 0, 7777), []) == 0
 
 
 def test_exactly_one_side_begins() -> None:

@@ -28,6 +28,11 @@ def test_the_next_ports_of_a_sequence_come_before_all() -> None:
     assert found[WINDOW] == 1031
 
 
+def test_ports_that_the_other_side_opens_come_first_where_they_are_preserved() -> None:
+    found = list(islice(search_order(PortAllocation("preserved", 0, 7777), [40000, 80, 50000], Random(1)), 4))
+    assert found == [40000, 50000, 40001, 39999]
+
+
 def test_nothing_seen_is_all_random() -> None:
     found = list(islice(search_order(PortAllocation(), [], Random(1)), 2000))
     assert len(set(found)) == 2000

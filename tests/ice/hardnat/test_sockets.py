@@ -32,6 +32,18 @@ async def test_datagrams_come_and_go_by_number() -> None:
     assert not len(sockets)
 
 
+async def test_the_first_sockets_have_the_wanted_ports() -> None:
+    taken = UdpSocket.bind("127.0.0.1")
+    free = UdpSocket.bind("127.0.0.1")
+    free.close()
+    sockets = OpenSockets("127.0.0.1", 3, lambda *args: None, [free.port, taken.port])
+    assert sockets.ports[0] == free.port
+    assert taken.port not in sockets.ports
+    assert len(sockets) == 3
+    sockets.close()
+    taken.close()
+
+
 async def test_a_ttl_is_for_one_datagram_only() -> None:
     sockets = OpenSockets("127.0.0.1", 1, lambda *args: None)
     usual = sockets._open[0].getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
