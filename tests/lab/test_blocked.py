@@ -53,7 +53,7 @@ def over(member: Member, peer: Member) -> tuple[str, str]:
 
 def errors_of(member: Member) -> dict[str, str | None]:
     """Server → what is wrong with it."""
-    return {server["uri"]: server["error"] for server in member.json("status")["servers"]}
+    return {server["uri"]: server["error"] for server in member.status()["servers"]}
 
 
 def logs(machine: Machine) -> str:

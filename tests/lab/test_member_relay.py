@@ -15,7 +15,7 @@ ALONE = ("--stun", "none")
 
 def relay_of(member: Member) -> dict[str, object]:
     """What `status` says of its relay."""
-    told: dict[str, object] = member.json("status")["relay"]
+    told: dict[str, object] = member.status()["relay"]
     return told
 
 
@@ -71,7 +71,7 @@ def test_a_removed_member_relays_no_more(lab: Lab) -> None:
     done = mia.atmosphere("remove", "carl")
     assert done.returncode == 0, done.stderr
     until("only anna's allocation is left", lambda: relay_of(mia)["allocations"] == 1)
-    assert carl.json("status")["role"] == "none"
+    assert carl.status()["role"] == "none"
     assert "carl" not in anna.peers()
 
 
@@ -102,7 +102,7 @@ def test_where_udp_is_blocked_the_member_is_reached_over_tcp(lab: Lab) -> None:
     joined(carl, mia.code())
     joined(anna, mia.code())
     all_connected([mia, anna, carl], seconds=30)
-    until("anna has a relayed address", lambda: any("relay" in one for one in anna.json("status")["candidates"]))
+    until("anna has a relayed address", lambda: any("relay" in one for one in anna.status()["candidates"]))
     anna_home.block_udp()
     until("anna's relay is reached over TCP", lambda: protocols(anna) == {("relay", "tcp")}, 60)
     pong(anna, carl)
@@ -125,8 +125,8 @@ def test_a_code_of_somebody_nobody_can_reach(lab: Lab) -> None:
     joined(anna, mia.code())
     promoted = mia.atmosphere("promote", "anna")
     assert promoted.returncode == 0, promoted.stderr
-    until("anna waits at mia's", lambda: "ws" in {server["uri"][:2] for server in anna.json("status")["servers"]}, 30)
-    until("anna has a relayed address", lambda: any("relay" in one for one in anna.json("status")["candidates"]))
+    until("anna waits at mia's", lambda: "ws" in {server["uri"][:2] for server in anna.status()["servers"]}, 30)
+    until("anna has a relayed address", lambda: any("relay" in one for one in anna.status()["candidates"]))
     joined(carl, anna.code())
     all_connected([anna, carl], "relay", seconds=30)
     all_connected([mia, anna, carl], seconds=30)

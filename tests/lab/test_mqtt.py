@@ -38,7 +38,7 @@ def test_two_homes_meet_at_a_broker_and_connect_directly(lab: Lab) -> None:
     pong(anna, ben)
     file_arrives(ben, anna)
     for member in (anna, ben):  # ben learned of it from the code
-        servers = {server["uri"]: server["ok"] for server in member.json("status")["servers"]}
+        servers = {server["uri"]: server["ok"] for server in member.status()["servers"]}
         assert servers[broker] is True
 
 
@@ -84,5 +84,5 @@ def test_a_broker_that_is_away_is_named(lab: Lab) -> None:
 
 
 def broker_ok(member: Member, broker: str) -> bool:
-    servers = {server["uri"]: server["ok"] for server in member.json("status")["servers"]}
+    servers = {server["uri"]: server["ok"] for server in member.status()["servers"]}
     return bool(servers[broker])
