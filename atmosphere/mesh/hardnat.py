@@ -16,7 +16,7 @@ import itertools
 import logging
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.hardnat.plan import NotTried, Plan, is_hard, leads, plan
@@ -207,18 +207,23 @@ class HardNatSearches:
         if not is_relayed(link) or not self._ledger.may(peer, networks, times):
             return None
         mine = self._plan(told)
-        if isinstance(mine, Plan):
-            begins = leads(mine.part, is_first=self._own_id < link.peer_id)
-            if not begins or not self._ledger.begin(peer, networks, _now(), times):
+        if self._is_ours_to_ask(mine, link):
+            if not self._ledger.begin(peer, networks, _now(), times):
                 return None
             if mine.part == "fan":
                 await self._own.sample()
                 mine = self._plan(told, is_sampled=True)
         self._tell(link, told)
+        if self._is_ours_to_ask(mine, link):
+            return mine
         if isinstance(mine, NotTried):
             self._note(link, f"not tried: {mine.reason}")
-            return None
-        return mine
+        else:
+            self._ledger.undo(peer)  # the other side will ask, now that it knows our ports
+        return None
+
+    def _is_ours_to_ask(self, mine: Plan | NotTried, link: PeerLink) -> TypeGuard[Plan]:
+        return isinstance(mine, Plan) and leads(mine.part, is_first=self._own_id < link.peer_id)
 
     async def _ask(self, link: PeerLink, told: _Told, mine: Plan) -> wire.Punch | None:
         told.number = next(self._numbers) % (1 << 32)
@@ -268,6 +273,7 @@ class HardNatSearches:
         if isinstance(mine, NotTried):
             return mine
         if leads(mine.part, is_first=self._own_id < link.peer_id):
+            self._ledger.undo(peer)  # it may be ours to ask, now that more is known
             return NotTried("the two sides do not agree about who does what")
         return within(self._endpoint, link, mine, asked)
 

@@ -457,3 +457,13 @@ async def test_in_the_end_it_is_presumed(runs: Runs) -> None:
         both.link_up()
         await until(lambda: len(runs.plans) == 2)
         assert [plan.part for _, plan, _ in runs.plans] == ["open", "probe"]
+
+
+async def test_whoever_was_searched_for_too_often_has_to_wait(runs: Runs) -> None:
+    async with two(HARD, EASY) as both:
+        refused: list[str] = []
+        both.searches[1]._ledger.begin = lambda peer, *_: bool(refused.append(peer))  # type: ignore[func-returns-value,method-assign]
+        both.link_up()
+        await until(lambda: len(refused) >= 2)
+        assert not runs.plans
+        assert "start" not in both.links[1].punches

@@ -7,7 +7,8 @@
 
 A NAT is easy when it gives all destinations one port, hard when it does not. Where it is unknown what one side has, but
 plain checks failed against a side that is known, it must be the opposite of that: two easy ones would have met. Where
-both are unknown, one that keeps the local port is taken for the easy one: nearly all hard ones change it.
+both are unknown, one that keeps the local port is taken for the easy one: nearly all hard ones change it. Where that
+does not tell either, and ports can be predicted on both sides, both fan.
 """
 
 from __future__ import annotations
@@ -76,15 +77,16 @@ def plan(ours: Side, theirs: Side) -> Plan | NotTried:
     if ours.udp_blocked or theirs.udp_blocked:
         return NotTried(f"no UDP gets out on {'this' if ours.udp_blocked else 'the other'} side")
     we_are, they_are = _kinds(ours, theirs)
+    presumed = _is_presumed(ours) or _is_presumed(theirs)
     if we_are == they_are == "hard":
-        return _both_hard(ours.allocation, theirs.allocation)
+        return _both_hard(ours.allocation, theirs.allocation, is_presumed=presumed)
     if we_are == they_are == "easy":
         return NotTried("neither router changes ports, so something else is in the way: a firewall, most likely")
     if we_are == they_are:
         return NotTried("too few servers answered to tell what the two routers do", is_final=False)
     opens = we_are == "hard" or they_are == "easy"
     found = _one_hard("open" if opens else "probe", (ours if opens else theirs).allocation)
-    return replace(found, is_presumed=_is_presumed(ours) or _is_presumed(theirs))
+    return replace(found, is_presumed=presumed)
 
 
 def meeting_port(allocation: PortAllocation, told: Sequence[int]) -> int:
@@ -107,10 +109,14 @@ def leads(part: Part, *, is_first: bool) -> bool:
 
 def _kinds(ours: Side, theirs: Side) -> tuple[Kind, Kind]:
     kinds = _kind(ours.mapping), _kind(theirs.mapping)
-    keeps = ours.allocation.kind == "preserved", theirs.allocation.kind == "preserved"
-    if kinds == ("unknown", "unknown") and keeps[0] != keeps[1]:
+    if "easy" in kinds or "unknown" not in kinds:
+        return kinds
+    allocations = ours.allocation.kind, theirs.allocation.kind
+    keeps = [kind == "unknown" and how == "preserved" for kind, how in zip(kinds, allocations, strict=True)]
+    if keeps[0] != keeps[1]:
         return ("easy", "hard") if keeps[0] else ("hard", "easy")
-    return kinds
+    # Two fans meet whatever their mappings are: only new sockets take part, and each sends to one address.
+    return kinds if "random" in allocations else ("hard", "hard")
 
 
 def _is_presumed(side: Side) -> bool:
@@ -127,8 +133,8 @@ def _one_hard(part: Part, hard: PortAllocation) -> Plan:
     return Plan(part, MANY, MAX_PROBES, SECONDS)
 
 
-def _both_hard(ours: PortAllocation, theirs: PortAllocation) -> Plan | NotTried:
+def _both_hard(ours: PortAllocation, theirs: PortAllocation, *, is_presumed: bool) -> Plan | NotTried:
     for side, allocation in (("this", ours), ("the other", theirs)):
         if allocation.kind == "random":
             return NotTried(f"both routers change ports, and the one on {side} side at random: guessing is hopeless")
-    return Plan("fan", FAN, 0, FAN_SECONDS)
+    return Plan("fan", FAN, 0, FAN_SECONDS, is_presumed=is_presumed)

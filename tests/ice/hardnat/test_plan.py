@@ -18,7 +18,8 @@ SEQUENTIAL = Side("address-and-port-dependent", COUNTS)
 PRESERVES = Side("address-and-port-dependent", PortAllocation("preserved", 0, 7777))
 UNSEEN = Side("address-and-port-dependent")
 KEEPS, CHANGES = Side(allocation=PortAllocation("preserved", 0, 7777)), Side(allocation=COUNTS)
-SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN, PRESERVES]
+SCATTERS = Side(allocation=RANDOM)
+SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, SCATTERS, HARD, BY_ADDRESS, SEQUENTIAL, UNSEEN, PRESERVES]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,13 @@ SIDES = [EASY, OPEN, UNKNOWN, KEEPS, CHANGES, HARD, BY_ADDRESS, SEQUENTIAL, UNSE
         (EASY, SEQUENTIAL, "probe", 16, 400),
         (SEQUENTIAL, SEQUENTIAL, "fan", 64, 0),
         (SEQUENTIAL, UNSEEN, "fan", 64, 0),
+        (SEQUENTIAL, CHANGES, "fan", 64, 0),
+        (SEQUENTIAL, SCATTERS, "open", 16, 400),
+        (SCATTERS, SEQUENTIAL, "probe", 16, 400),
+        (SEQUENTIAL, KEEPS, "open", 16, 400),
+        (CHANGES, CHANGES, "fan", 64, 0),
+        (KEEPS, KEEPS, "fan", 64, 0),
+        (UNKNOWN, UNKNOWN, "fan", 64, 0),
         (PRESERVES, EASY, "open", 16, 400),
         (EASY, PRESERVES, "probe", 16, 400),
         (PRESERVES, SEQUENTIAL, "fan", 64, 0),
@@ -57,9 +65,9 @@ def test_the_part_we_play(ours: Side, theirs: Side, part: str, sockets: int, pro
     ("ours", "theirs", "reason"),
     [
         (EASY, OPEN, "firewall"),
-        (UNKNOWN, UNKNOWN, "too few servers"),
-        (KEEPS, KEEPS, "too few servers"),
-        (UNKNOWN, CHANGES, "too few servers"),
+        (SCATTERS, UNKNOWN, "too few servers"),
+        (SCATTERS, SCATTERS, "too few servers"),
+        (CHANGES, SCATTERS, "too few servers"),
         (HARD, BY_ADDRESS, "on this side at random"),
         (SEQUENTIAL, HARD, "on the other side at random"),
         (HARD, SEQUENTIAL, "on this side at random"),
@@ -87,7 +95,14 @@ def test_both_sides_come_to_matching_parts() -> None:
 
 
 def test_what_rests_on_a_presumption() -> None:
-    presumed = [(HARD, UNKNOWN), (UNKNOWN, EASY), (EASY, CHANGES), (UNKNOWN, KEEPS)]
+    presumed = [
+        (CHANGES, CHANGES),
+        (SEQUENTIAL, CHANGES),
+        (HARD, UNKNOWN),
+        (UNKNOWN, EASY),
+        (EASY, CHANGES),
+        (UNKNOWN, KEEPS),
+    ]
     known = [(HARD, EASY), (HARD, KEEPS), (KEEPS, HARD), (SEQUENTIAL, PRESERVES)]
     for pairs, expected in ((presumed, True), (known, False)):
         for ours, theirs in pairs:
@@ -97,11 +112,11 @@ def test_what_rests_on_a_presumption() -> None:
 
 
 def test_what_is_hard() -> None:
-    assert [is_hard(side.mapping) for side in SIDES] == [False] * 5 + [True] * 5
+    assert [is_hard(side.mapping) for side in SIDES] == [False] * 6 + [True] * 5
 
 
 def test_more_may_be_known_before_long() -> None:
-    for ours, theirs in ((UNKNOWN, UNKNOWN), (EASY, EASY)):
+    for ours, theirs in ((SCATTERS, UNKNOWN), (EASY, EASY)):
         found = plan(ours, theirs)
         assert isinstance(found, NotTried)
         assert found.is_final == (ours is EASY)
