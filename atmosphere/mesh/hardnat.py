@@ -15,16 +15,16 @@ import asyncio
 import itertools
 import logging
 import random
-from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.hardnat.plan import NotTried, Plan, is_hard, leads, plan
-from atmosphere.ice.hardnat.targets import is_needed, trust
+from atmosphere.ice.hardnat.targets import is_needed
 from atmosphere.mesh import wire
 from atmosphere.mesh.hardnat_own import OwnNat
 from atmosphere.mesh.hardnat_rules import UNTOLD, Ledger, behaviour_in, network_of, side_in
 from atmosphere.mesh.hardnat_run import Run, is_relayed, within
+from atmosphere.mesh.hardnat_told import Told, proven
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.tasks import Tasks
 from signaling.printable import printable
@@ -38,27 +38,16 @@ LOOK_AGAIN, LOOK_SELDOM = 1.0, 30.0
 """
 PRESUME = 6.0
 """Seconds until what is not known of a router is presumed; answers of peers may come that tell."""
-PROOF, PROOF_IF_ASKED, PROOF_LOOK = 8.0, 3.0, 0.2
+PROOF, PROOF_IF_ASKED = 8.0, 3.0
 """Seconds to wait for the other side to show itself at its address, which makes the search a quick one: relays may be
-slow to come. Of the side that asks, and of the one that is asked; and between two looks."""
+slow to come. Of the side that asks, and of the one that is asked."""
 ANSWER = 8.0
 """Seconds for the other side to agree."""
 FAN_TRIES = 3
 BUSY_TRIES, BUSY_PAUSE = 5, 10.0
 GATHERING = 5.0
 BUSY = "busy with another search"
-
-
-@dataclass(eq=False, slots=True)
-class _Told:
-    """What one link's other side told, what it was told, and the search that is under way with it."""
-
-    theirs: wire.Nat = UNTOLD
-    ours: wire.Nat | None = None
-    number: int = 0
-    answer: asyncio.Future[wire.Punch] | None = None
-    run: Run | None = None
-    is_asked: bool = False
+DISAGREE = "the two sides do not agree about who does what"
 
 
 class HardNatSearches:
@@ -69,7 +58,7 @@ class HardNatSearches:
         self._endpoint = endpoint
         self._enabled = enabled
         self._own = OwnNat(endpoint, searches=enabled)
-        self._links: dict[PeerLink, _Told] = {}
+        self._links: dict[PeerLink, Told] = {}
         self._considered: set[PeerLink] = set()
         self._findings: dict[str, str] = {}
         self._ledger = Ledger()
@@ -81,15 +70,15 @@ class HardNatSearches:
 
     def linked(self, link: PeerLink) -> None:
         """A link is up: tell it what our NAT does, and look after its path."""
-        self._links[link] = _Told()
+        self._links[link] = Told()
         self._tasks.spawn(self._tell_gathered(link), "tell")
         self.path_changed(link)
 
     def unlinked(self, link: PeerLink) -> None:
         """The link is gone."""
         told = self._links.pop(link, None)
-        if told is not None and told.run is not None:
-            told.run.stop()
+        if told is not None:
+            told.stop()
 
     def path_changed(self, link: PeerLink) -> None:
         """The link may have become relayed, or one of the two networks another."""
@@ -109,13 +98,13 @@ class HardNatSearches:
         if told is None:
             return
         if isinstance(message, wire.Nat):
-            told.theirs = message
+            told.hear(message)
             link.remote_nat = behaviour_in(message)
             self.path_changed(link)
         elif message.what == "start":
             self._asked(link, told, message)
         elif message.number == told.number:
-            self._answered(told, message)
+            told.answered(message)
 
     def finding(self, peer_id: str) -> str | None:
         """What became of the last search for a path to that peer, or why there was none."""
@@ -125,13 +114,7 @@ class HardNatSearches:
         """End every search."""
         await self._tasks.close()
 
-    def _answered(self, told: _Told, message: wire.Punch) -> None:
-        if told.answer is not None and not told.answer.done():
-            told.answer.set_result(message)
-        elif message.what == "stop" and told.run is not None:
-            told.run.stop()
-
-    def _asked(self, link: PeerLink, told: _Told, message: wire.Punch) -> None:
+    def _asked(self, link: PeerLink, told: Told, message: wire.Punch) -> None:
         """The other side wants to search."""
         if not self._enabled:
             self._refuse(link, message, "it is switched off there")
@@ -148,7 +131,8 @@ class HardNatSearches:
         try:
             while await self._is_due(link):
                 await self._search_until_not_busy(link)
-                await asyncio.sleep(LOOK_SELDOM)  # what is known may change without a word of anybody
+                if (told := self._links.get(link)) is not None:
+                    await told.wait_for_news(LOOK_SELDOM)  # what is known may change without any
         finally:
             self._considered.discard(link)
 
@@ -164,18 +148,11 @@ class HardNatSearches:
                 elif isinstance(found, NotTried):
                     return True
                 elif not found.is_presumed or _now() >= presume_at:
-                    await self._proof(link, told, PROOF)
+                    await proven(link, told.theirs.address, PROOF)
                     return True
             await asyncio.sleep(pause)
             pause = min(1.2 * pause, LOOK_SELDOM)
         return False
-
-    async def _proof(self, link: PeerLink, told: _Told, patience: float) -> None:
-        """Wait until the other side has answered from the address that it says it has, or not any longer."""
-        for _ in range(int(patience / PROOF_LOOK)):
-            if trust(told.theirs.address, link.session.report()) == "proven" or not is_relayed(link):
-                return
-            await asyncio.sleep(PROOF_LOOK)
 
     async def _search_until_not_busy(self, link: PeerLink) -> None:
         for _ in range(BUSY_TRIES):
@@ -188,7 +165,7 @@ class HardNatSearches:
 
     # --- the side that asks ---------------------------------------------------------------------------------------
 
-    async def _lead(self, link: PeerLink, told: _Told) -> bool:
+    async def _lead(self, link: PeerLink, told: Told) -> bool:
         """Ask for a search where that is ours to do, and search; True when the other side was busy."""
         for _ in range(FAN_TRIES):
             mine = await self._to_ask(link, told)
@@ -201,7 +178,7 @@ class HardNatSearches:
                 return False
         return False
 
-    async def _to_ask(self, link: PeerLink, told: _Told) -> Plan | None:
+    async def _to_ask(self, link: PeerLink, told: Told) -> Plan | None:
         """Our part in a search that is ours to ask for and was not made yet; None where there is none."""
         peer, networks, times = self._entry(link, told)
         if not is_relayed(link) or not self._ledger.may(peer, networks, times):
@@ -225,7 +202,7 @@ class HardNatSearches:
     def _is_ours_to_ask(self, mine: Plan | NotTried, link: PeerLink) -> TypeGuard[Plan]:
         return isinstance(mine, Plan) and leads(mine.part, is_first=self._own_id < link.peer_id)
 
-    async def _ask(self, link: PeerLink, told: _Told, mine: Plan) -> wire.Punch | None:
+    async def _ask(self, link: PeerLink, told: Told, mine: Plan) -> wire.Punch | None:
         told.number = next(self._numbers) % (1 << 32)
         told.answer = asyncio.get_running_loop().create_future()
         logger.info("%r: asking for a search (%s)", link, mine.part)
@@ -240,15 +217,16 @@ class HardNatSearches:
             told.answer = None
 
     def _was_refused(self, link: PeerLink, answer: wire.Punch) -> bool:
+        if answer.reason in (BUSY, DISAGREE):
+            self._ledger.undo(link.peer_id)  # the other side may ask for what this was
         if answer.reason == BUSY:
-            self._ledger.undo(link.peer_id)
             return True
         self._note(link, f"not tried: the other side says: {printable(answer.reason)}")
         return False
 
     # --- the side that is asked -----------------------------------------------------------------------------------
 
-    async def _follow(self, link: PeerLink, told: _Told, asked: wire.Punch) -> None:
+    async def _follow(self, link: PeerLink, told: Told, asked: wire.Punch) -> None:
         try:
             async with self._searching:
                 mine = await self._to_agree(link, told, asked)
@@ -261,25 +239,26 @@ class HardNatSearches:
         finally:
             told.is_asked = False
 
-    async def _to_agree(self, link: PeerLink, told: _Told, asked: wire.Punch) -> Plan | NotTried:
+    async def _to_agree(self, link: PeerLink, told: Told, asked: wire.Punch) -> Plan | NotTried:
         if asked.ufrag != link.session.dialer_ufrag or not is_relayed(link):
             return NotTried("the path is another by now")
         peer, networks, times = self._entry(link, told)
         if not self._ledger.begin(peer, networks, _now(), times):
             return NotTried("it was done already, and neither network has changed")
-        await self._proof(link, told, PROOF_IF_ASKED)
+        await proven(link, told.theirs.address, PROOF_IF_ASKED)
         await self._own.sample()
         mine = self._plan(told, is_sampled=True)
         if isinstance(mine, NotTried):
             return mine
         if leads(mine.part, is_first=self._own_id < link.peer_id):
             self._ledger.undo(peer)  # it may be ours to ask, now that more is known
-            return NotTried("the two sides do not agree about who does what")
+            told.note_news()
+            return NotTried(DISAGREE)
         return within(self._endpoint, link, mine, asked)
 
     # --- the search -----------------------------------------------------------------------------------------------
 
-    async def _run(self, link: PeerLink, told: _Told, mine: Plan, other: wire.Punch) -> bool:
+    async def _run(self, link: PeerLink, told: Told, mine: Plan, other: wire.Punch) -> bool:
         """Search, as agreed; whether the path is direct now."""
         agreed = within(self._endpoint, link, mine, other)
         if isinstance(agreed, NotTried) or self._links.get(link) is not told:
@@ -299,7 +278,7 @@ class HardNatSearches:
 
     # --- what is known, and said ----------------------------------------------------------------------------------
 
-    def _plan(self, told: _Told, *, is_sampled: bool = False) -> Plan | NotTried:
+    def _plan(self, told: Told, *, is_sampled: bool = False) -> Plan | NotTried:
         if self._own.address is None:
             return NotTried("no STUN server answers this side", is_final=False)
         ours = side_in(self._own.told())
@@ -308,15 +287,15 @@ class HardNatSearches:
             return NotTried("both routers change ports, and how this side's chooses them could not be seen")
         return mine
 
-    def _are_both_hard(self, told: _Told) -> bool:
+    def _are_both_hard(self, told: Told) -> bool:
         return is_hard(self._own.told().mapping) and is_hard(told.theirs.mapping)
 
-    def _entry(self, link: PeerLink, told: _Told) -> tuple[str, object, int]:
+    def _entry(self, link: PeerLink, told: Told) -> tuple[str, object, int]:
         """What the ledger knows a search by, and how often it may be made: two sequential NATs can miss each other."""
         networks = (network_of(self._own.told()), network_of(told.theirs), link.boot)
         return link.peer_id, networks, FAN_TRIES if self._are_both_hard(told) else 1
 
-    def _tell(self, link: PeerLink, told: _Told) -> None:
+    def _tell(self, link: PeerLink, told: Told) -> None:
         nat = self._own.told()
         if told.ours != nat:
             told.ours = nat

@@ -12,8 +12,9 @@ import pytest
 
 from atmosphere.ice.hardnat.plan import Plan
 from atmosphere.mesh import hardnat as module
-from atmosphere.mesh import hardnat_own, wire
+from atmosphere.mesh import hardnat_own, hardnat_told, wire
 from atmosphere.mesh.hardnat import BUSY, FAN_TRIES
+from tests.ice.vnet import make_candidate
 from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Two, pairs
 from tests.mesh.nodes import Mesh, connected
 from tests.until import until
@@ -68,8 +69,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.setattr(module, "Run", FakeRun)
     for name, value in {"PATIENCE": 0, "LOOK_AGAIN": 0.01, "LOOK_SELDOM": 0.01, "BUSY_PAUSE": 0.01}.items():
         monkeypatch.setattr(module, name, value)
-    for name, value in {"PRESUME": 0.05, "PROOF": 0.02, "PROOF_IF_ASKED": 0.02, "PROOF_LOOK": 0.01}.items():
+    for name, value in {"PRESUME": 0.05, "PROOF": 0.02, "PROOF_IF_ASKED": 0.02}.items():
         monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(hardnat_told, "LOOK", 0.01)
     sampled(monkeypatch, [41000, 5000, 60000, 22222])
     return runs
 
@@ -467,3 +469,26 @@ async def test_whoever_was_searched_for_too_often_has_to_wait(runs: Runs) -> Non
         await until(lambda: len(refused) >= 2)
         assert not runs.plans
         assert "start" not in both.links[1].punches
+
+
+@pytest.mark.parametrize("sides", [(HARD, UNKNOWN), (UNKNOWN, HARD)], ids=["hard first", "unknown first"])
+@pytest.mark.parametrize("hard_counts", [True, False])
+async def test_an_unknown_nat_with_random_ports_probes_once_both_know_that(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, sides: Any, hard_counts: bool
+) -> None:
+    """At first both may take part in a fan; what the samples show makes it another search, at once."""
+    monkeypatch.setattr(module, "LOOK_SELDOM", 1000.0)
+    monkeypatch.setattr(module, "PRESUME", 0.0)
+    async with two(*sides) as both:
+        hard = both.endpoints[sides.index(HARD)]
+        hard.nat.base.candidate = make_candidate("host", ("127.0.0.9", 7777))
+
+        async def sample(address: str, server: tuple[str, int]) -> list[tuple[int, int]]:
+            counts = hard_counts and address == "127.0.0.9"
+            return [(1, port) for port in ([5000, 5001, 5002] if counts else [41000, 5000, 60000, 22222])]
+
+        monkeypatch.setattr(hardnat_own, "sample_ports", sample)
+        both.link_up()
+        await until(lambda: len(runs.plans) == 2)
+        parts = {peer: plan.part for peer, plan, _ in runs.plans}
+        assert parts == ({"b": "open", "a": "probe"} if sides[0] == HARD else {"b": "probe", "a": "open"})
