@@ -129,16 +129,17 @@ class HardNatSearches:
     async def _consider(self, link: PeerLink) -> None:
         """Search, once plain checks have failed."""
         try:
-            while await self._is_due(link):
+            presume_at = _now() + PATIENCE + PRESUME
+            while await self._is_due(link, presume_at):
                 await self._search_until_not_busy(link)
                 if (told := self._links.get(link)) is not None:
                     await told.wait_for_news(LOOK_SELDOM)  # what is known may change without any
         finally:
             self._considered.discard(link)
 
-    async def _is_due(self, link: PeerLink) -> bool:
+    async def _is_due(self, link: PeerLink, presume_at: float) -> bool:
         await asyncio.sleep(PATIENCE)
-        pause, presume_at = LOOK_AGAIN, _now() + PRESUME
+        pause = LOOK_AGAIN
         while (told := self._links.get(link)) is not None and is_relayed(link):
             if told.theirs is not UNTOLD and is_needed(link.session.report()):
                 self._tell(link, told)
