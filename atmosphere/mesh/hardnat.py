@@ -175,7 +175,12 @@ class HardNatSearches:
                 return False
             if answer.what == "stop":
                 return self._was_refused(link, answer)
-            if await self._run(link, told, mine, answer) or mine.part != "fan":
+            agreed = self._plan(told)  # the other side has seen its own ports meanwhile
+            if not self._is_ours_to_ask(agreed, link):
+                self._ledger.undo(link.peer_id)
+                self._give_up(link, answer, DISAGREE)
+                return False
+            if await self._run(link, told, agreed, answer) or agreed.part != "fan":
                 return False
         return False
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from atmosphere.ice.hardnat.allocation import PortAllocation
 from atmosphere.ice.hardnat.plan import Plan
 from atmosphere.mesh import hardnat as module
 from atmosphere.mesh import hardnat_own, hardnat_told, wire
@@ -193,6 +194,8 @@ async def test_two_sequences_are_tried_a_few_times(runs: Runs, monkeypatch: pyte
 
 async def test_what_is_not_known_yet_is_waited_for(runs: Runs) -> None:
     async with two(UNKNOWN, UNKNOWN) as both:
+        for endpoint in both.endpoints:
+            endpoint.nat.allocation = PortAllocation("random", 0, 5000)
         both.link_up()
         await until(lambda: all(both.findings()))
         assert "too few servers" in str(both.findings())
@@ -492,3 +495,33 @@ async def test_an_unknown_nat_with_random_ports_probes_once_both_know_that(
         await until(lambda: len(runs.plans) == 2)
         parts = {peer: plan.part for peer, plan, _ in runs.plans}
         assert parts == ({"b": "open", "a": "probe"} if sides[0] == HARD else {"b": "probe", "a": "open"})
+
+
+async def test_the_plan_follows_what_the_other_side_has_seen_meanwhile(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are unknown: the side that asks sees a sequence and means to fan, the other then sees random ports."""
+    async with two(UNKNOWN, UNKNOWN) as both:
+        both.endpoints[0].nat.base.candidate = make_candidate("host", ("127.0.0.9", 7777))
+
+        async def sample(address: str, server: tuple[str, int]) -> list[tuple[int, int]]:
+            return [(1, port) for port in ([5000, 5001, 5002] if address == "127.0.0.9" else [41000, 5000, 60000])]
+
+        monkeypatch.setattr(hardnat_own, "sample_ports", sample)
+        both.link_up()
+        await until(lambda: len(runs.plans) == 2)
+        assert {peer: plan.part for peer, plan, _ in runs.plans} == {"a": "open", "b": "probe"}
+
+
+async def test_an_answer_that_changes_who_asks_ends_it(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two(HARD, EASY) as both:
+        hard, easy = both.links
+        hard.hears = lambda message: isinstance(message, wire.Nat)
+        both.link_up()
+        await until(lambda: "start" in easy.punches)
+        number = next(message.number for message in easy.said if isinstance(message, wire.Punch))
+        both.endpoints[1].nat.behaviour = Two(HARD, HARD).endpoints[0].nat.behaviour
+        easy.searches.handle(easy.real, wire.Punch("ready", number, "dialer", "203.0.113.1", 7777, [], 256, 2000))
+        await until(lambda: "do not agree" in str(both.findings()[1]) or "at random" in str(both.findings()[1]))
+        assert easy.punches.count("stop") == 1
+        assert not runs.plans

@@ -7,8 +7,8 @@
 
 A NAT is easy when it gives all destinations one port, hard when it does not. Where it is unknown what one side has, but
 plain checks failed against a side that is known, it must be the opposite of that: two easy ones would have met. Where
-both are unknown, one that keeps the local port is taken for the easy one: nearly all hard ones change it. Where that
-does not tell either, and ports can be predicted on both sides, both fan.
+both are unknown, one that keeps the local port is taken for the easy one, as nearly all hard ones change it; else one
+with random ports for the hard one. Where ports can be predicted on both sides, both fan.
 """
 
 from __future__ import annotations
@@ -113,10 +113,13 @@ def _kinds(ours: Side, theirs: Side) -> tuple[Kind, Kind]:
         return kinds
     allocations = ours.allocation.kind, theirs.allocation.kind
     keeps = [kind == "unknown" and how == "preserved" for kind, how in zip(kinds, allocations, strict=True)]
+    scatters = [how == "random" for how in allocations]
     if keeps[0] != keeps[1]:
         return ("easy", "hard") if keeps[0] else ("hard", "easy")
+    if kinds == ("unknown", "unknown") and scatters[0] != scatters[1]:
+        return ("hard", "easy") if scatters[0] else ("easy", "hard")
     # Two fans meet whatever their mappings are: only new sockets take part, and each sends to one address.
-    return kinds if "random" in allocations else ("hard", "hard")
+    return kinds if any(scatters) else ("hard", "hard")
 
 
 def _is_presumed(side: Side) -> bool:
