@@ -15,16 +15,16 @@ import asyncio
 import itertools
 import logging
 import random
-from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
 from atmosphere.ice.endpoint import IceEndpoint
-from atmosphere.ice.hardnat.plan import NotTried, Plan, is_hard, leads, plan
+from atmosphere.ice.hardnat.plan import NotTried, Plan, leads
 from atmosphere.ice.hardnat.targets import is_needed, trust
 from atmosphere.mesh import wire
 from atmosphere.mesh.hardnat_own import OwnNat
-from atmosphere.mesh.hardnat_rules import UNTOLD, Ledger, behaviour_in, network_of, side_in
+from atmosphere.mesh.hardnat_rules import UNTOLD, Ledger, behaviour_in, side_in
 from atmosphere.mesh.hardnat_run import Run, is_relayed, within
+from atmosphere.mesh.hardnat_told import FAN_TRIES, Told
 from atmosphere.mesh.peerlink import PeerLink
 from atmosphere.tasks import Tasks
 from signaling.printable import printable
@@ -43,22 +43,9 @@ PROOF, PROOF_IF_ASKED, PROOF_LOOK = 8.0, 3.0, 0.2
 slow to come. Of the side that asks, and of the one that is asked; and between two looks."""
 ANSWER = 8.0
 """Seconds for the other side to agree."""
-FAN_TRIES = 3
 BUSY_TRIES, BUSY_PAUSE = 5, 10.0
 GATHERING = 5.0
 BUSY = "busy with another search"
-
-
-@dataclass(eq=False, slots=True)
-class _Told:
-    """What one link's other side told, what it was told, and the search that is under way with it."""
-
-    theirs: wire.Nat = UNTOLD
-    ours: wire.Nat | None = None
-    number: int = 0
-    answer: asyncio.Future[wire.Punch] | None = None
-    run: Run | None = None
-    is_asked: bool = False
 
 
 class HardNatSearches:
@@ -69,7 +56,7 @@ class HardNatSearches:
         self._endpoint = endpoint
         self._enabled = enabled
         self._own = OwnNat(endpoint, searches=enabled)
-        self._links: dict[PeerLink, _Told] = {}
+        self._links: dict[PeerLink, Told] = {}
         self._considered: set[PeerLink] = set()
         self._findings: dict[str, str] = {}
         self._ledger = Ledger()
@@ -81,7 +68,7 @@ class HardNatSearches:
 
     def linked(self, link: PeerLink) -> None:
         """A link is up: tell it what our NAT does, and look after its path."""
-        self._links[link] = _Told()
+        self._links[link] = Told(link, self._own)
         self._tasks.spawn(self._tell_gathered(link), "tell")
         self.path_changed(link)
 
@@ -100,7 +87,7 @@ class HardNatSearches:
     def network_changed(self) -> None:
         """Our own addresses changed: every peer hears what our NAT does now."""
         for link, told in list(self._links.items()):
-            self._tell(link, told)
+            told.tell()
             self.path_changed(link)
 
     def handle(self, link: PeerLink, message: wire.Nat | wire.Punch) -> None:
@@ -125,13 +112,13 @@ class HardNatSearches:
         """End every search."""
         await self._tasks.close()
 
-    def _answered(self, told: _Told, message: wire.Punch) -> None:
+    def _answered(self, told: Told, message: wire.Punch) -> None:
         if told.answer is not None and not told.answer.done():
             told.answer.set_result(message)
         elif message.what == "stop" and told.run is not None:
             told.run.stop()
 
-    def _asked(self, link: PeerLink, told: _Told, message: wire.Punch) -> None:
+    def _asked(self, link: PeerLink, told: Told, message: wire.Punch) -> None:
         """The other side wants to search."""
         if not self._enabled:
             self._refuse(link, message, "it is switched off there")
@@ -157,8 +144,8 @@ class HardNatSearches:
         pause, presume_at = LOOK_AGAIN, _now() + PRESUME
         while (told := self._links.get(link)) is not None and is_relayed(link):
             if told.theirs is not UNTOLD and is_needed(link.session.report()):
-                self._tell(link, told)
-                found = self._plan(told)
+                told.tell()
+                found = told.plan()
                 if isinstance(found, NotTried) and not found.is_final:
                     self._note(link, f"not tried: {found.reason}")
                 elif isinstance(found, NotTried):
@@ -170,7 +157,7 @@ class HardNatSearches:
             pause = min(1.2 * pause, LOOK_SELDOM)
         return False
 
-    async def _proof(self, link: PeerLink, told: _Told, patience: float) -> None:
+    async def _proof(self, link: PeerLink, told: Told, patience: float) -> None:
         """Wait until the other side has answered from the address that it says it has, or not any longer."""
         for _ in range(int(patience / PROOF_LOOK)):
             if trust(told.theirs.address, link.session.report()) == "proven" or not is_relayed(link):
@@ -188,7 +175,7 @@ class HardNatSearches:
 
     # --- the side that asks ---------------------------------------------------------------------------------------
 
-    async def _lead(self, link: PeerLink, told: _Told) -> bool:
+    async def _lead(self, link: PeerLink, told: Told) -> bool:
         """Ask for a search where that is ours to do, and search; True when the other side was busy."""
         for _ in range(FAN_TRIES):
             mine = await self._to_ask(link, told)
@@ -201,19 +188,19 @@ class HardNatSearches:
                 return False
         return False
 
-    async def _to_ask(self, link: PeerLink, told: _Told) -> Plan | None:
+    async def _to_ask(self, link: PeerLink, told: Told) -> Plan | None:
         """Our part in a search that is ours to ask for and was not made yet; None where there is none."""
-        peer, networks, times = self._entry(link, told)
+        peer, networks, times = told.entry()
         if not is_relayed(link) or not self._ledger.may(peer, networks, times):
             return None
-        mine = self._plan(told)
+        mine = told.plan()
         if self._is_ours_to_ask(mine, link):
             if not self._ledger.begin(peer, networks, _now(), times):
                 return None
             if mine.part == "fan":
                 await self._own.sample()
-                mine = self._plan(told, is_sampled=True)
-        self._tell(link, told)
+                mine = told.plan(is_sampled=True)
+        told.tell()
         if self._is_ours_to_ask(mine, link):
             return mine
         if isinstance(mine, NotTried):
@@ -225,7 +212,7 @@ class HardNatSearches:
     def _is_ours_to_ask(self, mine: Plan | NotTried, link: PeerLink) -> TypeGuard[Plan]:
         return isinstance(mine, Plan) and leads(mine.part, is_first=self._own_id < link.peer_id)
 
-    async def _ask(self, link: PeerLink, told: _Told, mine: Plan) -> wire.Punch | None:
+    async def _ask(self, link: PeerLink, told: Told, mine: Plan) -> wire.Punch | None:
         told.number = next(self._numbers) % (1 << 32)
         told.answer = asyncio.get_running_loop().create_future()
         logger.info("%r: asking for a search (%s)", link, mine.part)
@@ -248,11 +235,11 @@ class HardNatSearches:
 
     # --- the side that is asked -----------------------------------------------------------------------------------
 
-    async def _follow(self, link: PeerLink, told: _Told, asked: wire.Punch) -> None:
+    async def _follow(self, link: PeerLink, told: Told, asked: wire.Punch) -> None:
         try:
             async with self._searching:
                 mine = await self._to_agree(link, told, asked)
-                self._tell(link, told)
+                told.tell()
                 if isinstance(mine, NotTried):
                     self._give_up(link, asked, mine.reason)
                     return
@@ -261,15 +248,15 @@ class HardNatSearches:
         finally:
             told.is_asked = False
 
-    async def _to_agree(self, link: PeerLink, told: _Told, asked: wire.Punch) -> Plan | NotTried:
+    async def _to_agree(self, link: PeerLink, told: Told, asked: wire.Punch) -> Plan | NotTried:
         if asked.ufrag != link.session.dialer_ufrag or not is_relayed(link):
             return NotTried("the path is another by now")
-        peer, networks, times = self._entry(link, told)
+        peer, networks, times = told.entry()
         if not self._ledger.begin(peer, networks, _now(), times):
             return NotTried("it was done already, and neither network has changed")
         await self._proof(link, told, PROOF_IF_ASKED)
         await self._own.sample()
-        mine = self._plan(told, is_sampled=True)
+        mine = told.plan(is_sampled=True)
         if isinstance(mine, NotTried):
             return mine
         if leads(mine.part, is_first=self._own_id < link.peer_id):
@@ -279,7 +266,7 @@ class HardNatSearches:
 
     # --- the search -----------------------------------------------------------------------------------------------
 
-    async def _run(self, link: PeerLink, told: _Told, mine: Plan, other: wire.Punch) -> bool:
+    async def _run(self, link: PeerLink, told: Told, mine: Plan, other: wire.Punch) -> bool:
         """Search, as agreed; whether the path is direct now."""
         agreed = within(self._endpoint, link, mine, other)
         if isinstance(agreed, NotTried) or self._links.get(link) is not told:
@@ -297,37 +284,14 @@ class HardNatSearches:
         self._note(link, f"{'found' if direct else 'given up'} after {run.effort}")
         return direct
 
-    # --- what is known, and said ----------------------------------------------------------------------------------
-
-    def _plan(self, told: _Told, *, is_sampled: bool = False) -> Plan | NotTried:
-        if self._own.address is None:
-            return NotTried("no STUN server answers this side", is_final=False)
-        ours = side_in(self._own.told())
-        mine = plan(ours, side_in(told.theirs))
-        if is_sampled and isinstance(mine, Plan) and mine.part == "fan" and ours.allocation.kind == "unknown":
-            return NotTried("both routers change ports, and how this side's chooses them could not be seen")
-        return mine
-
-    def _are_both_hard(self, told: _Told) -> bool:
-        return is_hard(self._own.told().mapping) and is_hard(told.theirs.mapping)
-
-    def _entry(self, link: PeerLink, told: _Told) -> tuple[str, object, int]:
-        """What the ledger knows a search by, and how often it may be made: two sequential NATs can miss each other."""
-        networks = (network_of(self._own.told()), network_of(told.theirs), link.boot)
-        return link.peer_id, networks, FAN_TRIES if self._are_both_hard(told) else 1
-
-    def _tell(self, link: PeerLink, told: _Told) -> None:
-        nat = self._own.told()
-        if told.ours != nat:
-            told.ours = nat
-            link.offer(nat)
+    # --- what is said ---------------------------------------------------------------------------------------------
 
     async def _tell_gathered(self, link: PeerLink) -> None:
         """Say it once servers had time to answer; what they say later is told when it changes."""
         await self._endpoint.gathered(GATHERING)
         told = self._links.get(link)
         if told is not None:
-            self._tell(link, told)
+            told.tell()
 
     def _punch(self, link: PeerLink, what: Literal["start", "ready"], number: int, mine: Plan) -> wire.Punch:
         nat, ufrag = self._own.told(), link.session.dialer_ufrag

@@ -13,7 +13,8 @@ import pytest
 from atmosphere.ice.hardnat.plan import Plan
 from atmosphere.mesh import hardnat as module
 from atmosphere.mesh import hardnat_own, wire
-from atmosphere.mesh.hardnat import BUSY, FAN_TRIES
+from atmosphere.mesh.hardnat import BUSY
+from atmosphere.mesh.hardnat_told import FAN_TRIES
 from atmosphere.mesh.situation import Search
 from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Two, pairs
 from tests.mesh.nodes import Mesh, connected
