@@ -16,6 +16,7 @@ from functools import partial
 
 from atmosphere.ice.base import Base, reflexive, relay_base
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.changes import Changes
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.events import Transmit
 from atmosphere.ice.following import Following
@@ -36,15 +37,12 @@ from atmosphere.ice.sockets import Sockets
 from atmosphere.ice.stun_servers import StunServers, binding_servers
 from atmosphere.tcp.undecided import Maker
 from atmosphere.turn.client import Allocation
-from atmosphere.udp.route import ways_out
 from atmosphere.udp.socket import UdpSocket
 
 __all__ = ["IceEndpoint"]
 
 logger = logging.getLogger(__name__)
 
-CHANGE_TAKES = 5.0
-"""Seconds in which another public address belongs to a change of the network that was noticed already."""
 LOOK_AGAIN = 5.0
 """Seconds between questions to servers that silent paths give rise to."""
 
@@ -55,7 +53,8 @@ class IceEndpoint:
     def __init__(self, settings: IceSettings) -> None:
         self.settings = settings.with_servers(settings.stun, settings.turn)
         self.on_candidate: Callable[[Candidate], None] | None = None
-        self.on_change: list[Callable[[], None]] = []
+        self._changes = Changes()
+        self.on_change = self._changes.receivers
         self._numbers = itertools.count(1)
         self._bases: dict[int, Base] = {}
         self._relayed: dict[Allocation, Base] = {}
@@ -79,8 +78,7 @@ class IceEndpoint:
         self.mux.tcp.on_candidates = self._announce
         self._sockets.open()
         self._running = True
-        self._ways = ways_out()
-        self._changed_at = self._loop.time()
+        self._changes.start()
         self._following.start()
         if self.settings.port_mapping and self.settings.policy != "relay":
             self._ports = PortMapper(self.port, self._port_mapped, on_tcp=self.map_tcp, seed=self.settings.mapping_seed)
@@ -250,8 +248,8 @@ class IceEndpoint:
             self.mux.add_candidate(candidate, base)
         if event.new or event.former is not None:
             self._announce([candidate, *self.mux.tcp.candidates_of(base)[1:]])
-        if event.former is not None and event.former[0] != event.address[0]:
-            self._public_address_changed()
+        if event.former is not None and event.former[0] != event.address[0] and self._changes.public_address():
+            self._try_everything_again()
 
     def _port_mapped(self, base: Base, candidate: Candidate | None) -> None:
         base.mapped = candidate
@@ -329,35 +327,22 @@ class IceEndpoint:
         """
         if not self._running:
             return False
-        moved, former, self._ways = self._sockets.refresh(), self._ways, ways_out()
-        changed = moved or self._ways != former or sure
+        changed = self._changes.look(moved=self._sockets.refresh(), sure=sure)
         if self._ports:
             self._ports.refresh(changed=changed)
         if not changed:
             return False
         logger.info("the network changed: %s", ", ".join(self.addresses))
-        self._changed_at = self._loop.time()
-        self._gatherer.ask_again(self._changed_at)
+        self._gatherer.ask_again(self._loop.time())
         self._gathering.run()
         self._try_everything_again()
         return True
-
-    def _public_address_changed(self) -> None:
-        """The router has another address, so other mappings; unless it is the change that made us ask."""
-        if self._loop.time() - self._changed_at >= CHANGE_TAKES:
-            self._changed_at = self._loop.time()
-            self._try_everything_again()
 
     def _try_everything_again(self) -> None:
         self._relays.hurry()
         self.mux.network_changed()
         self._stun.hurry()
-        for tell in list(self.on_change):
-            try:
-                tell()
-            except Exception:
-                # One listener's fault must not keep the others from hearing of it.
-                logger.exception("a receiver of changes failed")
+        self._changes.tell()
 
     def look_again(self) -> None:
         """Somebody's path has fallen silent, and it may be our network that changed: ask STUN and TURN servers at once

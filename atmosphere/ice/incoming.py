@@ -25,6 +25,8 @@ STALE = 5.0
 class Incoming:
     """The ears of one agent: what it hears moves its pairs, its rounds and its path. Answers go where checks go."""
 
+    __slots__ = ("_local", "_pairs", "_path", "_patience", "_remote_seen", "_role", "_rounds")
+
     def __init__(
         self, local: IceCredentials, role: Role, pairs: CheckList, rounds: Rounds, path: PathKeeper, patience: Patience
     ) -> None:

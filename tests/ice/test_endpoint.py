@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from atmosphere.errors import AtmosphereError, Unreachable
+from atmosphere.ice import changes, following
 from atmosphere.ice import endpoint as endpoint_module
-from atmosphere.ice import following
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
 from atmosphere.ice.endpoint import IceEndpoint
@@ -481,7 +481,7 @@ class Present:
         self.ways: tuple[str | None, ...] = (addresses[0], None, "127.0.0.254")
         monkeypatch.setattr("atmosphere.ice.sockets.local_addresses", lambda: list(self.addresses))
         monkeypatch.setattr("atmosphere.ice.sockets.address_class", lambda address: "private")
-        monkeypatch.setattr(endpoint_module, "ways_out", lambda: self.ways)
+        monkeypatch.setattr(changes, "ways_out", lambda: self.ways)
 
 
 def spy(monkeypatch: pytest.MonkeyPatch, endpoint: IceEndpoint) -> list[str]:
@@ -587,7 +587,7 @@ async def test_a_router_with_another_address_is_another_network(monkeypatch: pyt
         await endpoint.gathered(5)
         (base,) = endpoint._bases.values()
         assert len(base.reflexive) == 3
-        monkeypatch.setattr(endpoint_module, "CHANGE_TAKES", 0.0)
+        monkeypatch.setattr(changes, "CHANGE_TAKES", 0.0)
         done = spy(monkeypatch, endpoint)
         told: list[tuple[str, int]] = []
         endpoint.on_candidate = lambda candidate: told.append(candidate.endpoint)
@@ -610,7 +610,7 @@ async def test_another_port_is_told_but_no_other_network(monkeypatch: pytest.Mon
     seen = Sees(1)
     async with IceEndpoint(IceSettings(("127.0.0.1",), stun=seen.uris)) as endpoint:
         await endpoint.gathered(5)
-        monkeypatch.setattr(endpoint_module, "CHANGE_TAKES", 0.0)
+        monkeypatch.setattr(changes, "CHANGE_TAKES", 0.0)
         done = spy(monkeypatch, endpoint)
         told: list[tuple[str, int]] = []
         endpoint.on_candidate = lambda candidate: told.append(candidate.endpoint)

@@ -34,6 +34,21 @@ async def test_sent_before_there_is_a_path_the_last_few_arrive() -> None:
         assert received == [b" %d" % number for number in range(2, MAX_EARLY_OUT + 2)]
 
 
+async def test_what_waited_for_a_path_that_is_gone_again_waits_for_the_next() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        session = dialer.dial(dialer_credentials(), HOST)
+        got: list[bytes] = []
+        session.on_datagram = got.append
+        session.send(b" 1")
+        session.send(b" 2")
+        gone: Any = None
+        session._tell(PathSelected(gone, None))
+        assert (session.path, session.dropped) == (None, 0)
+        session.add_remote(host.candidates[0])
+        await until(lambda: got == [b" 1", b" 2"])
+
+
 async def test_what_comes_before_anybody_reads_is_kept_within_bounds() -> None:
     async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
         session, _ = await connect(host, dialer)
