@@ -186,16 +186,19 @@ class Peers:
         if isinstance(event, PathRestored):
             link.doubt()
             self._doubts.about(link)
+        moved = True
         if isinstance(event, PathSelected):
             link.alarmed = False
             if event.previous is not None:
                 link.verify()
+                # Another session over the same addresses may lose the same data.
+                moved = event.previous.key != event.pair.key
         if isinstance(event, PathSelected | PathLost | PathRestored):
-            self._path_changed(peer, link)
+            self._path_changed(peer, link, moved=moved)
 
-    def _path_changed(self, peer: Peer, link: PeerLink) -> None:
+    def _path_changed(self, peer: Peer, link: PeerLink, *, moved: bool = True) -> None:
         if peer.link is link:
-            link.link.path_changed()
+            link.link.path_changed(moved=moved)
             self._emit(events.PathChanged(peer, path_info(link.session) if link.alive else None))
             self._changed(peer)
 
