@@ -12,7 +12,7 @@ __all__ = ["DataFlow", "Verdict"]
 
 SUSPECT_AFTER, PROBE_EVERY = 1.0, 0.25
 """Seconds of silence after which more questions go out, and how often: on a lossy path a few answers get lost."""
-ALARM_AFTER = 1.25
+ALARM_AFTER = 1.2
 """Seconds of silence after which it is time to make another path, so that it stands when this one is given up."""
 SILENT_AFTER = 2.5
 """Seconds without any answer, after some eight questions."""

@@ -147,10 +147,14 @@ class Link:
         """`length` secret bytes that only the two ends of this very handshake know (RFC 5705)."""
         return self._path.session.exporter(label, length)
 
-    def path_changed(self) -> None:
-        """The path has just moved: send again at once what may have been lost on the old one."""
+    def path_changed(self, *, moved: bool = True) -> None:
+        """There is another path: send again at once what may have been lost on the old one.
+
+        Where it has not `moved`, but leads over the same addresses, a silence on it is counted on.
+        """
         if self._end_reason is None:
-            self.flow.heard()
+            if moved:
+                self.flow.heard()
             self._association.kick()
 
     def _send_packet(self, packet: bytes) -> None:

@@ -194,16 +194,19 @@ class Peers:
         if isinstance(event, PathRestored):
             link.doubt()
             self._doubts.about(link)
+        moved = True
         if isinstance(event, PathSelected):
             link.alarmed = False
             if event.previous is not None:
                 link.verify()
+                # Another session over the same addresses may lose the same data.
+                moved = event.previous.key != event.pair.key
         if isinstance(event, PathSelected | PathLost | PathRestored):
-            self._path_changed(peer, link, event)
+            self._path_changed(peer, link, event, moved=moved)
 
-    def _path_changed(self, peer: Peer, link: PeerLink, event: IceEvent | None = None) -> None:
+    def _path_changed(self, peer: Peer, link: PeerLink, event: IceEvent | None = None, *, moved: bool = True) -> None:
         if peer.link is link:
-            link.link.path_changed()
+            link.link.path_changed(moved=moved)
             self._emit(peer.moved(path_info(link.session) if link.alive else None, event))
             self._changed(peer)
 

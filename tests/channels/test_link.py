@@ -384,3 +384,20 @@ async def test_every_datagram_fits_the_least_path_of_ipv6_even_through_a_relay(p
     server.abort("over")
     sizes = [len(datagram) for datagram in (*one.sent, *other.sent)]
     assert 1200 < max(sizes) <= 1280 - 40 - 8 - 4  # IPv6 and UDP headers, ChannelData
+
+
+async def test_another_session_over_the_same_addresses_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataflow, "SUSPECT_AFTER", 0.1)
+    monkeypatch.setattr(dataflow, "SILENT_AFTER", 0.3)
+    one, other = path()
+    client, server = Link(one, ALICE, client=True), Link(other, BOB, client=False)
+    await asyncio.gather(client.start(), server.start())
+    await within(lambda: not client._association.outstanding)
+    silent = asyncio.Event()
+    client.flow.on_suspect = partial(client.path_changed, moved=False)
+    client.flow.on_silent = silent.set
+    one.dead = True
+    (await client.open_stream("lost")).write(b"lost")
+    await asyncio.wait_for(silent.wait(), 5)
+    client.abort("over")
+    server.abort("over")

@@ -8,9 +8,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from atmosphere.channels.stream import Stream
+from atmosphere.ice.base import Base
 from atmosphere.mesh.node import Node
 from atmosphere.mesh.peerlink import PeerLink
 
@@ -32,25 +32,20 @@ def silence(*nodes: Node) -> Iterator[None]:
 
 
 @contextmanager
-def deaf_to_data(*links: PeerLink) -> Iterator[None]:
-    """Checks go on over the pair in use, data over it gets lost, both ways."""
-    taken = []
-    for link in links:
-        session, pair = link.session, link.session.selected
-        assert pair is not None
-        taken.append((session, pair.key, session.receive_datagram))
-    for session, key, receive in taken:
+def deaf_to_data(node: Node, link: PeerLink) -> Iterator[None]:
+    """Checks go on over the pair of addresses in use, but what else comes to `node` over it gets lost."""
+    mux, pair = node._parts.listeners.endpoint.mux, link.session.selected
+    assert pair is not None
+    receive, deaf = mux.receive_burst, pair.key
 
-        def lossy(data: bytes, *way: Any, key: Any = key, receive: Any = receive) -> None:
-            if way != key:
-                receive(data, *way)
+    def lossy(base: Base, data: bytes, segment: int, source: tuple[str, int]) -> bool:
+        return bool((data[0] < 4 or (base.id, source) != deaf) and receive(base, data, segment, source))
 
-        session.receive_datagram = lossy  # type: ignore[assignment,method-assign]
+    mux.receive_burst = lossy  # type: ignore[method-assign]
     try:
         yield
     finally:
-        for session, _, receive in taken:
-            session.receive_datagram = receive  # type: ignore[method-assign]
+        mux.receive_burst = receive  # type: ignore[method-assign]
 
 
 def link_of(node: Node, peer: str) -> PeerLink:

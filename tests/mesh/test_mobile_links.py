@@ -116,7 +116,7 @@ async def test_a_pair_that_lets_checks_through_and_no_data_is_left(mesh: Mesh) -
     pair = Pair(mesh, alpha, beta, tasks)
     await pair.begin()
     way = pair.links[0].session.path
-    with deaf_to_data(*pair.links):
+    with deaf_to_data(beta, pair.links[0]), deaf_to_data(alpha, pair.links[1]):
         assert await pair.transfer.finished()
         assert pair.transfer.longest_silence < 10.0
         assert pair.links[0].session.path not in (None, way)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -37,7 +38,7 @@ class Ending(FakeLink):
         self.moved = 0
         self.streams: Any = None
         self.doubted = self.packets_received = 0
-        self.verified = 0
+        self.verified = self.stayed = 0
         self.alarmed = False
         self.on_datagram: Any = None
         self.on_believed: Any = None
@@ -65,8 +66,9 @@ class Ending(FakeLink):
     def accept_streams(self, on_stream: Any, on_channel: Any) -> None:
         self.streams = on_stream, on_channel
 
-    def path_changed(self) -> None:
-        self.moved += 1
+    def path_changed(self, *, moved: bool = True) -> None:
+        self.moved += moved
+        self.stayed += not moved
 
     def doubt(self) -> None:
         self.doubted += 1
@@ -250,11 +252,14 @@ async def test_after_each_move_the_new_path_is_asked_and_a_restored_link_hears_t
     restored: list[PeerLink] = []
     table.peers.on_restored = restored.append
     event = cast("Any", link.session.on_event)
-    event(PathSelected(cast("Any", "first"), None))
+    first, second, again = (cast("Any", SimpleNamespace(key=key)) for key in (1, 2, 2))
+    event(PathSelected(first, None))
     assert link.verified == 0
     link.alarmed = True
-    event(PathSelected(cast("Any", "second"), cast("Any", "first")))
-    assert (link.verified, link.alarmed) == (1, False)
+    event(PathSelected(second, first))
+    assert (link.verified, link.alarmed, link.moved, link.stayed) == (1, False, 2, 0)
+    event(PathSelected(again, second))
+    assert (link.verified, link.moved, link.stayed) == (2, 2, 1)
     link.on_believed()
     assert restored == [link.real]
     assert (table.peers.link(carol.id), table.peers.link(DAVE.node_id)) == (link.real, None)
