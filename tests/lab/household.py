@@ -16,6 +16,7 @@ from typing import Any
 
 from atmosphere.cli.control import client, messages
 from atmosphere.errors import AtmosphereError
+from atmosphere.mesh.store import init_home
 from tests.lab.processes import Program
 from tests.lab.topology import Machine
 
@@ -85,9 +86,8 @@ class Member:
         return program
 
     def found(self, mesh: str = "lab") -> Program:
-        """A new mesh, this node its founder, and the node running."""
-        done = self.atmosphere("init", mesh, "--name", self.name)
-        assert done.returncode == 0, done.stderr
+        """A new mesh, this node its founder, and the node running; what `init` does, without starting a program."""
+        init_home(Path(self.environment["ATMOSPHERE_HOME"]), mesh, self.name)
         return self.serve()
 
     def code(self, *options: str) -> str:

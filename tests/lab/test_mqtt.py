@@ -74,7 +74,7 @@ def test_a_broker_that_is_away_is_named(lab: Lab) -> None:
     anna.found()
     code = broker_only(anna.code())
     machine.unplug()
-    done = ben.atmosphere("join", code, "--timeout", "15s", "--name", "ben", *ben.options)
+    done = ben.atmosphere("join", code, "--timeout", "6s", "--name", "ben", *ben.options)
     assert done.returncode == 4, done.stderr
     assert f"{broker}: " in done.stderr
     machine.plug()
