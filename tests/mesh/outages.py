@@ -21,14 +21,14 @@ PIECE = 64 * 1024
 def silence(*nodes: Node) -> Iterator[None]:
     """Whatever is sent to these nodes gets lost."""
     muxes = [node._parts.listeners.endpoint.mux for node in nodes]
-    before = [mux.receive_burst for mux in muxes]
+    before = [(mux.receive, mux.receive_burst) for mux in muxes]
     for mux in muxes:
-        mux.receive_burst = lambda *_: False  # type: ignore[method-assign]
+        mux.receive = mux.receive_burst = lambda *_: False  # type: ignore[method-assign]
     try:
         yield
     finally:
-        for mux, receive_burst in zip(muxes, before, strict=True):
-            mux.receive_burst = receive_burst  # type: ignore[method-assign]
+        for mux, (receive, receive_burst) in zip(muxes, before, strict=True):
+            mux.receive, mux.receive_burst = receive, receive_burst  # type: ignore[method-assign]
 
 
 @contextmanager
