@@ -146,7 +146,6 @@ class Box:
 
 @pytest.mark.needs("netns", "turnutils_natdiscovery")
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_every_router_is_told_apart() -> None:
     with Lab() as lab:
         box = Box(lab)
@@ -161,7 +160,6 @@ def test_every_router_is_told_apart() -> None:
 
 @pytest.mark.needs("netns", "turnutils_natdiscovery")
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_two_addresses_of_ipv6() -> None:
     """In one household, where nothing stands between."""
     with Lab() as lab:

@@ -10,7 +10,7 @@ from tests.lab.household import Member, Relay, all_connected, connected, joined,
 from tests.lab.routers import Kind
 from tests.lab.topology import Lab, run_in
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 
 def pair(lab: Lab, ours: Kind, theirs: Kind, *options: str) -> tuple[Member, Member]:

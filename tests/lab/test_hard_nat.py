@@ -7,7 +7,7 @@ import pytest
 from tests.lab.household import Member, Relay, all_connected, joined, until
 from tests.lab.topology import Lab
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 WITHIN = 25.0
 """Seconds from the join until the path is direct."""

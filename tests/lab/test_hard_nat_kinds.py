@@ -12,7 +12,7 @@ from tests.lab.routers import Kind
 from tests.lab.topology import Lab
 from tests.lab.translation import NatKind
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.matrix, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.matrix]
 
 LONGEST = 3.0
 """Seconds of silence that the change to the direct path may cost."""

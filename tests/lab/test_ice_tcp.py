@@ -12,7 +12,7 @@ from tests.lab.routers import Kind
 from tests.lab.test_scenarios import file_arrives, pong
 from tests.lab.topology import Home, Lab, run_in
 
-pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab]
 
 ALONE = ("--no-relay",)
 """Nobody relays, so whatever connects is direct."""

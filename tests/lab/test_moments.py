@@ -27,7 +27,6 @@ def short(silence: Silence) -> None:
     assert silence.seconds <= LONGEST, silence
 
 
-@pytest.mark.moments_pending
 def test_the_router_gives_other_ports(lab: Lab) -> None:
     """NAT rebinding: the old mappings are gone and the new ones are others."""
     relay = Relay(lab.public("box"))
@@ -40,7 +39,6 @@ def test_the_router_gives_other_ports(lab: Lab) -> None:
     short(transfer.finished())
 
 
-@pytest.mark.moments_pending
 def test_the_routers_public_address_changes(lab: Lab) -> None:
     relay = Relay(lab.public("box"))
     home = lab.home("ben-home", "port-restricted")
@@ -52,7 +50,6 @@ def test_the_routers_public_address_changes(lab: Lab) -> None:
     short(transfer.finished())
 
 
-@pytest.mark.moments_pending
 def test_the_machine_gets_another_address(lab: Lab) -> None:
     relay = Relay(lab.public("box"))
     anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
@@ -63,7 +60,6 @@ def test_the_machine_gets_another_address(lab: Lab) -> None:
     short(transfer.finished())
 
 
-@pytest.mark.moments_pending
 @pytest.mark.parametrize("mover", ["receiver", "sender"])
 def test_from_wifi_to_a_hotspot(lab: Lab, mover: str) -> None:
     """The old card and its address are gone; another card has another network and the default route."""
@@ -77,7 +73,6 @@ def test_from_wifi_to_a_hotspot(lab: Lab, mover: str) -> None:
     short(transfer.finished())
 
 
-@pytest.mark.moments_pending
 def test_both_sides_get_other_public_addresses_at_once(lab: Lab) -> None:
     """Neither can tell the other over the link: what is left is signaling."""
     relay = Relay(lab.public("box"))
@@ -125,7 +120,6 @@ def test_the_direct_path_turns_into_a_black_hole(lab: Lab) -> None:
     short(transfer.finished())
 
 
-@pytest.mark.moments_pending
 def test_a_link_that_is_down_for_ten_seconds(lab: Lab) -> None:
     """Nothing can help meanwhile; three seconds after it is back the bytes flow."""
     relay = Relay(lab.public("box"))

@@ -12,7 +12,7 @@ from tests.lab.ipv6 import give_ipv6
 from tests.lab.miniupnpd import Router, give_miniupnpd, reach_elsewhere
 from tests.lab.topology import Home, Lab, Machine, run_in
 
-pytestmark = [pytest.mark.needs("netns", "miniupnpd"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns", "miniupnpd"), pytest.mark.lab]
 
 PROTOCOLS = ["pcp", "nat-pmp", "upnp"]
 ROUTER = "fe80::1"

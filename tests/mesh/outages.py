@@ -19,11 +19,11 @@ PIECE = 64 * 1024
 
 @contextmanager
 def silence(*nodes: Node) -> Iterator[None]:
-    """Whatever is sent to these nodes gets lost, over UDP and TCP."""
+    """Whatever is sent to these nodes gets lost."""
     muxes = [node._parts.listeners.endpoint.mux for node in nodes]
     before = [(mux.receive, mux.receive_burst) for mux in muxes]
     for mux in muxes:
-        mux.receive = mux.receive_burst = lambda *_: False  # type: ignore[method-assign,assignment]
+        mux.receive = mux.receive_burst = lambda *_: False  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from tests.lab.coturn import PORT, start_coturn
 from tests.lab.routers import KINDS, Kind
 from tests.lab.topology import Lab, Machine
 
-pytestmark = [pytest.mark.needs("netns", "coturn"), pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.needs("netns", "coturn"), pytest.mark.lab]
 
 ASK = """
 import asyncio, sys
