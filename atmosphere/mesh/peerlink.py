@@ -40,7 +40,9 @@ LOSSY = 0.1
 READ_RATE, READ_BURST = 200.0, 4000.0
 """What is read of a peer's control messages, a second and at once; more wait, until the channel's credit stops it."""
 
-COSTS: dict[type[wire.Message], float] = dict.fromkeys((wire.Digest, wire.Have, wire.Facts, wire.Contacts), 20.0)
+COSTS: dict[type[wire.Message | wire.Unknown], float] = dict.fromkeys(
+    (wire.Digest, wire.Have, wire.Facts, wire.Contacts), 20.0
+)
 """What a message counts for: up to 64 signatures are checked for one, a file is written, or all facts are listed."""
 
 
@@ -162,7 +164,13 @@ class PeerLink:
             self._link.abort(event.reason)
 
     async def receive(self) -> wire.Message:
-        """The next control message; raises LinkError at the end and DecodeError for what is not one."""
+        """The next control message that we know; raises LinkError at the end and DecodeError for what is not one."""
+        while True:
+            message = await self._next()
+            if not isinstance(message, wire.Unknown):
+                return message
+
+    async def _next(self) -> wire.Message | wire.Unknown:
         if self._control is None:
             raise LinkError("the link is not open")
         return wire.decode(await self._control.receive())
@@ -205,11 +213,12 @@ class PeerLink:
         bucket = TokenBucket(READ_RATE, READ_BURST, loop.time())
         try:
             while True:
-                message = await self.receive()
+                message = await self._next()
                 delay = bucket.charge(loop.time(), COSTS.get(type(message), 1.0))
                 if delay:
                     await asyncio.sleep(delay)
-                self._handle(handle, message)
+                if not isinstance(message, wire.Unknown):
+                    self._handle(handle, message)
         except DecodeError as error:
             self.abort(f"sent something that is not a control message: {error}")
         except LinkError:

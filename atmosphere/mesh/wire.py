@@ -6,7 +6,7 @@ opens with `Redeem` instead and gets `Granted` or `Denied`. Everything after tha
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -162,6 +162,13 @@ class About(msgspec.Struct, tag=17, array_like=True, frozen=True):
 NOTHING = About()
 """What a silent peer said."""
 
+
+class Unknown(msgspec.Struct, frozen=True):
+    """What a later version of this protocol says; whoever gets it does without."""
+
+    tag: int
+
+
 Message = (
     Hello
     | Redeem
@@ -179,6 +186,7 @@ Message = (
     | Punch
     | About
 )
+TAGS = frozenset(type.__struct_config__.tag for type in get_args(Message))
 
 _decoder = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()
@@ -189,8 +197,8 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-def decode(data: bytes | str) -> Message:
-    """The control message in `data`; raises DecodeError for anything else."""
+def decode(data: bytes | str) -> Message | Unknown:
+    """The control message in `data`, `Unknown` where its tag is none of ours; raises DecodeError for anything else."""
     if isinstance(data, str):
         raise DecodeError("a control message is binary")
     if len(data) > MAX_MESSAGE:
@@ -198,5 +206,17 @@ def decode(data: bytes | str) -> Message:
     try:
         message: Message = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"not a control message: {error}") from error
+        tag = _tag_of(data)
+        if tag is None or tag in TAGS:
+            raise DecodeError(f"not a control message: {error}") from error
+        return Unknown(tag)
     return message
+
+
+def _tag_of(data: bytes) -> int | None:
+    """The first element of an array, where it is a number."""
+    try:
+        first = msgspec.msgpack.decode(data, type=list[msgspec.Raw])[0]
+        return msgspec.msgpack.decode(first, type=int)
+    except (msgspec.DecodeError, IndexError, RecursionError):
+        return None

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from atmosphere.errors import DecodeError, LinkError, Refused, Unreachable
@@ -94,6 +95,21 @@ async def test_noise_ends_the_link() -> None:
         await bob.wait_closed()
         with pytest.raises(LinkError):
             await bob.receive()
+
+
+async def test_what_only_newer_versions_say_is_skipped() -> None:
+    async with linked() as (alice, bob):
+        assert bob._control is not None
+        news = msgspec.msgpack.encode([99, "news"])
+        await bob._control.send(news)
+        bob.post(wire.Ping(1))
+        assert await alice.receive() == wire.Ping(1)
+        heard = Heard()
+        alice.run(heard)
+        await bob._control.send(news)
+        bob.post(wire.Ping(2))
+        await until(lambda: heard)
+        assert heard == [wire.Ping(2)]
 
 
 async def test_noise_before_anybody_listens_is_an_error() -> None:

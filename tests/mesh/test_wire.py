@@ -86,3 +86,13 @@ def test_fields_beyond_their_limits_are_refused(message: wire.Message) -> None:
 
 def test_fields_that_a_newer_version_appends_are_skipped() -> None:
     assert wire.decode(msgspec.msgpack.encode([9, 5, "something new"])) == wire.Ping(5)
+
+
+def test_what_a_newer_version_says_is_unknown_and_no_error() -> None:
+    assert wire.decode(msgspec.msgpack.encode([99, "news", {"more": [1]}])) == wire.Unknown(99)
+
+
+@pytest.mark.parametrize("said", [[], ["99"], [None], {"99": 1}, 99, [9, "no number"]], ids=str)
+def test_what_has_no_number_for_a_tag_is_an_error(said: object) -> None:
+    with pytest.raises(DecodeError):
+        wire.decode(msgspec.msgpack.encode(said))
