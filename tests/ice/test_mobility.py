@@ -38,6 +38,7 @@ class Session:
         self.on_datagram: Any = None
         self.sent: list[bytes] = []
         self.remotes: list[Candidate] = []
+        self.suspected = False
         self.pairs: list[Any] = []
 
     def __repr__(self) -> str:
@@ -45,6 +46,9 @@ class Session:
 
     def send(self, datagram: bytes) -> None:
         self.sent.append(datagram)
+
+    def suspect(self) -> None:
+        self.suspected = True
 
     def distrust(self, reason: str) -> None:
         self.selected, self.state = None, "disconnected"
@@ -285,6 +289,8 @@ async def test_where_data_is_not_answered_another_session_takes_over() -> None:
     way.path.on_datagram = got.append
     second = way.attach("second", 1)
     second.connect()
+    way.path.suspect()
+    assert (second.suspected, way.first.suspected) == (True, False)
     moves = way.path.moves
     way.path.distrust()
     assert way.told[-1] == PathSelected(cast("Any", "first's pair"), None)
