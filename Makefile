@@ -5,6 +5,7 @@ PYTHON  ?= python3
 VENV    ?= .venv
 WORKERS ?= 3
 LAB_RUNS ?= 1
+LAB_WORKERS ?= 2
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 SOURCES := atmosphere signaling tests tools
@@ -38,8 +39,8 @@ test-deps: ## coturn, nftables, nats-server, mosquitto … for the tests that us
 	@sh tools/test-deps.sh
 
 lab: $(STAMP) ## the whole NAT laboratory, and build/lab/grid.html of every network against every other (root, Linux)
-	$(BIN)/python -m pytest tests/lab -n $(WORKERS) --dist load -m "lab or matrix" --timeout 600
-	$(BIN)/python -m tests.lab.matrix --runs $(LAB_RUNS) --workers $(WORKERS)
+	LAB_SILENCE=3 $(BIN)/python -m pytest tests/lab -n $(LAB_WORKERS) --dist loadgroup -m "lab or matrix" --timeout 600
+	$(BIN)/python -m tests.lab.matrix --runs $(LAB_RUNS) --workers $(LAB_WORKERS)
 
 soak: $(STAMP) ## the long tests: more examples for every decoder, the whole laboratory
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "" --timeout 1800

@@ -37,6 +37,7 @@ def told(member: Member, other: Member, expected: str, seconds: float = 30.0) ->
     return done.stdout
 
 
+@pytest.mark.matrix
 def test_two_usual_homes_have_nothing_to_improve(lab: Lab) -> None:
     anna, ben = pair(lab, "port-restricted", "port-restricted")
     all_connected([anna, ben], "direct")
@@ -78,6 +79,7 @@ def test_udp_is_blocked(lab: Lab) -> None:
     assert "The network of anna blocks UDP" in text
 
 
+@pytest.mark.matrix
 def test_who_wants_relays_only(lab: Lab) -> None:
     anna, ben = pair(lab, "full-cone", "full-cone", "--path-policy", "relay")
     all_connected([anna, ben], "relay")
@@ -87,6 +89,7 @@ def test_who_wants_relays_only(lab: Lab) -> None:
     assert "Try: For a direct path start anna with --path-policy any." in text
 
 
+@pytest.mark.matrix
 def test_no_relay_anywhere_and_no_direct_path(lab: Lab) -> None:
     """mia, whom both can reach, carries their messages and refuses to carry their data."""
     mia = Member(lab.public("mia"), "--stun", "none", "--no-relay")
@@ -106,6 +109,7 @@ def test_no_relay_anywhere_and_no_direct_path(lab: Lab) -> None:
     assert not connected(anna, [carl])
 
 
+@pytest.mark.matrix
 def test_a_peer_that_is_off(lab: Lab) -> None:
     anna, ben = pair(lab, "port-restricted", "port-restricted")
     all_connected([anna, ben], "direct")
@@ -120,6 +124,7 @@ def test_a_peer_that_is_off(lab: Lab) -> None:
     assert "Nothing answers: ben said goodbye (stopped)." in told(anna, ben, "stopped")
 
 
+@pytest.mark.matrix
 def test_a_firewall_before_a_public_address(lab: Lab) -> None:
     """anna needs no router, but her firewall drops what nobody there asked for; ben's router changes ports."""
     box = lab.public("anna")
@@ -166,6 +171,7 @@ def test_a_path_that_becomes_direct_is_seen(lab: Lab) -> None:
     assert "(direct works)" in told(anna, ben, "direct")
 
 
+@pytest.mark.matrix
 def test_following_the_advice_helps(lab: Lab) -> None:
     """One router changes ports, the other is strict: what explain says to forward there is what makes it direct."""
     relay = Relay(lab.public("box"))

@@ -50,6 +50,7 @@ def test_a_joiner_without_udp_reaches_a_public_host(lab: Lab) -> None:
     file_arrives(ben, anna)
 
 
+@pytest.mark.matrix
 def test_a_host_without_udp_reaches_its_public_joiner(lab: Lab) -> None:
     """The host cannot be connected to, and hears by signaling where its joiner can."""
     relay = Relay(lab.public("box"))
@@ -61,6 +62,7 @@ def test_a_host_without_udp_reaches_its_public_joiner(lab: Lab) -> None:
     pong(ben, anna)
 
 
+@pytest.mark.matrix
 def test_udp_is_used_where_it_works_and_missed_where_it_stops(lab: Lab) -> None:
     home = lab.home("ben-home", "port-restricted")
     anna, ben = Member(lab.machine("anna", "none"), *ALONE), Member(home.machine("ben"), *ALONE)
@@ -103,7 +105,7 @@ def test_a_transfer_outlives_its_tcp_connection(lab: Lab) -> None:
     assert ben.peers()["anna"]["connected_at"] == since, "the link is the same"
 
 
-@pytest.mark.parametrize("other", ["udp-blocked", "port-restricted"])
+@pytest.mark.parametrize("other", ["udp-blocked", pytest.param("port-restricted", marks=pytest.mark.matrix)])
 def test_two_homes_open_at_once_where_one_has_no_udp(lab: Lab, other: Kind) -> None:
     """Neither can be connected to: both connect at the same time (TCP simultaneous open), and leave the relay."""
     relay = Relay(lab.public("box"))

@@ -5,6 +5,7 @@ Every silence is measured by the receiver, between two arrivals of bytes.
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -17,8 +18,9 @@ from tests.lab.translation import NatKind
 
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("transfers")]
 
-LONGEST = 3.0
-"""Seconds of silence that a moment may cost."""
+LONGEST = float(os.environ.get("LAB_SILENCE", "6"))
+"""Seconds of silence that a moment may cost: 3 on a machine that does nothing else (make lab); beside other tests, which
+take the processors away at any moment, twice that."""
 
 OUTAGE = 10.0
 
@@ -50,6 +52,7 @@ def test_the_routers_public_address_changes(lab: Lab) -> None:
     short(transfer.finished())
 
 
+@pytest.mark.matrix
 def test_the_machine_gets_another_address(lab: Lab) -> None:
     relay = Relay(lab.public("box"))
     anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
@@ -60,7 +63,7 @@ def test_the_machine_gets_another_address(lab: Lab) -> None:
     short(transfer.finished())
 
 
-@pytest.mark.parametrize("mover", ["receiver", "sender"])
+@pytest.mark.parametrize("mover", ["receiver", pytest.param("sender", marks=pytest.mark.matrix)])
 def test_from_wifi_to_a_hotspot(lab: Lab, mover: str) -> None:
     """The old card and its address are gone; another card has another network and the default route."""
     relay = Relay(lab.public("box"))
@@ -73,6 +76,7 @@ def test_from_wifi_to_a_hotspot(lab: Lab, mover: str) -> None:
     short(transfer.finished())
 
 
+@pytest.mark.matrix
 def test_both_sides_get_other_public_addresses_at_once(lab: Lab) -> None:
     """Neither can tell the other over the link: what is left is signaling."""
     relay = Relay(lab.public("box"))
@@ -85,6 +89,7 @@ def test_both_sides_get_other_public_addresses_at_once(lab: Lab) -> None:
     short(transfer.finished())
 
 
+@pytest.mark.matrix
 def test_the_server_is_killed(lab: Lab) -> None:
     """Signaling, STUN and the relay are gone; the direct path needs none of them."""
     relay = Relay(lab.public("box"))
@@ -138,6 +143,7 @@ def test_a_link_that_is_down_for_ten_seconds(lab: Lab) -> None:
     assert silence.seconds > OUTAGE - 1
 
 
+@pytest.mark.matrix
 def test_a_node_that_sleeps_for_ten_seconds(lab: Lab) -> None:
     """A laptop's lid: everything stops, and the clock jumps when it goes on."""
     relay = Relay(lab.public("box"))

@@ -121,6 +121,7 @@ def test_a_flapping_cable_does_not_keep_it_busy(lab: Lab) -> None:
     assert len(noticed) <= 2 * lasted / 0.3 + 4
 
 
+@pytest.mark.matrix
 def test_two_nodes_stay_linked_while_a_cable_is_out_for_a_moment(lab: Lab) -> None:
     relay = Relay(lab.public("box"))
     anna = Member(lab.machine("anna", "port-restricted"), *relay.options)
@@ -140,6 +141,7 @@ def test_two_nodes_stay_linked_while_a_cable_is_out_for_a_moment(lab: Lab) -> No
     assert arrived.read_bytes() == content
 
 
+@pytest.mark.matrix
 def test_two_nodes_meet_again_when_one_moves_to_a_hotspot_and_back(lab: Lab) -> None:
     relay = Relay(lab.public("box"))
     home, hotspot = lab.home("anna-home", "port-restricted"), lab.home("hotspot", "port-restricted")

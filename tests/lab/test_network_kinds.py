@@ -61,7 +61,17 @@ def check(found: dict[str, Any], kind: Kind | UserKind) -> None:
     assert found["internet"] is True
 
 
-@pytest.mark.parametrize("kind", [*get_args(Kind), *get_args(UserKind)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("udp-blocked", "sequential"),
+        *(
+            pytest.param(kind, marks=pytest.mark.matrix)
+            for kind in (*get_args(Kind), *get_args(UserKind))
+            if kind not in ("udp-blocked", "sequential")
+        ),
+    ],
+)
 def test_every_kind_of_router(lab: Lab, kind: Kind | UserKind) -> None:
     box, home = Box(lab), lab.home("home", kind)
     found = look(home.machine("host"), "--stun", box.stun, within=QUICK if behaviour(kind) else PATIENT)
@@ -74,6 +84,7 @@ def test_every_kind_of_router(lab: Lab, kind: Kind | UserKind) -> None:
         assert server["rtt_ms"] < 500
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", KINDS)
 def test_by_comparing_servers_of_one_address_each(lab: Lab, kind: Kind) -> None:
     """What public STUN servers are: the mapping is told all the same."""
@@ -93,6 +104,7 @@ def test_a_public_machine(lab: Lab) -> None:
     assert "public address" in found["summary"]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("outer", "inner", "acts_as"),
     [
@@ -164,6 +176,7 @@ while True:
     assert "log in" in found["summary"]
 
 
+@pytest.mark.matrix
 def test_how_long_a_router_remembers(lab: Lab) -> None:
     box, home = Box(lab), lab.home("home", "port-restricted", timeout=8)
     found = Member(home.machine("host")).json("network", "--stun", box.stun, "--lifetime", "10s")

@@ -13,6 +13,7 @@ from tests.lab.miniupnpd import Router, give_miniupnpd, reach_elsewhere
 from tests.lab.topology import Home, Lab, Machine, run_in
 
 pytestmark = [pytest.mark.needs("netns", "miniupnpd"), pytest.mark.lab]
+LONG = pytest.mark.matrix
 
 PROTOCOLS = ["pcp", "nat-pmp", "upnp"]
 ROUTER = "fe80::1"
@@ -74,6 +75,7 @@ def test_two_symmetric_homes_connect_by_the_code_alone(lab: Lab) -> None:
     assert (remote["address"], remote["port"]) == (router.outside, 7777)
 
 
+@pytest.mark.matrix
 def test_two_symmetric_homes_that_met_at_a_server_need_no_relay(lab: Lab) -> None:
     """Ben dials by signaling; what anna's router opened trickles to him, and servers see her elsewhere."""
     box = lab.public("box")
@@ -104,7 +106,7 @@ def test_a_home_without_udp_comes_in_by_tcp(lab: Lab) -> None:
     all_connected([anna, ben])
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", [PROTOCOLS[0], *(pytest.param(one, marks=LONG) for one in PROTOCOLS[1:])])
 def test_a_router_that_restarts_is_asked_again(lab: Lab, protocol: str) -> None:
     home = lab.home("anna-home", "symmetric")
     anna = asking(home.machine("anna"), *NOBODY)
@@ -116,7 +118,9 @@ def test_a_router_that_restarts_is_asked_again(lab: Lab, protocol: str) -> None:
     until("the candidate is told", lambda: f"srflx {router.outside}:7777" in told(anna))
 
 
-@pytest.mark.parametrize("settings", [(), ("force_igd_desc_v1=yes",)], ids=["version 2", "version 1"])
+@pytest.mark.parametrize(
+    "settings", [(), pytest.param(("force_igd_desc_v1=yes",), marks=LONG)], ids=["version 2", "version 1"]
+)
 def test_the_second_node_of_a_home_gets_another_port(lab: Lab, settings: tuple[str, ...]) -> None:
     """UPnP says 718, ConflictInMappingEntry: both nodes are on port 7777."""
     home, ben_home = lab.home("home", "symmetric"), lab.home("ben-home", "symmetric")
@@ -134,6 +138,7 @@ def test_the_second_node_of_a_home_gets_another_port(lab: Lab, settings: tuple[s
     assert ben.peers()["carol"]["path"]["remote"]["port"] != 7777
 
 
+@pytest.mark.matrix
 def test_a_killed_node_gets_its_own_port_back(lab: Lab) -> None:
     """PCP refuses whoever does not know the nonce of the mapping that is still there."""
     home = lab.home("anna-home", "symmetric")
@@ -162,7 +167,7 @@ def firewalled(lab: Lab, home: Home, machine: Machine) -> str:
     return address
 
 
-@pytest.mark.parametrize("protocol", ["pcp", "upnp"])
+@pytest.mark.parametrize("protocol", ["pcp", pytest.param("upnp", marks=LONG)])
 def test_a_pinhole_in_the_firewall_of_ipv6(lab: Lab, protocol: str) -> None:
     """Two homes with IPv6 and a firewall, no server at all: ben gets in where anna's router made a hole."""
     anna_home, ben_home = lab.home("anna-home", "udp-blocked"), lab.home("ben-home", "udp-blocked")

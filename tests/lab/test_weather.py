@@ -34,7 +34,7 @@ def test_nodes_meet_and_the_link_survives_while_data_flows(lab: Lab, weather: di
     transferring(anna, ben, length=int(SLOWLY * seconds), rate=SLOWLY).finished(timeout=seconds * 3)
 
 
-@pytest.mark.parametrize("when", ["from the start", "in the middle"])
+@pytest.mark.parametrize("when", [pytest.param("from the start", marks=pytest.mark.matrix), "in the middle"])
 def test_long_packets_vanish_without_a_word(lab: Lab, when: str) -> None:
     """An MTU of 1280 and nobody who says so: the smallest that IPv6 allows, and what tunnels often have."""
     relay = Relay(lab.public("box"))
