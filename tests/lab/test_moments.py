@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_gro
 
 LONGEST = float(os.environ.get("LAB_SILENCE", "6"))
 """Seconds of silence that a moment may cost: 3 on a machine that does nothing else (make lab); beside other tests, which
-take the processors away at any moment, twice that."""
+take processors away at any moment, twice that."""
 
 OUTAGE = 10.0
 
