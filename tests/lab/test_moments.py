@@ -19,8 +19,8 @@ from tests.lab.translation import NatKind
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.lab, pytest.mark.xdist_group("transfers")]
 
 LONGEST = float(os.environ.get("LAB_SILENCE", "6"))
-"""Seconds of silence that a moment may cost: 3 on a machine that does nothing else (make lab); beside other tests, which
-take processors away at any moment, twice that."""
+"""Seconds of silence that a moment may cost: 3 on a machine that does nothing else (make lab), and twice that beside
+other tests, which take processors away at any moment."""
 
 OUTAGE = 10.0
 
