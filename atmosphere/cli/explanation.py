@@ -34,6 +34,7 @@ def lines(data: Any, now_unix: float | None = None) -> list[str]:
         *_pairs(found.pairs),
         *(f"  {relay}" for relay in found.relays),
         *_attempt(found, peer.state),
+        *([f"  port guessing: {found.guessing}"] if found.guessing else []),
         found.why,
         *([f"Try: {found.advice}"] if found.advice else []),
     ]

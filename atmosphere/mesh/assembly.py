@@ -125,7 +125,7 @@ class Assembly:
             attempts=self.connecting.attempts,
             abouts=self.abouts,
         )
-        self.observer.searches = self.hard_nat
+        self.observer.searches = self.hard_nat if wanted else None
         self._wire_up()
 
     def _wire_up(self) -> None:

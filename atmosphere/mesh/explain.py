@@ -56,6 +56,7 @@ def explain(situation: Situation, relays: list[str]) -> Explanation:
         relays=[_ERRNO.sub("", line) for line in relays],
         attempt=_attempt(situation.attempt),
         next_try_in=situation.next_try,
+        guessing=(situation.search.finding or None) if situation.search is not None else None,
     )
 
 

@@ -150,7 +150,7 @@ class AttemptInfo(msgspec.Struct, frozen=True):
 
 class Explanation(msgspec.Struct, frozen=True):
     """Why a peer is reached as it is: the one `cause` (a name for programs), `why` in words, and what to change
-    (`advice`, None where nothing needs to be)."""
+    (`advice`, None where nothing needs to be). `guessing` is what became of guessing ports."""
 
     cause: str
     why: str
@@ -161,3 +161,4 @@ class Explanation(msgspec.Struct, frozen=True):
     relays: list[str]
     attempt: AttemptInfo | None = None
     next_try_in: float | None = None
+    guessing: str | None = None

@@ -7,7 +7,7 @@ import pytest
 from atmosphere.ice.nat import NatBehaviour
 from atmosphere.mesh.explain import EXAMPLE_WORDS, explain, fill, nat_words, side_info
 from atmosphere.mesh.info import AttemptInfo, PairInfo, PathEndInfo
-from atmosphere.mesh.situation import Attempt, Cause
+from atmosphere.mesh.situation import Attempt, Cause, Search
 from tests.mesh.situations import (
     CONE,
     FULL_CONE,
@@ -99,3 +99,9 @@ def test_the_attempt_and_the_next_one() -> None:
 
 def test_a_cause_without_advice() -> None:
     assert fill(Cause("x", lambda s: True, "{peer} is there."), EXAMPLE_WORDS) == ("PEER is there.", None)
+
+
+def test_what_became_of_guessing_ports() -> None:
+    assert explain(relayed(search=Search(False, "given up after 20 s")), []).guessing == "given up after 20 s"
+    assert explain(relayed(search=Search(True)), []).guessing is None
+    assert explain(relayed(), []).guessing is None

@@ -83,7 +83,7 @@ def test_explain(invoke: Invoke, node: FakeNode) -> None:
     ]
     document = json.loads(invoke("--json", "explain", "desk").stdout)
     assert list(document) == [
-        "peer", "cause", "why", "advice", "here", "there", "pairs", "relays", "attempt", "next_try_in",
+        "peer", "cause", "why", "advice", "here", "there", "pairs", "relays", "attempt", "next_try_in", "guessing",
     ]  # fmt: skip
     assert (document["peer"]["name"], document["cause"]) == ("desk", "symmetric-here")
     assert document["here"]["mapping"] == "address-and-port-dependent"
@@ -111,6 +111,13 @@ def test_explain_somebody_who_is_away() -> None:
     assert told[4] == "  next attempt: under way"
     told = explained(peer, attempt=AttemptInfo("a new layer", False, 4.0))
     assert told[3] == "  trying for 4 s: so far a new layer"
+
+
+def test_explain_says_what_became_of_guessing_ports() -> None:
+    peer = PeerInfo("d" * 52, "desk", "connected", "member", RELAYED)
+    assert explained(peer, guessing="found after 2.2 s and 219 checks")[3] == (
+        "  port guessing: found after 2.2 s and 219 checks"
+    )
 
 
 def test_explain_says_since_when() -> None:

@@ -282,7 +282,7 @@ async def test_ipv6_has_no_nat_pmp(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(lambda: gateway.mapped == BOTH)
         assert not any(asked.startswith("nat-pmp") for asked in gateway.asked)
         assert gateway.asked.count("AddPinhole") == 2
-        await until(lambda: len(one.leases) == 2)
+        await until(lambda: len(one.leases) == 2 and all(lease.grant for lease in one.leases.values()))
         await one.close()
         assert gateway.mapped == {}
 
