@@ -21,6 +21,7 @@ from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.pair import can_pair
 from atmosphere.ice.tcp_candidates import passive_beyond, passive_connection, remote_active, tcp_host
 from atmosphere.ice.tcp_connection import TcpConnection
+from atmosphere.ice.tcp_doors import Doors
 from atmosphere.ice.tcp_mapping import TcpMapping, reusable_socket
 from atmosphere.ice.tcp_paths import TcpPaths
 from atmosphere.stun.message import Class, Message, Method, decode
@@ -83,6 +84,7 @@ class TcpHost:
         self._numbers = iter(range(BASES_FROM, BASES_FROM << 16))
         self._seats = Seats(STRANGERS, STRANGERS_OF_ONE)
         self._strangers: set[TcpConnection] = set()
+        self._doors = Doors()
 
     async def close(self) -> None:
         """Cut the strangers; sessions end their own connections."""
@@ -165,7 +167,8 @@ class TcpHost:
             ours = self._ours_at_once()
         local = max((one for one in ours if can_pair(one, remote)), key=lambda one: one.priority, default=None)
         if local is not None:
-            self._paths(session).add_remote(local, remote)
+            if self._doors.admits(_peer_of(session), remote.endpoint, asyncio.get_running_loop().time()):
+                self._paths(session).add_remote(local, remote)
         elif remote.tcp_type == "so":
             self._waiting.append((session, remote))
 
@@ -255,6 +258,11 @@ class TcpHost:
             sock.close()
             raise
         return sock
+
+
+def _peer_of(session: IceSession) -> str:
+    """Whom a session is with: the fragment of the side that was dialed stays the same between the two."""
+    return session.remote_ufrag if session.dialer_ufrag == session.local_ufrag else session.local_ufrag
 
 
 def _check(datagram: bytes) -> Message | None:

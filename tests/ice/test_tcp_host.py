@@ -19,6 +19,7 @@ from atmosphere.ice.events import IceEvent, PathLost, PathRestored
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings, parse_stun
 from atmosphere.ice.tcp_candidates import tcp_host
+from atmosphere.ice.tcp_doors import AT_ONCE
 from atmosphere.ice.tcp_framing import frame
 from atmosphere.ice.tcp_host import TcpHost
 from atmosphere.ice.tcp_mapping import TcpMapped, TcpMapping
@@ -62,6 +63,21 @@ def tcp_only(host: IceEndpoint, dialer: IceEndpoint) -> IceSession:
         if candidate.transport == "tcp":
             session.add_remote(candidate)
     return session
+
+
+@pytest.mark.parametrize("dialed", [False, True], ids=["it dials", "we dial"])
+async def test_no_peer_has_us_try_every_port_by_one_session_after_the_other(dialed: bool) -> None:
+    async with IceEndpoint(LOOPBACK) as node:
+        listener, tried = listen(node), set[tuple[str, int]]()
+        for number in range(20):
+            credentials = dialer_credentials()
+            session = node.dial(credentials, HOST) if dialed else listener.session(credentials.ufrag)
+            assert session is not None
+            for port in range(2000 + 8 * number, 2008 + 8 * number):
+                session.add_remote(Candidate.from_sdp(f"f 1 tcp 1 127.0.0.1 {port} typ host tcptype passive"))
+            tried |= {pair.remote.endpoint for pair in session.report()}
+            session.close()
+        assert len(tried) == AT_ONCE
 
 
 async def test_a_session_over_tcp_alone() -> None:
