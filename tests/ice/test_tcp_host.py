@@ -65,6 +65,25 @@ def tcp_only(host: IceEndpoint, dialer: IceEndpoint) -> IceSession:
     return session
 
 
+async def test_a_session_that_may_only_use_relays_connects_to_nobody() -> None:
+    async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        session = dialer.dial(dialer_credentials(), HOST)
+        session.set_policy("relay")
+        for candidate in host.candidates:
+            session.add_remote(candidate)
+
+        def is_planned() -> bool:
+            return session.tcp is not None and session.tcp._timer is not None
+
+        assert [(pair.local.transport, pair.state) for pair in session.report()] == [("tcp", "waiting")]
+        assert not is_planned()
+        session.set_policy("any")
+        assert is_planned()
+        session.set_policy("relay")
+        assert not is_planned()
+
+
 @pytest.mark.parametrize("dialed", [False, True], ids=["it dials", "we dial"])
 async def test_no_peer_has_us_try_every_port_by_one_session_after_the_other(dialed: bool) -> None:
     async with IceEndpoint(LOOPBACK) as node:
