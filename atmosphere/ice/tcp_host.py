@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 STRANGERS, STRANGERS_OF_ONE = 128, 16
 STRANGER_SECONDS = 5.0
-CONNECTIONS = 1024
-"""Of all sessions together."""
+CONNECTIONS, CONNECTIONS_OF_ONE = 1024, 32
+"""Of all sessions together, and of those that one peer begins: each costs a file descriptor."""
 MAX_WAITING = 64
 """Candidates for simultaneous-open that wait until we know one of our own."""
 BASES_FROM = 1 << 32
@@ -85,6 +85,8 @@ class TcpHost:
         self._seats = Seats(STRANGERS, STRANGERS_OF_ONE)
         self._strangers: set[TcpConnection] = set()
         self._doors = Doors()
+        self._places = Seats(CONNECTIONS, CONNECTIONS_OF_ONE)
+        self._placed: dict[int, str] = {}
 
     async def close(self) -> None:
         """Cut the strangers; sessions end their own connections."""
@@ -212,13 +214,14 @@ class TcpHost:
     ) -> None:
         message = _check(datagram)
         known = self._session_of(message, accepted.client) if message is not None else None
-        if message is None or known is None:
+        if message is None or known is None or self._places.take(_peer_of(known)):
             connection.close()
             return
         self._settled(connection, key, timer, known=True)
         local = passive_connection(accepted.local, [base.candidate for base in self.hosts()])
         remote = remote_active(accepted.client, message.attributes["PRIORITY"])
         base = self._paths(known).adopt(connection, local, remote, is_ours=False)
+        self._placed[base.id] = _peer_of(known)
         self.receive(base, datagram, accepted.client)
 
     def _session_of(self, check: Message, source: Address) -> IceSession | None:
@@ -240,6 +243,9 @@ class TcpHost:
         """It is gone."""
         self.bases.pop(base.id, None)
         self._connections.pop(base.id, None)
+        peer = self._placed.pop(base.id, None)
+        if peer is not None:
+            self._places.leave(peer)
 
     def receive(self, base: Base, datagram: bytes, source: Address) -> None:
         """A datagram came."""

@@ -65,6 +65,23 @@ def tcp_only(host: IceEndpoint, dialer: IceEndpoint) -> IceSession:
     return session
 
 
+async def test_one_peer_holds_so_many_connections_whatever_sessions_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECTIONS_OF_ONE", 2)
+    async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        first, second = tcp_only(host, dialer), tcp_only(host, dialer)
+        await first.connected(10)
+        await second.connected(10)
+        third = tcp_only(host, dialer)
+        await until(lambda: host.mux.tcp.dropped > 0)
+        assert len(host.mux.tcp.bases) == 2
+        for session in host.sessions:
+            if session.remote_ufrag == first.local_ufrag:
+                session.close()
+        await third.connected(10)
+        assert len(host.mux.tcp.bases) == 2
+
+
 async def test_a_session_that_may_only_use_relays_connects_to_nobody() -> None:
     async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
         listen(host)
