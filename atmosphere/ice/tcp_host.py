@@ -40,8 +40,8 @@ STRANGERS, STRANGERS_OF_ONE = 128, 16
 STRANGER_SECONDS = 5.0
 CONNECTIONS, CONNECTIONS_OF_ONE = 1024, 32
 """Of all sessions together, and of those that one peer begins: each costs a file descriptor."""
-MAX_WAITING = 64
-"""Candidates for simultaneous-open that wait until we know one of our own."""
+MAX_WAITING, MAX_WAITING_OF_ONE = 64, 4
+"""Candidates for simultaneous-open that wait until we know one of our own, and those of one session."""
 BASES_FROM = 1 << 32
 """Their bases have numbers that no socket or relay gets."""
 
@@ -171,7 +171,7 @@ class TcpHost:
         if local is not None:
             if self._doors.admits(_peer_of(session), remote.endpoint, asyncio.get_running_loop().time()):
                 self._paths(session).add_remote(local, remote)
-        elif remote.tcp_type == "so":
+        elif remote.tcp_type == "so" and sum(one is session for one, _ in self._waiting) < MAX_WAITING_OF_ONE:
             self._waiting.append((session, remote))
 
     def _ours_at_once(self) -> list[Candidate]:

@@ -65,6 +65,16 @@ def tcp_only(host: IceEndpoint, dialer: IceEndpoint) -> IceSession:
     return session
 
 
+async def test_what_waits_for_our_own_mapping_leaves_room_for_other_sessions() -> None:
+    async with IceEndpoint(LOOPBACK) as node:
+        first, second = (node.dial(dialer_credentials(), HOST) for _ in range(2))
+        for session, count in ((second, 1), (first, 2 * module.MAX_WAITING)):
+            for port in range(2000, 2000 + count):
+                session.add_remote(Candidate.from_sdp(f"f 1 tcp 1 127.0.0.1 {port} typ srflx tcptype so"))
+        waiting = [session for session, _ in node.mux.tcp._waiting]
+        assert waiting == [second] + [first] * module.MAX_WAITING_OF_ONE
+
+
 async def test_one_peer_holds_so_many_connections_whatever_sessions_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECTIONS_OF_ONE", 2)
     async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
