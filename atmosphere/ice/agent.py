@@ -218,6 +218,11 @@ class Agent:
         return self._rounds.remote
 
     @property
+    def policy(self) -> PathPolicy:
+        """Which paths may be used."""
+        return self._pairs.policy.name
+
+    @property
     def rest(self) -> float:
         """Seconds between the checks of an idle path, at most."""
         return self._pairs.rest

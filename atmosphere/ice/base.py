@@ -20,7 +20,7 @@ _RELAY_RANK: dict[Transport, int] = {"udp": 5, "tcp": 4, "tls": 3, "ws": 2, "wss
 
 class Base:
     """One base: its number (for the agent), its own candidate, how a datagram leaves; its `socket`, if it is one;
-    `shared` by all sessions, or one session's own."""
+    `shared` by all sessions, or one session's own; `lender` of a relay is the member whose it is, or empty."""
 
     def __init__(self, number: int, candidate: Candidate, send: Callable[[bytes, Address], None]) -> None:
         self.id = number
@@ -30,6 +30,7 @@ class Base:
         self.mapped: Candidate | None = None
         self.socket: UdpSocket | None = None
         self.shared = True
+        self.lender = ""
 
     @property
     def candidates(self) -> list[Candidate]:

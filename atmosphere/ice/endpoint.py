@@ -149,6 +149,10 @@ class IceEndpoint:
         """How each STUN and TURN server does."""
         return self._health.report()
 
+    def lent_by(self, node_id: str) -> set[int]:
+        """The bases that are relays of that member's: what is heard there, it may have made up."""
+        return {base.id for base in self._relayed.values() if base.lender == node_id}
+
     def port_mappings(self) -> list[MappedPort]:
         """How each of our ports does at each router that we are behind; nothing without `port_mapping`."""
         return self._ports.report() if self._ports else []
@@ -260,6 +264,7 @@ class IceEndpoint:
 
     def _allocated(self, uri: str, allocation: Allocation) -> None:
         base = relay_base(next(self._numbers), allocation, hide=self.settings.policy == "relay")
+        base.lender = next((server.lender for server in self.settings.turn if str(server) == uri), "")
         self._relayed[allocation] = base
         allocation.on_datagram = partial(self._received, base)
         self._health.answered(uri, allocation.rtt, allocation.relayed)

@@ -110,6 +110,11 @@ class IceSession:
         return self._ended is not None
 
     @property
+    def policy(self) -> PathPolicy:
+        """Which paths may be used."""
+        return self._agent.policy
+
+    @property
     def rest(self) -> float:
         """Seconds between the checks of an idle path, at most (see `set_rest`)."""
         return self._agent.rest
@@ -270,6 +275,8 @@ class IceSession:
         """
         if self._ended is None:
             self._agent.set_policy(policy if self._node_policy == "any" else self._node_policy, self._loop.time())
+            if self.tcp is not None:
+                self.tcp.policy_changed()
             self._driver.flush()
 
     def set_rest(self, seconds: float) -> None:

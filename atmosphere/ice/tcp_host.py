@@ -21,6 +21,7 @@ from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.pair import can_pair
 from atmosphere.ice.tcp_candidates import passive_beyond, passive_connection, remote_active, tcp_host
 from atmosphere.ice.tcp_connection import TcpConnection
+from atmosphere.ice.tcp_doors import Doors
 from atmosphere.ice.tcp_mapping import TcpMapping, reusable_socket
 from atmosphere.ice.tcp_paths import TcpPaths
 from atmosphere.stun.message import Class, Message, Method, decode
@@ -37,10 +38,10 @@ logger = logging.getLogger(__name__)
 
 STRANGERS, STRANGERS_OF_ONE = 128, 16
 STRANGER_SECONDS = 5.0
-CONNECTIONS = 1024
-"""Of all sessions together."""
-MAX_WAITING = 64
-"""Candidates for simultaneous-open that wait until we know one of our own."""
+CONNECTIONS, CONNECTIONS_OF_ONE = 1024, 32
+"""Of all sessions together, and of those that one peer begins: each costs a file descriptor."""
+MAX_WAITING, MAX_WAITING_OF_ONE = 64, 4
+"""Candidates for simultaneous-open that wait until we know one of our own, and those of one session."""
 BASES_FROM = 1 << 32
 """Their bases have numbers that no socket or relay gets."""
 
@@ -83,6 +84,9 @@ class TcpHost:
         self._numbers = iter(range(BASES_FROM, BASES_FROM << 16))
         self._seats = Seats(STRANGERS, STRANGERS_OF_ONE)
         self._strangers: set[TcpConnection] = set()
+        self._doors = Doors()
+        self._places = Seats(CONNECTIONS, CONNECTIONS_OF_ONE)
+        self._placed: dict[int, str] = {}
 
     async def close(self) -> None:
         """Cut the strangers; sessions end their own connections."""
@@ -165,8 +169,9 @@ class TcpHost:
             ours = self._ours_at_once()
         local = max((one for one in ours if can_pair(one, remote)), key=lambda one: one.priority, default=None)
         if local is not None:
-            self._paths(session).add_remote(local, remote)
-        elif remote.tcp_type == "so":
+            if self._doors.admits(_peer_of(session), remote.endpoint, asyncio.get_running_loop().time()):
+                self._paths(session).add_remote(local, remote)
+        elif remote.tcp_type == "so" and sum(one is session for one, _ in self._waiting) < MAX_WAITING_OF_ONE:
             self._waiting.append((session, remote))
 
     def _ours_at_once(self) -> list[Candidate]:
@@ -209,13 +214,14 @@ class TcpHost:
     ) -> None:
         message = _check(datagram)
         known = self._session_of(message, accepted.client) if message is not None else None
-        if message is None or known is None:
+        if message is None or known is None or self._places.take(_peer_of(known)):
             connection.close()
             return
         self._settled(connection, key, timer, known=True)
         local = passive_connection(accepted.local, [base.candidate for base in self.hosts()])
         remote = remote_active(accepted.client, message.attributes["PRIORITY"])
         base = self._paths(known).adopt(connection, local, remote, is_ours=False)
+        self._placed[base.id] = _peer_of(known)
         self.receive(base, datagram, accepted.client)
 
     def _session_of(self, check: Message, source: Address) -> IceSession | None:
@@ -237,6 +243,9 @@ class TcpHost:
         """It is gone."""
         self.bases.pop(base.id, None)
         self._connections.pop(base.id, None)
+        peer = self._placed.pop(base.id, None)
+        if peer is not None:
+            self._places.leave(peer)
 
     def receive(self, base: Base, datagram: bytes, source: Address) -> None:
         """A datagram came."""
@@ -255,6 +264,11 @@ class TcpHost:
             sock.close()
             raise
         return sock
+
+
+def _peer_of(session: IceSession) -> str:
+    """Whom a session is with: the fragment of the side that was dialed stays the same between the two."""
+    return session.remote_ufrag if session.dialer_ufrag == session.local_ufrag else session.local_ufrag
 
 
 def _check(datagram: bytes) -> Message | None:

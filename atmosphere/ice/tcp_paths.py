@@ -71,6 +71,7 @@ class TcpPaths:
         self._home = home
         self._loop = asyncio.get_running_loop()
         self._plan = TcpPlan(self._loop.time())
+        self._plan.is_barred = session.policy == "relay"
         self._ways: list[_Way] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -100,6 +101,11 @@ class TcpPaths:
         if self._plan.is_direct:
             for task in self._opening:
                 task.cancel()
+        self._arm()
+
+    def policy_changed(self) -> None:
+        """No connection begins where only relays are to be used; one that is the path stays until there is another."""
+        self._plan.is_barred = self._session.policy == "relay"
         self._arm()
 
     def close(self) -> None:

@@ -66,6 +66,8 @@ class TcpPlan:
     """What one session does about the TCP candidates of its remote; told what happens, it says what to do."""
 
     def __init__(self, now: float) -> None:
+        self.is_barred = False
+        """Whether no connection may begin: whom we connect to sees our address."""
         self._begins_at = now + HEAD_START
         self._next_at = -math.inf
         self._attempts: dict[tuple[str, int], Attempt] = {}
@@ -163,6 +165,8 @@ class TcpPlan:
 
     @property
     def _may_connect(self) -> bool:
+        if self.is_barred:
+            return False
         under_way = sum(one.state is State.CONNECTING for one in self._attempts.values())
         return (self._path_class is None or self._path_class < PathClass.DIRECT_TCP) and under_way < CONNECTING
 

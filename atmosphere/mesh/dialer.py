@@ -23,7 +23,9 @@ from atmosphere.mesh import signals
 from atmosphere.mesh.exchange import Exchange, Send
 from atmosphere.mesh.linktable import UFRAG_PREFIX, Rank
 from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.restart import is_restart
 from atmosphere.tasks import Tasks
+from signaling.limits import KeyedBuckets
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,11 @@ MAX_ACCEPTED_OF_ONE = 64
 """Of these, at most so many under one secret: whoever knows one may connect and then say nothing, and each costs a
 link. More are not answered; their checks come again."""
 
+MAX_RESTARTING = 4096
+RESTARTS_RATE, RESTARTS_BURST = 1 / 3, 64.0
+"""Restarts of one member, a second and at once. Each takes the place of the one before it, so that those in the making
+are few however many come; an honest one takes seconds to begin another."""
+
 Greet = Callable[[PeerLink], Awaitable[None]]
 
 
@@ -61,6 +68,7 @@ class Dialer:
         self._accepting: dict[tuple[str, str], Exchange] = {}
         self._listeners: dict[str, Listener] = {}
         self._making: Counter[str] = Counter()
+        self._restarts = KeyedBuckets(RESTARTS_RATE, RESTARTS_BURST, MAX_RESTARTING)
 
     # --- dialing --------------------------------------------------------------------------------------------------
 
@@ -128,7 +136,9 @@ class Dialer:
 
         def password_for(ufrag: str) -> str | None:
             crowded = self._making[secret.ufrag] >= MAX_ACCEPTED_OF_ONE or self._making.total() >= MAX_ACCEPTED
-            return None if crowded else secret.dialer_password(ufrag)
+            if crowded or (is_restart(ufrag) and not self._restarts.take(secret.ufrag, _now())):
+                return None
+            return secret.dialer_password(ufrag)
 
         self._listeners[key] = self._endpoint.listen(secret.ufrag, secret.password, password_for, accepted)
 
@@ -149,7 +159,8 @@ class Dialer:
             return
         exchange = self._accepting.get((key, message.session))
         if exchange is None:
-            if len(self._accepting) >= MAX_ACCEPTED:
+            of_one = sum(one == key for one, _ in self._accepting)
+            if len(self._accepting) >= MAX_ACCEPTED or of_one >= MAX_ACCEPTED_OF_ONE:
                 logger.warning("too many sessions in the making; one more was ignored")
                 return
             session = listener.session(message.session)
@@ -218,3 +229,7 @@ class Dialer:
         for key in list(self._listeners):
             self.unlisten(key)
         await self._tasks.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -149,7 +149,7 @@ class HardNatSearches:
                 elif isinstance(found, NotTried):
                     return True
                 elif not found.is_presumed or _now() >= presume_at:
-                    await proven(link, told.theirs.address, PROOF)
+                    await proven(self._endpoint, link, told.theirs.address, PROOF)
                     return True
             await asyncio.sleep(pause)
             pause = min(1.2 * pause, LOOK_SELDOM)
@@ -251,7 +251,7 @@ class HardNatSearches:
         peer, networks, times = self._entry(link, told)
         if not self._ledger.begin(peer, networks, _now(), times):
             return NotTried("it was done already, and neither network has changed")
-        await proven(link, told.theirs.address, PROOF_IF_ASKED)
+        await proven(self._endpoint, link, told.theirs.address, PROOF_IF_ASKED)
         await self._own.sample()
         mine = self._plan(told, is_sampled=True)
         if isinstance(mine, NotTried):

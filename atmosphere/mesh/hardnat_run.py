@@ -39,7 +39,7 @@ def within(endpoint: IceEndpoint, link: PeerLink, mine: Plan, other: wire.Punch)
         return NotTried("no STUN server answers this side")
     if other.address == public[0]:
         return NotTried("both are behind the same router")
-    level = trust(other.address, link.session.report())
+    level = trust(other.address, link.session.report(), endpoint.lent_by(link.peer_id))
     if level is None or (mine.part == "open" and not other.port):
         return NotTried("an address was named that nothing was heard from")
     room = mine.sockets if mine.part == "probe" else room_for(mine.sockets)

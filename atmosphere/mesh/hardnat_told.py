@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.hardnat.targets import trust
 from atmosphere.mesh import wire
 from atmosphere.mesh.hardnat_rules import UNTOLD
@@ -68,9 +69,10 @@ class Told:
         self.has_news = False
 
 
-async def proven(link: PeerLink, address: str, patience: float) -> None:
+async def proven(endpoint: IceEndpoint, link: PeerLink, address: str, patience: float) -> None:
     """Wait until the other side of a relayed link has answered from that address, or not any longer."""
     for _ in range(int(patience / LOOK)):
-        if trust(address, link.session.report()) == "proven" or not is_relayed(link):
+        level = trust(address, link.session.report(), endpoint.lent_by(link.peer_id))
+        if level == "proven" or not is_relayed(link):
             return
         await asyncio.sleep(LOOK)

@@ -261,9 +261,10 @@ def code_candidates(candidates: Iterable[Candidate]) -> list[CodeCandidate]:
     """The candidates worth a place in a code, best first, each endpoint once.
 
     Whoever reads the code tries TCP at the addresses of UDP too (`joining.also_over_tcp`), so of TCP itself only what a
-    router maps to another port needs a place, where there is room for one.
+    router maps to another port needs a place, where there is room for one. What nobody can try is left out, as port 0
+    that a server claimed.
     """
-    ranked = sorted(candidates, key=lambda candidate: -candidate.priority)
+    ranked = sorted((one for one in candidates if one.is_usable), key=lambda candidate: -candidate.priority)
     found: dict[tuple[str, int], CodeCandidate] = {}
     for candidate in ranked:
         if candidate.transport == "udp":

@@ -261,7 +261,8 @@ def relays_of(code: JoinCode) -> list[TurnServer]:
         address = (entry.address, entry.port)
         offer = offer_of(code.host_id, [relay_uri(address)]) if entry.type in ("host", "srflx") else None
         found += offer.uris if offer else ()
-    return [TurnServer(uri, code.invite_id, code.dial_secret.turn_password) for uri in found[:MAX_RELAYS]]
+    password = code.dial_secret.turn_password
+    return [TurnServer(uri, code.invite_id, password, code.host_id) for uri in found[:MAX_RELAYS]]
 
 
 def stun_of(code: JoinCode) -> list[ServerUri]:

@@ -39,9 +39,11 @@ class Relaying:
         chosen = self._choice.choose(
             self._roster.mesh_id_bytes, self._offers(), self._families(), health, time.monotonic()
         )
-        passwords = [(uri, self._users.own_password(node_id)) for node_id, uri in chosen]
+        passwords = [(uri, self._users.own_password(node_id), node_id) for node_id, uri in chosen]
         own_id = self._roster.own_id
-        self._servers.offer(TurnServer(uri, own_id, password) for uri, password in passwords if password is not None)
+        self._servers.offer(
+            TurnServer(uri, own_id, password, lender) for uri, password, lender in passwords if password is not None
+        )
         self._meeting.visit(_place(uri) for _, uri in chosen if self._roster.may_invite())
 
     def _offers(self) -> list[Offer]:

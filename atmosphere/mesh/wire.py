@@ -169,6 +169,12 @@ class Unknown(msgspec.Struct, frozen=True):
     tag: int
 
 
+class _Tagged(msgspec.Struct, array_like=True, frozen=True):
+    """The beginning of any message; what follows is skipped, and costs next to nothing."""
+
+    tag: int
+
+
 Message = (
     Hello
     | Redeem
@@ -189,6 +195,7 @@ Message = (
 TAGS = frozenset(type.__struct_config__.tag for type in get_args(Message))
 
 _decoder = msgspec.msgpack.Decoder(Message)
+_tag_decoder = msgspec.msgpack.Decoder(_Tagged)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -216,7 +223,6 @@ def decode(data: bytes | str) -> Message | Unknown:
 def _tag_of(data: bytes) -> int | None:
     """The first element of an array, where it is a number."""
     try:
-        first = msgspec.msgpack.decode(data, type=list[msgspec.Raw])[0]
-        return msgspec.msgpack.decode(first, type=int)
-    except (msgspec.DecodeError, IndexError, RecursionError):
+        return _tag_decoder.decode(data).tag
+    except (msgspec.DecodeError, RecursionError):
         return None

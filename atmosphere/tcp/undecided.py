@@ -21,7 +21,9 @@ from signaling.proxies import TrustedProxies
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT = 2.0
-LOOK_AGAIN = 0.05
+LOOK_AGAIN, LOOK_SELDOM = 0.05, 1.0
+"""Seconds until a connection that has said too little is looked at again: at first, doubling, and at the most. Hundreds
+may say one byte each, and wait."""
 
 Address = tuple[str, int]
 
@@ -87,6 +89,7 @@ class Undecided:
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._settled = False
+        self._look_after = LOOK_AGAIN
         self._proxied = client[0] in port.proxies
         self._timer = self._loop.call_later(port.deadline, self._give_up)
         self._loop.add_reader(sock.fileno(), self._look)
@@ -149,7 +152,8 @@ class Undecided:
     def _look_again(self) -> None:
         """The rest is on its way, and what is here would wake us again at once."""
         self._loop.remove_reader(self._sock.fileno())
-        self._loop.call_later(LOOK_AGAIN, self._wait)
+        self._loop.call_later(self._look_after, self._wait)
+        self._look_after = min(2 * self._look_after, LOOK_SELDOM)
 
     def _wait(self) -> None:
         if not self._settled:

@@ -92,11 +92,15 @@ class ServerUri:
 
 @dataclass(frozen=True)
 class TurnServer:
-    """A TURN server and the long-term credentials to use there; None where it asks for none."""
+    """A TURN server and the long-term credentials to use there; None where it asks for none.
+
+    `lender` is the id of the member whose relay it is; empty where it is nobody's.
+    """
 
     uri: ServerUri
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    lender: str = ""
 
     @property
     def expires_at(self) -> float | None:

@@ -281,13 +281,14 @@ async def test_candidates_trickle_into_live_sessions(monkeypatch: pytest.MonkeyP
             session, _ = await connect(host, dialer)
             found: asyncio.Queue[Candidate] = asyncio.Queue()
             dialer.on_candidate = found.put_nowait
-            turn = parse_turn(f"turn:{USER}:{PASSWORD}@127.0.0.1:{server.address[1]}")
+            turn = replace(parse_turn(f"turn:{USER}:{PASSWORD}@127.0.0.1:{server.address[1]}"), lender="a member")
             stun = parse_stun(f"127.0.0.1:{host.port}")
             dialer.set_servers((stun,), (turn,))
             candidate = await asyncio.wait_for(found.get(), 5)
             assert (candidate.type, candidate.endpoint) == ("relay", RELAYED)
             assert candidate.relay_protocol == "udp"
             assert candidate in dialer.candidates
+            assert (len(dialer.lent_by("a member")), dialer.lent_by("another")) == (1, set())
             await dialer.gathered(5)
             assert [(one.kind, one.ok) for one in dialer.servers()] == [("stun", True), ("turn", True)]
             assert "secret" not in repr(dialer.settings) + repr(dialer.servers())

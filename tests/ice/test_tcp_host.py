@@ -19,6 +19,7 @@ from atmosphere.ice.events import IceEvent, PathLost, PathRestored
 from atmosphere.ice.session import IceSession
 from atmosphere.ice.settings import IceSettings, parse_stun
 from atmosphere.ice.tcp_candidates import tcp_host
+from atmosphere.ice.tcp_doors import AT_ONCE
 from atmosphere.ice.tcp_framing import frame
 from atmosphere.ice.tcp_host import TcpHost
 from atmosphere.ice.tcp_mapping import TcpMapped, TcpMapping
@@ -62,6 +63,67 @@ def tcp_only(host: IceEndpoint, dialer: IceEndpoint) -> IceSession:
         if candidate.transport == "tcp":
             session.add_remote(candidate)
     return session
+
+
+async def test_what_waits_for_our_own_mapping_leaves_room_for_other_sessions() -> None:
+    async with IceEndpoint(LOOPBACK) as node:
+        first, second = (node.dial(dialer_credentials(), HOST) for _ in range(2))
+        for session, count in ((second, 1), (first, 2 * module.MAX_WAITING)):
+            for port in range(2000, 2000 + count):
+                session.add_remote(Candidate.from_sdp(f"f 1 tcp 1 127.0.0.1 {port} typ srflx tcptype so"))
+        waiting = [session for session, _ in node.mux.tcp._waiting]
+        assert waiting == [second] + [first] * module.MAX_WAITING_OF_ONE
+
+
+async def test_one_peer_holds_so_many_connections_whatever_sessions_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECTIONS_OF_ONE", 2)
+    async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        first, second = tcp_only(host, dialer), tcp_only(host, dialer)
+        await first.connected(10)
+        await second.connected(10)
+        third = tcp_only(host, dialer)
+        await until(lambda: host.mux.tcp.dropped > 0)
+        assert len(host.mux.tcp.bases) == 2
+        for session in host.sessions:
+            if session.remote_ufrag == first.local_ufrag:
+                session.close()
+        await third.connected(10)
+        assert len(host.mux.tcp.bases) == 2
+
+
+async def test_a_session_that_may_only_use_relays_connects_to_nobody() -> None:
+    async with host_over_tcp() as (host, _), IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        session = dialer.dial(dialer_credentials(), HOST)
+        session.set_policy("relay")
+        for candidate in host.candidates:
+            session.add_remote(candidate)
+
+        def is_planned() -> bool:
+            return session.tcp is not None and session.tcp._timer is not None
+
+        assert [(pair.local.transport, pair.state) for pair in session.report()] == [("tcp", "waiting")]
+        assert not is_planned()
+        session.set_policy("any")
+        assert is_planned()
+        session.set_policy("relay")
+        assert not is_planned()
+
+
+@pytest.mark.parametrize("dialed", [False, True], ids=["it dials", "we dial"])
+async def test_no_peer_has_us_try_every_port_by_one_session_after_the_other(dialed: bool) -> None:
+    async with IceEndpoint(LOOPBACK) as node:
+        listener, tried = listen(node), set[tuple[str, int]]()
+        for number in range(20):
+            credentials = dialer_credentials()
+            session = node.dial(credentials, HOST) if dialed else listener.session(credentials.ufrag)
+            assert session is not None
+            for port in range(2000 + 8 * number, 2008 + 8 * number):
+                session.add_remote(Candidate.from_sdp(f"f 1 tcp 1 127.0.0.1 {port} typ host tcptype passive"))
+            tried |= {pair.remote.endpoint for pair in session.report()}
+            session.close()
+        assert len(tried) == AT_ONCE
 
 
 async def test_a_session_over_tcp_alone() -> None:

@@ -30,6 +30,7 @@ class FakeSession:
     """Remembers what it is told; `answers` says that the remote answered over every connection."""
 
     def __init__(self) -> None:
+        self.policy = "any"
         self.path_class: int | None = None
         self.claims: dict[tuple[int, tuple[str, int]], Claim] = {}
         self.told: list[tuple[Any, ...]] = []

@@ -39,8 +39,13 @@ class Endpoint:
         kind: Any = {"address-and-port-dependent": "symmetric", "unknown": "unknown"}.get(mapping, "full-cone")
         self.nat = View(NatBehaviour(mapping, type=kind), None if address is None else (address, 7777))
 
+        self.lent: dict[str, set[int]] = {}
+
     async def gathered(self, timeout: float) -> None:
         return
+
+    def lent_by(self, node_id: str) -> set[int]:
+        return self.lent.get(node_id, set())
 
     @property
     def real(self) -> IceEndpoint:

@@ -19,6 +19,7 @@ from atmosphere.mesh import dialer as module
 from atmosphere.mesh import signals
 from atmosphere.mesh.dialer import Dialer, new_ufrag
 from atmosphere.mesh.peerlink import PeerLink
+from atmosphere.mesh.restart import MARKER
 from tests.mesh.fakes import ALICE, BOB, HOST, SRFLX, FakeSession, sessions
 from tests.until import until
 
@@ -174,6 +175,36 @@ async def test_dials_that_cannot_be_taken_are_ignored(made: Made, monkeypatch: p
     dialer.dialed("bob", signals.Dial("first", []), sent)
     dialer.dialed("bob", signals.Dial("second", []), sent)
     assert list(endpoint.listeners[SECRET.ufrag].made) == ["first"]
+
+
+async def test_the_dials_of_one_member_leave_room_for_those_of_others(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ACCEPTED_OF_ONE", 2)
+    dialer, endpoint = made
+    dialer.listen("bob", SECRET, lambda session: None)
+    dialer.listen("carol", OTHER, lambda session: None)
+    for ufrag in ("first", "second", "third"):
+        dialer.dialed("bob", signals.Dial(ufrag, []), Sent())
+    dialer.dialed("carol", signals.Dial("dial", []), Sent())
+    assert list(endpoint.listeners[SECRET.ufrag].made) == ["first", "second"]
+    assert list(endpoint.listeners[OTHER.ufrag].made) == ["dial"]
+
+
+async def test_restarts_without_end_are_not_answered(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(module, "_now", lambda: now)
+    dialer, endpoint = made
+    dialer.listen("bob", SECRET, lambda session: None)
+    of_bob = endpoint.password_for
+    dialer.listen("carol", OTHER, lambda session: None)
+    burst = int(module.RESTARTS_BURST)
+    answered = [of_bob(f"{MARKER}{number}") is not None for number in range(burst + 2)]
+    assert answered == [True] * burst + [False, False]
+    assert of_bob("dial") is not None, "a dial is no restart"
+    assert endpoint.password_for(f"{MARKER}1") is not None, "of another member"
+    now = 1 / module.RESTARTS_RATE
+    assert [of_bob(f"{MARKER}{number}") is not None for number in "ab"] == [True, False]
 
 
 async def test_an_accepted_session_that_comes_to_nothing_is_a_line_in_the_log(

@@ -52,6 +52,15 @@ def test_an_address_that_was_only_named_is_searched_with_caution() -> None:
     assert found == replace(PROBE, sockets=CAUTIOUS_SOCKETS, probes=CAUTIOUS_PROBES, is_cautious=True)
 
 
+def test_an_answer_through_the_peers_own_relay_proves_nothing() -> None:
+    endpoint, link = make()
+    endpoint.lent = {"another": {1}}
+    assert within(endpoint.real, link.real, PROBE, punch()) == PROBE
+    endpoint.lent["b"] = {1}
+    found = within(endpoint.real, link.real, PROBE, punch())
+    assert found == replace(PROBE, sockets=CAUTIOUS_SOCKETS, probes=CAUTIOUS_PROBES, is_cautious=True)
+
+
 @pytest.mark.parametrize(
     ("plan", "other", "reason"),
     [

@@ -13,9 +13,10 @@ from atmosphere.mesh import wire
 from atmosphere.mesh.hardnat_rules import UNTOLD
 from atmosphere.mesh.hardnat_told import Told, proven
 from tests.mesh.fakes import FakeSession
-from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Link, pairs
+from tests.mesh.hardnat_fakes import DIRECT, RELAYED, Endpoint, Link, pairs
 
 THERE = "203.0.113.2"
+ENDPOINT = Endpoint("endpoint-independent", None)
 STOP, READY = wire.Punch("stop", 1, "u"), wire.Punch("ready", 1, "u")
 
 
@@ -54,10 +55,19 @@ async def test_a_proof_is_waited_for_on_a_relayed_path(
     monkeypatch.setattr(module, "LOOK", 0.01)
     link = Link("b", FakeSession())
     link.session.path, link.session.pairs = path, pairs(THERE, proven=False)
-    waiting = asyncio.ensure_future(proven(link.real, THERE, 1000))
+    waiting = asyncio.ensure_future(proven(ENDPOINT.real, link.real, THERE, 1000))
     await asyncio.sleep(0)
     assert waiting.done() is not waits
     link.session.pairs = pairs(THERE)
     await asyncio.wait_for(waiting, 5)
     link.session.pairs = []
-    await asyncio.wait_for(proven(link.real, THERE, 0.02), 5)
+    await asyncio.wait_for(proven(ENDPOINT.real, link.real, THERE, 0.02), 5)
+
+
+async def test_the_peers_own_relay_brings_no_proof() -> None:
+    endpoint, link = Endpoint("endpoint-independent", None), Link("b", FakeSession())
+    link.session.path, link.session.pairs, endpoint.lent = RELAYED, pairs(THERE), {"b": {1}}
+    waiting = asyncio.ensure_future(proven(endpoint.real, link.real, THERE, 1000))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()

@@ -381,6 +381,11 @@ def test_a_port_that_the_router_opened_is_always_in_a_code() -> None:
     assert (found[4].address, found[4].port) == mapped.endpoint
 
 
+def test_what_a_lying_server_claims_does_not_spoil_a_code() -> None:
+    lies = [replace(SRFLX, port=0), replace(RELAY, port=0), replace(SRFLX, address="224.0.0.1")]
+    assert [one.type for one in code_candidates([*lies, HOST])] == ["host"]
+
+
 def test_many_addresses_do_not_crowd_out_those_that_reach_far() -> None:
     found = code_candidates([*(near(number) for number in range(1, 20)), SRFLX, RELAY])
     assert len(found) == MAX_CODE_CANDIDATES

@@ -326,6 +326,7 @@ def test_where_a_host_may_relay_for_its_joiner(setting: Setting) -> None:
     relays = relays_of(code)
     assert [str(relay) for relay in relays] == ["turn:198.51.100.1:7777", "turn:[2001:db8::1]:4242"]
     assert {relay.username for relay in relays} == {code.invite_id}
+    assert {relay.lender for relay in relays} == {code.host_id}
     assert {relay.password for relay in relays} == {code.dial_secret.turn_password}
 
 

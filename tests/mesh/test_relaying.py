@@ -73,6 +73,7 @@ def test_a_member_that_offers_is_used_with_the_secret_of_the_two(node: Node) -> 
     assert node.update() == ["turn:198.51.100.1:7777"]
     [server] = node.using
     assert server.username == node.roster.own_id
+    assert server.lender == home.identity.node_id
     assert server.password == users_of(home, roster).password(node.roster.own_id, 0.0)
     assert server.expires_at is None
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -90,6 +92,16 @@ def test_fields_that_a_newer_version_appends_are_skipped() -> None:
 
 def test_what_a_newer_version_says_is_unknown_and_no_error() -> None:
     assert wire.decode(msgspec.msgpack.encode([99, "news", {"more": [1]}])) == wire.Unknown(99)
+
+
+def test_what_is_unknown_is_skipped_and_not_unpacked() -> None:
+    said = msgspec.msgpack.encode([99, *([0] * (wire.MAX_MESSAGE - 16))])
+    tracemalloc.start()
+    try:
+        assert wire.decode(said) == wire.Unknown(99)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("said", [[], ["99"], [None], {"99": 1}, 99, [9, "no number"]], ids=str)

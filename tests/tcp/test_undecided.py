@@ -48,6 +48,20 @@ def connected() -> tuple[socket.socket, socket.socket]:
     return near, far
 
 
+async def test_who_has_said_too_little_is_looked_at_ever_more_seldom() -> None:
+    port = OnePort()
+    port.framed = lambda accepted: asyncio.Protocol()
+    near, far = connected()
+    one = Undecided(port, far, ("127.0.0.1", 1), "key")
+    one._loop = loop = mock.Mock(wraps=one._loop)
+    near.send(b"\0")
+    for _ in range(7):
+        one._look()
+    assert [call.args[0] for call in loop.call_later.call_args_list] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    one.cut()
+    near.close()
+
+
 async def test_it_settles_once() -> None:
     port = OnePort()
     near, far = connected()

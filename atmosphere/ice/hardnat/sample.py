@@ -62,7 +62,8 @@ class _Sample:
         except DecodeError:
             return
         mapped = mapped_address(answer)
-        if source == self._server and answer.transaction_id == self._requests[number].transaction_id and mapped:
+        is_answer = source == self._server and answer.transaction_id == self._requests[number].transaction_id
+        if is_answer and mapped and mapped[1]:  # no NAT gives port 0, and no peer takes it from us
             self.seen[number] = mapped[1]
             if len(self.seen) == len(self._requests):
                 self.complete.set()

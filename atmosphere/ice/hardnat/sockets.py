@@ -56,8 +56,10 @@ class OpenSockets:
                 return
             usual = sock.getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
-            sock.sendto(data, destination)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, usual)
+            try:
+                sock.sendto(data, destination)
+            finally:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, usual)
         except (OSError, OverflowError) as error:
             logger.debug("socket %d: %s", number, error)
 

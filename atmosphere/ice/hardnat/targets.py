@@ -1,12 +1,13 @@
 """Where a search may send, and whether it is needed: judged by what the session has seen for itself. Pure.
 
 The other side says at which address its NAT is to be probed. A member could name somebody else's. What nobody can forge
-is an answer to a check of ours: it repeats 96 random bits that were sent to that address, through a relay if need be.
+is an answer to a check of ours: it repeats 96 random bits that were sent to that address, through a relay if need be;
+but not through one of the member's own, which sees the bits and says who answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from atmosphere.ice.events import PairReport
@@ -25,9 +26,12 @@ ENOUGH_CHECKS = 4
 _CLASSES = ("public", "documentation", "benchmarking")
 
 
-def trust(address: str, pairs: Sequence[PairReport]) -> Trust | None:
+def trust(address: str, pairs: Sequence[PairReport], lent: Collection[int] = ()) -> Trust | None:
     """How sure it is that the peer itself has that IPv4 address: it answered there, its candidates said so, or not at
-    all. Addresses that mean something else to us than to the peer are never right."""
+    all. Addresses that mean something else to us than to the peer are never right.
+
+    Answers to the bases in `lent`, the peer's own relays, prove nothing.
+    """
     try:
         usable = ":" not in address and address_class(address) in _CLASSES
     except ValueError:
@@ -37,7 +41,7 @@ def trust(address: str, pairs: Sequence[PairReport]) -> Trust | None:
     ]
     if not usable or not there:
         return None
-    if any(pair.state == "succeeded" for pair in there):
+    if any(pair.state == "succeeded" and pair.base not in lent for pair in there):
         return "proven"
     return "named" if any(pair.remote.type == "srflx" for pair in there) else None
 

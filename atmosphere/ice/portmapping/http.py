@@ -90,6 +90,7 @@ class ResponseReader:
         self._status: int | None = None
         self._length: int | None = None
         self._chunked = False
+        self._found, self._place = bytearray(), 0
 
     def feed(self, data: bytes) -> None:
         """More bytes of the answer; raises DecodeError when it is none, or too long."""
@@ -153,18 +154,21 @@ class ResponseReader:
 
     def _unchunked(self) -> bytes | None:
         """The chunks' contents (RFC 9112 §7.1), or None while the last one is missing."""
-        found, place = bytearray(), 0
         while True:
-            end = self._data.find(b"\r\n", place, place + MAX_CHUNK_LINE)
+            end = self._data.find(b"\r\n", self._place, self._place + MAX_CHUNK_LINE)
             if end < 0:
-                if len(self._data) - place >= MAX_CHUNK_LINE:
+                if len(self._data) - self._place >= MAX_CHUNK_LINE:
                     raise DecodeError("not a chunk")
                 return None
-            word = bytes(self._data[place:end]).partition(b";")[0].strip()
+            word = bytes(self._data[self._place : end]).partition(b";")[0].strip()
             if not _HEX.match(word) or int(word, 16) > MAX_BODY:
                 raise DecodeError("not a chunk")
             size = int(word, 16)
             if size == 0:
-                return bytes(found)
-            found += self._data[end + 2 : end + 2 + size]
-            place = end + 2 + size + 2
+                return bytes(self._found)
+            following = end + 2 + size + 2
+            if following > len(self._data):
+                return None
+            # What is read once is not read again: an answer that comes byte by byte would cost its length squared.
+            self._found += self._data[end + 2 : end + 2 + size]
+            self._place = following

@@ -49,6 +49,8 @@ async def test_a_ttl_is_for_one_datagram_only() -> None:
     usual = sockets._open[0].getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
     sockets.send(0, b"x", ("127.0.0.1", 9), ttl=5)
     assert sockets._open[0].getsockopt(socket.IPPROTO_IP, socket.IP_TTL) == usual
+    sockets.send(0, b"x" * 70000, ("127.0.0.1", 9), ttl=5)
+    assert sockets._open[0].getsockopt(socket.IPPROTO_IP, socket.IP_TTL) == usual, "it could not be sent"
     sockets.close()
 
 

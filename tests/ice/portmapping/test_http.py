@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +115,27 @@ def test_chunks_that_add_up_to_too_much() -> None:
     reader.feed(OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
     with pytest.raises(DecodeError):
         reader.feed(b"100\r\n" + b"z" * 256 + b"\r\n0\r\n\r\n")
+
+
+class Counted(bytearray):
+    """What came; counts how often a line is looked for in it."""
+
+    looks = 0
+
+    def find(self, *arguments: Any) -> int:
+        self.looks += 1
+        return super().find(*arguments)
+
+
+def test_each_chunk_is_read_once_however_the_answer_comes() -> None:
+    reader, chunks = ResponseReader(), 2000
+    reader.feed(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+    counted = reader._data = Counted()
+    for _ in range(chunks):
+        reader.feed(b"1\r\nx\r\n")
+    assert counted.looks == 2 * chunks
+    reader.feed(b"0\r\n")
+    assert reader.response == HttpResponse(200, b"x" * chunks)
 
 
 @pytest.mark.parametrize(
