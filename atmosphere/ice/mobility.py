@@ -129,6 +129,11 @@ class MobilePath:
         """Send one datagram over the session in use; may be lost like any, and is while there is no path."""
         self.session.send(datagram)
 
+    @property
+    def quiet(self) -> float:
+        """Seconds since the remote answered a check of ours."""
+        return self.session.quiet
+
     def suspect(self) -> None:
         """Data has not been answered for a second: find out now which other pairs work."""
         self.session.suspect()

@@ -39,6 +39,7 @@ class Session:
         self.sent: list[bytes] = []
         self.remotes: list[Candidate] = []
         self.suspected = False
+        self.quiet = 0.5
         self.pairs: list[Any] = []
 
     def __repr__(self) -> str:
@@ -291,6 +292,7 @@ async def test_where_data_is_not_answered_another_session_takes_over() -> None:
     second.connect()
     way.path.suspect()
     assert (second.suspected, way.first.suspected) == (True, False)
+    assert way.path.quiet == 0.5
     moves = way.path.moves
     way.path.distrust()
     assert way.told[-1] == PathSelected(cast("Any", "first's pair"), None)
