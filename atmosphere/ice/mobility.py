@@ -160,6 +160,11 @@ class MobilePath:
             self._drop(min(spare, key=lambda one: (one.state == "connected", self._orders[one])))
         self._choose(None)
 
+    def let_go(self, session: IceSession) -> None:
+        """Forget a successor whose maker has closed it, for a closed session tells nothing; any other stays."""
+        if session.state == "closed":
+            self._orders.pop(session, None)
+
     def close(self) -> None:
         """End every session. Twice is fine."""
         self._over = True

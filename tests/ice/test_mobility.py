@@ -285,6 +285,17 @@ async def test_a_path_in_time_ends_the_waiting() -> None:
     way.path.close()
 
 
+async def test_a_successor_that_its_maker_closed_is_forgotten() -> None:
+    way = Way()
+    second = way.attach("second", 1)
+    way.path.let_go(second.real)
+    assert way.path.sessions == [second.real, way.first.real], "one that is not over stays"
+    second.close()
+    way.path.let_go(second.real)
+    way.path.let_go(second.real)
+    assert way.path.sessions == [way.first.real]
+
+
 async def test_where_data_is_not_answered_another_session_takes_over() -> None:
     way, got = Way(), list[bytes]()
     way.path.on_datagram = got.append
