@@ -29,6 +29,10 @@ class FlowWatch:
         self._flow = DataFlow()
         self._timer: asyncio.TimerHandle | None = None
         self._association: Association | None = None
+        self.round_trip: Callable[[], float | None] = lambda: None
+        """What a round trip over the path takes at most as a rule, in seconds, as its checks show. An association does
+        not learn of a longer one from few messages: each is sent again before it is answered, which measures nothing.
+        """
         self.on_suspect: Callable[[], None] = _ignore
         self.on_alarm: Callable[[], None] = _ignore
         self.on_silent: Callable[[], None] = _ignore
@@ -61,16 +65,20 @@ class FlowWatch:
             self._timer = None
 
     def _arm(self, association: Association) -> None:
-        deadline = self._flow.deadline(association.answer_time)
+        deadline = self._flow.deadline(self._answer_time(association))
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._due, association)
+
+    def _answer_time(self, association: Association) -> float | None:
+        known = [time for time in (association.answer_time, self.round_trip()) if time is not None]
+        return max(known, default=None)
 
     def _due(self, association: Association) -> None:
         self._timer = None
         if not association.outstanding:
             self._flow.heard()
             return
-        verdict = self._flow.verdict(self._loop.time(), association.answer_time)
+        verdict = self._flow.verdict(self._loop.time(), self._answer_time(association))
         if verdict == "silent":
             logger.info("data is not answered")
             self.on_silent()

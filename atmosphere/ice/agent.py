@@ -243,6 +243,11 @@ class Agent:
         return self._pairs.selected
 
     @property
+    def answered_at(self) -> float | None:
+        """When the remote last answered a check on the path; None before there is one."""
+        return None if self._path.consent is None else self._path.consent.answered_at
+
+    @property
     def rtt(self) -> float | None:
         """The path's smoothed round trip in seconds; None before it was measured."""
         return None if self._path.consent is None else self._path.consent.rtt

@@ -62,6 +62,7 @@ class Following:
 
     def close(self) -> None:
         """Follow no more. Twice is fine."""
+        self._no_doubt_until = float("inf")
         if self._netlink is not None:
             self._netlink.close()
         for timer in (self._timer, self._tick):

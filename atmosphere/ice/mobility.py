@@ -129,6 +129,11 @@ class MobilePath:
         """Send one datagram over the session in use; may be lost like any, and is while there is no path."""
         self.session.send(datagram)
 
+    @property
+    def quiet(self) -> float:
+        """Seconds since the remote answered a check of ours."""
+        return self.session.quiet
+
     def suspect(self) -> None:
         """Data has not been answered for a second: find out now which other pairs work."""
         self.session.suspect()
@@ -154,6 +159,11 @@ class MobilePath:
             spare = [one for one in self._orders if one is not self.session]
             self._drop(min(spare, key=lambda one: (one.state == "connected", self._orders[one])))
         self._choose(None)
+
+    def let_go(self, session: IceSession) -> None:
+        """Forget a successor whose maker has closed it, for a closed session tells nothing; any other stays."""
+        if session.state == "closed":
+            self._orders.pop(session, None)
 
     def close(self) -> None:
         """End every session. Twice is fine."""

@@ -120,6 +120,12 @@ class IceSession:
         return self._agent.rest
 
     @property
+    def quiet(self) -> float:
+        """Seconds since the remote answered a check of ours; since there is the session, where it never has."""
+        answered_at = self._agent.answered_at
+        return self._loop.time() - (self.created_at if answered_at is None else answered_at)
+
+    @property
     def path(self) -> Path | None:
         """The way data goes now, or None while there is none."""
         pair = self._agent.selected if self._ended is None else None

@@ -55,7 +55,7 @@ class TcpConnection(asyncio.Protocol):
     def send(self, datagram: bytes, destination: Address | None = None) -> None:
         """Send one datagram to whoever is at the other end; it may be lost."""
         transport = self._transport
-        if transport is None or self._is_over or len(datagram) > MAX_FRAME:
+        if transport is None or transport.is_closing() or self._is_over or len(datagram) > MAX_FRAME:
             return
         if transport.get_write_buffer_size() + len(datagram) > MAX_WAITING:
             self.dropped += 1

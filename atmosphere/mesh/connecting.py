@@ -105,6 +105,8 @@ class Connecting:
             if link.link.established:
                 raise
             return False
+        finally:
+            link.path.let_go(exchange.session)
         return True
 
     def signal_received(self, sender: str, message: signals.Message) -> None:

@@ -22,6 +22,9 @@ PATIENCE = 3.0
 TRIES = 4
 """Questions within that time: each is sent at once, whatever was lost before it."""
 
+QUIET = 1.5
+"""A question counts for nothing when ICE has heard no answer for so long (seconds) either: checks go every second."""
+
 WAYS = 2
 """Pairs of addresses that are tried before nobody is said to be there."""
 
@@ -74,7 +77,8 @@ class Doubts:
         """Whether a pong comes; or anything: a peer that is only slow still sends what nobody else could have
         sealed."""
         loop, before = asyncio.get_running_loop(), link.link.packets_received
-        for _ in range(TRIES):
+        in_vain = 0
+        while in_vain < TRIES:
             over = loop.time() + PATIENCE / TRIES
             try:
                 await self._ping(link, PATIENCE / TRIES)
@@ -85,6 +89,10 @@ class Doubts:
                 await asyncio.sleep(over - loop.time())
                 if link.link.packets_received > before:
                     return True
+                # A path that has just fallen silent again, or is back just now, tells nothing of who is there.
+                in_vain += link.path.quiet < QUIET
+                if link.lost:
+                    return False
             else:
                 return True
         return False

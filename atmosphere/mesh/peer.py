@@ -107,7 +107,8 @@ class Peer:
             return
         self._path_policy = policy
         if self._link is not None:
-            self._link.session.set_policy(policy or "any")
+            for session in self._link.path.sessions:
+                session.set_policy(policy or "any")
 
     # --- talking to it --------------------------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ class Peer:
     def attach(self, link: PeerLink) -> None:
         """`link` is the current one from now on."""
         self._link = link
-        self.govern(link.session)
+        link.path.on_session = self.govern
         link.link.on_datagram = self._datagram_received
         self._linked.set()
 

@@ -130,10 +130,14 @@ class PeerLink:
             # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
             link = self._link = Link(self.path, self._identity, client=self.dialed)
             link.flow.on_silent, link.flow.on_suspect = self._silent, self._suspect
-            link.flow.on_alarm = self._alarm
+            link.flow.on_alarm, link.flow.round_trip = self._alarm, self._round_trip
             await link.start(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
+
+    def _round_trip(self) -> float | None:
+        rtt, jitter = self.session.rtt_ms, self.session.jitter_ms
+        return None if rtt is None else (rtt + 4 * (jitter or 0.0)) / 1000
 
     def _suspect(self) -> None:
         self.path.suspect()

@@ -16,7 +16,7 @@ from tests.until import until
 class Owed:
     """As much of an association as is watched: what it sends is never answered."""
 
-    answer_time = None
+    answer_time: float | None = None
 
     def __init__(self) -> None:
         self.outstanding = True
@@ -70,6 +70,16 @@ async def test_an_answer_puts_it_off(owed: Owed) -> None:
     owed.watch.heard()
     await until(lambda: owed.watch.idle)
     assert owed.probes == 0
+
+
+@pytest.mark.parametrize("known", [None, 0.001])
+async def test_on_a_path_that_is_known_to_be_long_it_waits_longer(owed: Owed, known: float | None) -> None:
+    owed.answer_time = known
+    owed.watch.round_trip = lambda: 60.0
+    owed.watch.sent()
+    await asyncio.sleep(0.1)
+    assert (owed.probes, owed.watch.idle) == (0, False)
+    owed.watch.stop()
 
 
 async def test_it_stops_also_out_of_what_it_tells(owed: Owed) -> None:

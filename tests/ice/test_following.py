@@ -145,6 +145,15 @@ async def test_doubts_are_looked_into_ever_more_rarely_until_there_was_a_change(
     followed.following.close()
 
 
+async def test_a_socket_that_finds_no_way_while_all_is_closed_starts_nothing(quick: None) -> None:
+    followed = Followed()
+    followed.following.start()
+    followed.following.close()
+    followed.following.doubt()
+    await asyncio.sleep(0.03)
+    assert followed.looks == []
+
+
 async def test_without_news_it_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atmosphere.ice.following.NetlinkSocket.open", lambda heard: None)
     monkeypatch.setattr(module, "TICK", 0.001)

@@ -39,6 +39,7 @@ class Session:
         self.sent: list[bytes] = []
         self.remotes: list[Candidate] = []
         self.suspected = False
+        self.quiet = 0.5
         self.pairs: list[Any] = []
 
     def __repr__(self) -> str:
@@ -284,6 +285,17 @@ async def test_a_path_in_time_ends_the_waiting() -> None:
     way.path.close()
 
 
+async def test_a_successor_that_its_maker_closed_is_forgotten() -> None:
+    way = Way()
+    second = way.attach("second", 1)
+    way.path.let_go(second.real)
+    assert way.path.sessions == [second.real, way.first.real], "one that is not over stays"
+    second.close()
+    way.path.let_go(second.real)
+    way.path.let_go(second.real)
+    assert way.path.sessions == [way.first.real]
+
+
 async def test_where_data_is_not_answered_another_session_takes_over() -> None:
     way, got = Way(), list[bytes]()
     way.path.on_datagram = got.append
@@ -291,6 +303,7 @@ async def test_where_data_is_not_answered_another_session_takes_over() -> None:
     second.connect()
     way.path.suspect()
     assert (second.suspected, way.first.suspected) == (True, False)
+    assert way.path.quiet == 0.5
     moves = way.path.moves
     way.path.distrust()
     assert way.told[-1] == PathSelected(cast("Any", "first's pair"), None)

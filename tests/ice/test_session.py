@@ -49,6 +49,18 @@ async def test_what_waited_for_a_path_that_is_gone_again_waits_for_the_next() ->
         await until(lambda: got == [b" 1", b" 2"])
 
 
+async def test_how_long_the_remote_has_been_quiet() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        listen(host)
+        session = dialer.dial(dialer_credentials(), HOST)
+        await asyncio.sleep(0.02)
+        before = session.quiet
+        assert before >= 0.02, "since there is the session"
+        session.add_remote(host.candidates[0])
+        await session.connected(5)
+        assert session.quiet < before
+
+
 async def test_what_comes_before_anybody_reads_is_kept_within_bounds() -> None:
     async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
         session, _ = await connect(host, dialer)

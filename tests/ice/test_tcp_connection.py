@@ -89,6 +89,21 @@ async def test_it_ends_once_and_says_why() -> None:
     assert connection.is_over
 
 
+async def test_a_burst_into_a_connection_that_was_reset_is_lost_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connection, told = TcpConnection(), list[str]()
+    connection.on_end = told.append
+    async with connected(connection) as far:
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        far.close()
+        for _ in range(20):  # all of it before the loop could say that it ended
+            connection.send(b"lost")
+        assert told == []
+        await until(lambda: told)
+    assert caplog.messages == []
+
+
 async def test_a_reset_is_named() -> None:
     connection, told = TcpConnection(), list[str]()
     connection.on_end = told.append

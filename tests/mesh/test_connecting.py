@@ -215,9 +215,13 @@ class KeptLink(FakeLink):
         self.restarts = Restarts(bytes(32), client=True)
         self.path = self
         self.attached: list[tuple[Any, Order]] = []
+        self.let_gone: list[Any] = []
 
     def attach(self, session: Any, order: Order) -> None:
         self.attached.append((session, order))
+
+    def let_go(self, session: Any) -> None:
+        self.let_gone.append(session)
 
 
 async def test_a_link_that_is_kept_gets_another_session(setting: Setting) -> None:
@@ -245,6 +249,7 @@ async def test_an_attempt_without_a_path_is_a_failure_while_the_link_is_kept(set
     setting.dialer.ending = fail
     with pytest.raises(Unreachable):
         await setting.connecting.attempt(peer)
+    assert link.let_gone == [setting.dialer.session]
 
 
 async def test_when_the_link_ends_meanwhile_a_new_one_is_dialed_at_once(setting: Setting) -> None:

@@ -31,6 +31,7 @@ class FakeLink:
         self.lost = False
         self.path = self
         self.moves = self.distrusted = 0
+        self.quiet = 0.0
         self.spares = 0
         self.ended = asyncio.Event()
         self.believed = asyncio.Event()
@@ -153,6 +154,19 @@ async def test_a_slow_peer_is_believed_for_anything_it_sealed() -> None:
     answers.answer.set_exception(Unreachable("no answer within 3 s"))
     await asyncio.wait_for(link.believed.wait(), 5)
     assert not link.ended.is_set()
+    await doubts.close()
+
+
+async def test_while_ice_hears_nothing_either_silence_says_nothing() -> None:
+    answers, link = Answers(), FakeLink()
+    link.quiet = 2.9
+    doubts = Doubts(answers.ping)
+    about(doubts, link)
+    answers.answer.set_exception(Unreachable("no answer within 3 s"))
+    await until(lambda: answers.asked > 2 * TRIES)
+    assert (link.distrusted, link.ended.is_set()) == (0, False)
+    link.quiet = 0.0
+    await asyncio.wait_for(link.ended.wait(), 5)
     await doubts.close()
 
 

@@ -69,8 +69,11 @@ async def test_its_path_policy_holds_for_every_link(peer: Peer) -> None:
         assert [there.policy] == ["relay"]
         peer.set_path_policy("direct")
         assert [there.policy] == ["direct"]
+        successor: Any = FakeSession("successor")
+        near.path.attach(successor, (1, 0))
+        assert [successor.policy] == ["direct"], "also one that the other side has begun"
         peer.set_path_policy(None)
-        assert [there.policy] == ["any"]
+        assert [there.policy, successor.policy] == ["any", "any"]
 
 
 async def test_connected(peer: Peer) -> None:

@@ -246,6 +246,16 @@ async def test_data_that_goes_unanswered_is_the_paths_fault_unless_the_peer_is_d
         assert len(reasons) == 1
 
 
+async def test_what_checks_take_counts_for_data_too() -> None:
+    async with linked() as (alice, _):
+        session: Any = alice.session
+        assert alice.link.flow.round_trip() is None
+        session.rtt_ms = 1200.0
+        assert alice.link.flow.round_trip() == 1.2
+        session.jitter_ms = 50.0
+        assert alice.link.flow.round_trip() == 1.4
+
+
 async def test_most_of_a_silence_asks_for_another_path_unless_much_gets_lost() -> None:
     async with linked() as (alice, _):
         asked: list[bool] = []
