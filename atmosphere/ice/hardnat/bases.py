@@ -1,4 +1,7 @@
-"""Sockets that belong to one session each: those that a search has found. Bounded, and closed with their session."""
+"""Sockets that belong to one session each: those that a search has found. Bounded, and closed with their session.
+
+A link that goes on over another session takes them along: what a search found is a mapping of that very socket.
+"""
 
 from __future__ import annotations
 
@@ -49,20 +52,27 @@ class ExtraBases:
         sock = UdpSocket(raw)
         base = socket_base(self._number(), sock, PREFERENCE)
         base.socket, base.shared = None, False
+        sock.on_burst = partial(self._received, base)
+        self._mux.spoke_to(Transmit(base.id, b"", heard_from))
+        self._give(session, base, sock)
+        return base
+
+    def _give(self, session: IceSession, base: Base, sock: UdpSocket) -> None:
         owned = self._owned.setdefault(session, [])
         owned.append((base, sock))
         if len(owned) > MAX_EXTRA_OF_ONE:
             self._drop(*owned.pop(0))
-        sock.on_burst = partial(self._received, base)
-        self._mux.spoke_to(Transmit(base.id, b"", heard_from))
         self._mux.add_base_of(session, base)
         logger.info("%r: %s port %d serves it too", session, sock.address, sock.port)
-        return base
 
     def release(self, session: IceSession) -> None:
-        """The session is over."""
+        """The session is over: its sockets serve the latest other one of its link, or nobody."""
+        kin = [] if session.kin is None else [one for one in session.kin.sessions if not one.is_over]
         for base, sock in self._owned.pop(session, []):
-            self._drop(base, sock)
+            if kin:
+                self._give(kin[0], base, sock)
+            else:
+                self._drop(base, sock)
 
     def address_gone(self, address: str) -> None:
         """The machine has that address no more."""
@@ -76,7 +86,8 @@ class ExtraBases:
     def close(self) -> None:
         """Close them all."""
         for session in list(self._owned):
-            self.release(session)
+            for base, sock in self._owned.pop(session):
+                self._drop(base, sock)
 
     def _received(self, base: Base, data: bytes, segment: int, source: Address) -> None:
         self._mux.receive_burst(base, data, segment, source)

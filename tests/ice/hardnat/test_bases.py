@@ -9,6 +9,7 @@ import pytest
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.hardnat import bases as module
 from atmosphere.ice.hardnat.bases import MAX_EXTRA_OF_ONE
+from atmosphere.ice.mobility import MobilePath
 from atmosphere.ice.session import IceSession
 from tests.ice.loopback import HOST, LOOPBACK, connect, dial, dialer_credentials, exchange, listen
 from tests.until import until
@@ -71,6 +72,24 @@ async def test_it_is_closed_with_its_session() -> None:
         late = fresh()
         assert dialer.extra.adopt(session, late, THERE) is None
         assert late.fileno() == -1
+
+
+async def test_it_goes_on_with_the_next_session_of_its_link() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        first, _ = await connect(host, dialer)
+        sock = fresh()
+        base = dialer.extra.adopt(first, sock, THERE)
+        assert base is not None
+        path = MobilePath(first)
+        path.keep()
+        second = dial(host, dialer)
+        path.attach(second, (1, 0))
+        await second.connected(5)
+        first.close()
+        await until(lambda: through(second, base.id))
+        assert sock.fileno() != -1
+        path.close()
+        assert (sock.fileno(), len(dialer.extra), dialer.mux.base(base.id)) == (-1, 0, None)
 
 
 async def test_they_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
