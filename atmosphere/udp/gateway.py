@@ -7,8 +7,6 @@ first of its network, as it is in nearly every home; that is asked, and if it is
 from __future__ import annotations
 
 import ipaddress
-import socket
-import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import ifaddr
 
 from atmosphere.udp.address_class import address_class
+from atmosphere.udp.route import ipv4_defaults
 
 __all__ = ["Link", "default_routes", "link_of", "parse_ipv4_routes", "parse_ipv6_routes"]
 
@@ -99,18 +98,7 @@ def _shows_routes() -> bool:
 
 def parse_ipv4_routes(table: str) -> dict[str, str]:
     """Interface → default gateway, from Linux's /proc/net/route; the one with the lowest metric."""
-    found: dict[str, tuple[int, str]] = {}
-    for line in table.splitlines()[1:]:
-        row = line.split()
-        try:
-            destination, gateway, flags, metric, mask = (row[1], int(row[2], 16), int(row[3], 16), int(row[6]), row[7])
-        except (IndexError, ValueError):
-            continue
-        if destination == mask == "00000000" and flags & _RTF_GATEWAY and 0 < gateway <= 0xFFFFFFFF:
-            order = "<I" if sys.byteorder == "little" else ">I"  # the kernel prints its own byte order
-            route = (metric, socket.inet_ntoa(struct.pack(order, gateway)))
-            found[row[0]] = min(route, found.get(row[0], route))
-    return {name: gateway for name, (_, gateway) in found.items()}
+    return {name: gateway for _, gateway, name in sorted(ipv4_defaults(table), reverse=True)}
 
 
 def parse_ipv6_routes(table: str) -> dict[str, str]:

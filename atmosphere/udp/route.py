@@ -1,13 +1,14 @@
-"""Which way out the system would take: our address towards a destination, and the default gateway."""
+"""Which way out the system would take: our address towards a destination, and IPv4's default gateways."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["default_gateway", "parse_routes", "source_for", "ways_out"]
+__all__ = ["default_gateway", "ipv4_defaults", "source_for", "ways_out"]
 
 Address = tuple[str, int]
 
@@ -35,14 +36,14 @@ def source_for(destination: Address) -> str | None:
 def default_gateway() -> str | None:
     """The IPv4 default gateway; None where there is none, or where the system does not tell (other than Linux)."""
     try:
-        return parse_routes(Path("/proc/net/route").read_text())
+        table = Path("/proc/net/route").read_text()
     except OSError:
         return None
+    return min(ipv4_defaults(table), default=(0, None, ""))[1]
 
 
-def parse_routes(table: str) -> str | None:
-    """The default gateway with the lowest metric in Linux's /proc/net/route; None when there is none."""
-    found: list[tuple[int, str]] = []
+def ipv4_defaults(table: str) -> Iterator[tuple[int, str, str]]:
+    """The default routes in Linux's /proc/net/route: metric (the lowest is used), gateway, interface."""
     for line in table.splitlines()[1:]:
         row = line.split()
         try:
@@ -51,8 +52,7 @@ def parse_routes(table: str) -> str | None:
             continue
         if destination == mask == "00000000" and flags & _RTF_GATEWAY and 0 < gateway <= 0xFFFFFFFF:
             order = "<I" if sys.byteorder == "little" else ">I"  # the kernel prints its own byte order
-            found.append((metric, socket.inet_ntoa(struct.pack(order, gateway))))
-    return min(found)[1] if found else None
+            yield metric, socket.inet_ntoa(struct.pack(order, gateway)), row[0]
 
 
 def ways_out() -> tuple[str | None, str | None, str | None]:

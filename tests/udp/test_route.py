@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atmosphere.udp.route import default_gateway, parse_routes, source_for, ways_out
+from atmosphere.udp.route import default_gateway, ipv4_defaults, source_for, ways_out
 
 HEAD = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 
@@ -27,7 +27,9 @@ def test_the_default_route_with_the_lowest_metric(monkeypatch: pytest.MonkeyPatc
         + "eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
         + "eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
     )
-    assert parse_routes(table) == "192.0.2.1"
+    assert list(ipv4_defaults(table)) == [(600, "192.168.1.1", "wlan0"), (100, "192.0.2.1", "eth0")]
+    monkeypatch.setattr(Path, "read_text", lambda path: table)
+    assert default_gateway() == "192.0.2.1"
 
 
 @pytest.mark.parametrize(
@@ -41,8 +43,10 @@ def test_the_default_route_with_the_lowest_metric(monkeypatch: pytest.MonkeyPatc
         "eth0\t00000000\t1010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
     ],
 )
-def test_no_default_route(rows: str) -> None:
-    assert parse_routes(HEAD + rows) is None
+def test_no_default_route(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(ipv4_defaults(HEAD + rows)) == []
+    monkeypatch.setattr(Path, "read_text", lambda path: HEAD + rows)
+    assert default_gateway() is None
 
 
 def test_this_machine_is_asked() -> None:
