@@ -24,9 +24,10 @@ def port_mapping(endpoint: IceEndpoint, *, wanted: bool) -> tuple[Mapping, list[
     """What our router said to the wish for an open port, and the addresses that it opened."""
     if not wanted:
         return "off", []
-    opened = [one for one in endpoint.port_mappings() if one.external is not None and one.transport == "udp"]
+    asked = [one for one in endpoint.port_mappings() if one.transport == "udp"]
+    opened = [one for one in asked if one.external is not None]
     if not opened:
-        return "none", []
+        return "none" if any(one.error for one in asked) else "unknown", []
     beyond = all(mapping.verified is False for mapping in opened)
     return "beyond" if beyond else "open", [one.external for one in opened if one.external is not None]
 

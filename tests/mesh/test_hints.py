@@ -16,8 +16,10 @@ def endpoint(**says: Any) -> Any:
 
 
 def test_port_mapping() -> None:
-    def port(external: tuple[str, int] | None, verified: bool | None = None, transport: str = "udp") -> Any:
-        return SimpleNamespace(external=external, verified=verified, transport=transport)
+    def port(
+        external: tuple[str, int] | None, verified: bool | None = None, transport: str = "udp", error: str | None = None
+    ) -> Any:
+        return SimpleNamespace(external=external, verified=verified, transport=transport, error=error)
 
     def asked(*ports: Any, wanted: bool = True) -> tuple[str, list[tuple[str, int]]]:
         return hints.port_mapping(endpoint(port_mappings=lambda: list(ports)), wanted=wanted)
@@ -25,7 +27,9 @@ def test_port_mapping() -> None:
     assert asked(port(PLACE)) == asked(port(PLACE, True)) == ("open", [PLACE])
     assert asked(port(PLACE, False), port(PLACE, True)) == ("open", [PLACE, PLACE])
     assert asked(port(PLACE, False)) == ("beyond", [PLACE])
-    assert asked() == asked(port(None)) == asked(port(PLACE, transport="tcp")) == ("none", [])
+    assert asked(port(None, error="no answer")) == ("none", [])
+    # Nobody was asked, or has not answered yet.
+    assert asked() == asked(port(None)) == asked(port(PLACE, transport="tcp")) == ("unknown", [])
     assert asked(port(PLACE), wanted=False) == ("off", [])
 
 

@@ -121,7 +121,7 @@ async def test_whether_udp_gets_out(
 ) -> None:
     setting.servers, setting.candidates = servers, candidates
     setting.sessions = [SimpleNamespace(path=path) for path in paths]
-    assert setting.observer.about() == wire.About("any", udp, "none")
+    assert setting.observer.about() == wire.About("any", udp, "unknown")
     assert setting.observer.situation(setting.peer).here.udp is udp
 
 
