@@ -29,6 +29,13 @@ def short(silence: Silence) -> None:
     assert silence.seconds <= LONGEST, silence
 
 
+def two(lab: Lab) -> tuple[Relay, Courier, Courier]:
+    """The public helper, and two behind home routers of the usual kind."""
+    relay = Relay(lab.public("box"))
+    anna, ben = (Courier(lab.machine(name, "port-restricted"), *relay.options) for name in ("anna", "ben"))
+    return relay, anna, ben
+
+
 def test_the_router_gives_other_ports(lab: Lab) -> None:
     """NAT rebinding: the old mappings are gone and the new ones are others."""
     relay = Relay(lab.public("box"))
@@ -54,9 +61,7 @@ def test_the_routers_public_address_changes(lab: Lab) -> None:
 
 @pytest.mark.matrix
 def test_the_machine_gets_another_address(lab: Lab) -> None:
-    relay = Relay(lab.public("box"))
-    anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
-    ben = Courier(lab.machine("ben", "port-restricted"), *relay.options)
+    _, anna, ben = two(lab)
     transfer = transferring(anna, ben)
     transfer.under_way()
     anna.machine.readdress()
@@ -92,9 +97,7 @@ def test_both_sides_get_other_public_addresses_at_once(lab: Lab) -> None:
 @pytest.mark.matrix
 def test_the_server_is_killed(lab: Lab) -> None:
     """Signaling, STUN and the relay are gone; the direct path needs none of them."""
-    relay = Relay(lab.public("box"))
-    anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
-    ben = Courier(lab.machine("ben", "port-restricted"), *relay.options)
+    relay, anna, ben = two(lab)
     transfer = transferring(anna, ben)
     transfer.under_way()
     relay.program.kill()
@@ -146,9 +149,7 @@ def test_a_link_that_is_down_for_ten_seconds(lab: Lab) -> None:
 @pytest.mark.matrix
 def test_a_node_that_sleeps_for_ten_seconds(lab: Lab) -> None:
     """A laptop's lid: everything stops, and the clock jumps when it goes on."""
-    relay = Relay(lab.public("box"))
-    anna = Courier(lab.machine("anna", "port-restricted"), *relay.options)
-    ben = Courier(lab.machine("ben", "port-restricted"), *relay.options)
+    _, anna, ben = two(lab)
     transfer = transferring(anna, ben)
     transfer.under_way()
     ben.program.pause()
