@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-WRTC = Path(__file__).resolve().parent.parent / ".node" / "node_modules" / "@roamhq" / "wrtc"
+_NODE = Path(__file__).resolve().parent.parent / ".node" / "node_modules"
+NODE_PACKAGES = {"wrtc": _NODE / "@roamhq" / "wrtc", "libdatachannel": _NODE / "node-datachannel"}
 
 
 @cache
@@ -18,8 +19,8 @@ def _missing(what: str) -> str | None:
     """Why `what` cannot be used here, or None when it can."""
     if what == "netns":
         return _netns_missing()
-    if what == "wrtc":
-        return _wrtc_missing()
+    if what in NODE_PACKAGES:
+        return _node_package_missing(what)
     program = {"coturn": "turnserver"}.get(what, what)
     return None if shutil.which(program) else f"{program} is not installed (make test-deps)"
 
@@ -37,10 +38,10 @@ def _netns_missing() -> str | None:
     return None
 
 
-def _wrtc_missing() -> str | None:
+def _node_package_missing(what: str) -> str | None:
     if not shutil.which("node"):
         return "node is not installed"
-    return None if WRTC.exists() else "libwebrtc for Node is not installed (tools/node-deps.sh)"
+    return None if NODE_PACKAGES[what].exists() else f"{what} for Node is not installed (tools/node-deps.sh)"
 
 
 def require(*things: str) -> None:

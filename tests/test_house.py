@@ -18,7 +18,6 @@ LONGEST_FILE = 400
 
 ONLY_IN = {
     "aioice": "atmosphere/stun/library.py",
-    "aiortc": "atmosphere/sctp/library.py",
     "aiomqtt": "signaling/mqtt/session.py",
     "paho": "signaling/mqtt/session.py",
 }
@@ -48,8 +47,7 @@ TESTED_BY = {
     "tests/cli/commands/test_serve.py": "cli/daemon: background",
     "tests/cli/control/test_server.py": "cli/control: client",
     "tests/cli/daemon/test_run.py": "cli/daemon: faces handlers options",
-    "tests/sctp/test_association.py": "sctp: interface",
-    "tests/sctp/test_private_names.py": "sctp: library",
+    "tests/sctp/test_driver.py": "sctp: interface",
 }
 """Modules that are tested where they meet others, and not in a file of their own name: folder of atmosphere, names."""
 

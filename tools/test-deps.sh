@@ -1,14 +1,15 @@
 #!/bin/sh
 # Install the programs that some tests drive: coturn (a TURN server), nftables, conntrack and iproute2 (the NAT
 # laboratory), nats-server, mosquitto, nginx, haproxy, tinyproxy, miniupnpd (what our servers and clients meet in the
-# wild), node (for libwebrtc). Nothing to do where they are already there. Without root and without apt it says what is missing and
+# wild), chromium, node (for libwebrtc and libdatachannel). Nothing to do where they are already there. Without root and without apt it says what is missing and
 # goes on: the tests that need them then skip (or fail, under CI=true).
 set -eu
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""
 for pair in turnserver:coturn nft:nftables conntrack:conntrack ip:iproute2 nats-server:nats-server mosquitto:mosquitto \
-    nginx:nginx-light haproxy:haproxy tinyproxy:tinyproxy miniupnpd:miniupnpd-nftables node:nodejs npm:npm; do
+    nginx:nginx-light haproxy:haproxy tinyproxy:tinyproxy miniupnpd:miniupnpd-nftables chromium:chromium \
+    node:nodejs npm:npm; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from atmosphere.channels import wire
 from atmosphere.channels.channel import Channel
@@ -18,12 +19,15 @@ from atmosphere.channels.control import ControlSender
 from atmosphere.channels.credit import WindowBudget
 from atmosphere.channels.flowwatch import FlowWatch
 from atmosphere.channels.inbound import Inbound
-from atmosphere.channels.protected import DatagramTransport, ProtectedPath
+from atmosphere.channels.protected import DatagramTransport, Protected, ProtectedPath
 from atmosphere.channels.stream import Stream
+from atmosphere.dtls.burst import Burst
 from atmosphere.dtls.session import Keys
 from atmosphere.errors import ChannelClosed, DecodeError, LinkError, Unreachable
 from atmosphere.light import Event
-from atmosphere.sctp.association import LOW_MARK, SctpAssociation
+from atmosphere.sctp.datachannels import LOW_MARK
+from atmosphere.sctp.driver import SctpAssociation
+from atmosphere.sctp.handshake import SECRET
 from atmosphere.sctp.interface import Association, ChannelOptions
 
 logger = logging.getLogger(__name__)
@@ -31,6 +35,8 @@ logger = logging.getLogger(__name__)
 MAX_DATAGRAM = 1150
 """Bytes in one datagram, so that it is one packet on any path."""
 MAX_DATAGRAM_QUEUE = 64 * 1024
+SCTP_EXPORTER = b"EXPORTER-atmosphere-sctp"
+"""Label of what both ends take the beginning of their association from."""
 FLUSH_TIME = 1.0
 """Seconds that `close` waits for what is on its way."""
 
@@ -39,7 +45,7 @@ def _ignore(_datagram: bytes) -> None:
     """Nobody listens."""
 
 
-class Link:
+class Link(Protected):
     """An encrypted association with one peer. Make it as soon as there is a path, then `await start()`."""
 
     def __init__(self, transport: DatagramTransport, identity: Keys, *, client: bool, plain: bool = False) -> None:
@@ -57,9 +63,13 @@ class Link:
         self._mesh_channel: Channel | None = None
         self.on_datagram: Callable[[bytes], None] = _ignore
         self.datagrams_dropped = 0
-        self.held = 0
+        self._held = 0
         self._association: Association = SctpAssociation(
-            client=client, send=self._send_packet, events=self, first_id=0 if plain else wire.FIRST_FREE_ID
+            client=client,
+            send=self._send_packets,
+            events=self,
+            first_id=0 if plain else wire.FIRST_FREE_ID,
+            blocked=lambda: self._path.blocked,
         )
         self.flow.attend(self._association)
         self._control = ControlSender(self._send_control, lambda: self.has_room(wire.CONTROL_ID))
@@ -113,40 +123,6 @@ class Link:
         """Whether the link has ended."""
         return self._end_reason is not None
 
-    @property
-    def bytes_sent(self) -> int:
-        """Bytes given to the path, DTLS and all."""
-        return self._path.bytes_sent
-
-    @property
-    def bytes_received(self) -> int:
-        """Bytes taken from the path, DTLS and all."""
-        return self._path.bytes_received
-
-    @property
-    def packets_received(self) -> int:
-        """How many packets came that only the peer of this very handshake can have sent."""
-        return self._path.packets_received
-
-    @property
-    def peer_id(self) -> str:
-        """The peer's node id, proved by its handshake; empty before."""
-        return self._path.session.peer_node_id or ""
-
-    @property
-    def peer_public_key(self) -> bytes:
-        """The peer's SubjectPublicKeyInfo (DER), proved by its handshake; empty before."""
-        return self._path.session.peer_public_key or b""
-
-    @property
-    def peer_certificate(self) -> bytes:
-        """The peer's certificate (DER); empty before the handshake."""
-        return self._path.session.peer_certificate or b""
-
-    def exporter(self, label: bytes, length: int) -> bytes:
-        """`length` secret bytes that only the two ends of this very handshake know (RFC 5705)."""
-        return self._path.session.exporter(label, length)
-
     def path_changed(self, *, moved: bool = True) -> None:
         """There is another path: send again at once what may have been lost on the old one.
 
@@ -157,8 +133,22 @@ class Link:
                 self.flow.heard()
             self._association.kick()
 
-    def _send_packet(self, packet: bytes) -> None:
-        self._path.send(packet)
+    @property
+    def held(self) -> int:
+        """Bytes that the channels without credit keep for their readers."""
+        return self._held
+
+    @held.setter
+    def held(self, size: int) -> None:
+        self._held = size
+        self._association.read(size)
+
+    def dump(self) -> dict[str, Any]:
+        """The association's state in short, for whoever looks into a stall."""
+        return self._association.dump()
+
+    def _send_packets(self, data: bytes, segment: int) -> None:
+        self._path.send(data, segment)
         self.flow.sent()
 
     # -- channels, streams, datagrams
@@ -190,12 +180,17 @@ class Link:
         max_retransmits: int | None = None,
         max_lifetime_ms: int | None = None,
         negotiated_id: int | None = None,
+        priority: int = 256,
     ) -> Channel:
-        """A new channel, usable at once; LinkError if the link has ended, ValueError for impossible options."""
+        """A new channel, usable at once; LinkError if the link has ended, ValueError for impossible options.
+
+        `priority` is its share beside others: 128 below normal, 256 normal, 512 high, 1024 extra high (RFC 8831 §6.4).
+        """
         if self._mesh_channel is not None and negotiated_id == wire.MESH_ID:
             channel, self._mesh_channel = self._mesh_channel, None
             return channel
-        return self._open(ChannelOptions(label, protocol, ordered, max_retransmits, max_lifetime_ms), negotiated_id)
+        options = ChannelOptions(label, protocol, ordered, max_retransmits, max_lifetime_ms, priority)
+        return self._open(options, negotiated_id)
 
     async def open_stream(self, name: str) -> Stream:
         """A new stream, usable at once; LinkError if the link has ended."""
@@ -336,15 +331,22 @@ class Link:
     # -- what the protected path tells (protected.Receiver)
 
     def path_protected(self) -> None:
-        """DTLS is up, so SCTP may begin."""
-        self._association.start()
+        """DTLS is up, so SCTP may begin: at once where the peer is a node of ours too (docs/PROTOCOL.md)."""
+        if self._path.session.is_own:
+            self._association.presume(self._path.session.exporter(SCTP_EXPORTER, SECRET))
+        else:
+            self._association.start()
 
-    def packets_arrived(self, packets: list[bytes]) -> None:
+    def path_writable(self) -> None:
+        """The path takes packets again."""
+        self._association.resume()
+
+    def packets_arrived(self, bursts: list[Burst]) -> None:
         """SCTP packets came in."""
-        if packets:
+        if bursts:
             self.flow.heard()
-        for packet in packets:
-            self._association.receive(packet)
+        for data, segment in bursts:
+            self._association.receive(data, segment)
         self._progress.set()
         self._progress.clear()
 

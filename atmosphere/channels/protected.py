@@ -6,17 +6,33 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from atmosphere.dtls.burst import Burst
 from atmosphere.dtls.records import is_dtls
 from atmosphere.dtls.session import DtlsSession, Keys
 
 
 class DatagramTransport(Protocol):
-    """A path: it moves whole datagrams and may lose, repeat and reorder them."""
+    """A path: it moves whole datagrams and may lose, repeat and reorder them.
+
+    A burst is datagrams end to end, each `segment` bytes but the last.
+    """
 
     on_datagram: Callable[[bytes], None] | None
+    on_burst: Callable[[bytes, int], None] | None
+    on_writable: Callable[[], None]
+    """Called when `blocked` is not so any more."""
 
     def send(self, datagram: bytes, /) -> None:
         """Send one datagram; never raises, and never answers before it returns."""
+        ...
+
+    def send_burst(self, data: bytes, segment: int, /) -> None:
+        """Send a burst; as `send`."""
+        ...
+
+    @property
+    def blocked(self) -> bool:
+        """Whether no more bursts should be sent just now."""
         ...
 
 
@@ -27,8 +43,12 @@ class Receiver(Protocol):
         """The handshake is complete: packets can be sent."""
         ...
 
-    def packets_arrived(self, packets: list[bytes]) -> None:
-        """The peer's packets out of one datagram; also called when there are none."""
+    def packets_arrived(self, bursts: list[Burst]) -> None:
+        """The peer's packets out of one datagram or burst; also called when there are none."""
+        ...
+
+    def path_writable(self) -> None:
+        """The path takes packets again."""
         ...
 
     def path_ended(self, reason: str) -> None:
@@ -58,6 +78,8 @@ class ProtectedPath:
     def listen(self) -> None:
         """Take datagrams from now on."""
         self._transport.on_datagram = self._receive
+        self._transport.on_burst = self._receive_burst
+        self._transport.on_writable = self._receiver.path_writable
 
     def start(self) -> None:
         """Send what the session has, notice its end, and set the timer for what it waits for."""
@@ -70,10 +92,23 @@ class ProtectedPath:
         if deadline is not None and not self._closing:
             self._timer = self._loop.call_at(deadline, self._on_timer)
 
-    def send(self, packet: bytes) -> None:
-        """Protect and send one packet."""
-        self.session.send(packet, self._loop.time())
-        self._send_datagrams()
+    @property
+    def blocked(self) -> bool:
+        """Whether the path takes no more packets just now; `path_writable` says when it does."""
+        return self._transport.blocked
+
+    def send(self, data: bytes, segment: int) -> None:
+        """Protect and send packets end to end, `segment` bytes each but the last."""
+        for sealed, size in self.session.seal(data, segment):
+            self.bytes_sent += len(sealed)
+            if len(sealed) > size:
+                self._transport.send_burst(sealed, size)
+            else:
+                self._transport.send(sealed)
+            if self._closing:
+                self._last_words.append(sealed)
+        if self.session.state == "failed":
+            self.start()
 
     def last_words(self) -> None:
         """Whatever is sent from now on is sent once more by `close`."""
@@ -90,19 +125,26 @@ class ProtectedPath:
         self._last_words.clear()
         self._stop_timer()
         self._transport.on_datagram = _ignore
+        self._transport.on_burst = None
+        self._transport.on_writable = _nothing
 
     def _receive(self, datagram: bytes) -> None:
-        if self._closing or not is_dtls(datagram):
+        if is_dtls(datagram):
+            self._receive_burst(datagram, len(datagram))
+
+    def _receive_burst(self, data: bytes, segment: int) -> None:
+        if self._closing:
             return
-        self.bytes_received += len(datagram)
+        self.bytes_received += len(data)
         before = self.session.state
-        self.session.receive(datagram, self._loop.time())
-        packets = self.session.data()
-        self.packets_received += len(packets)
+        bursts = self.session.open(data, segment, self._loop.time())
+        for packets, size in bursts:
+            self.packets_received += -(-len(packets) // size)
         if before == "handshaking" and self.session.state == "connected":
             self._receiver.path_protected()
-        self._receiver.packets_arrived(packets)
-        self.start()
+        self._receiver.packets_arrived(bursts)
+        if before != "connected" or self.session.state != "connected" or self.session.has_datagrams:
+            self.start()
 
     def _send_datagrams(self) -> None:
         for datagram in self.session.datagrams():
@@ -122,5 +164,49 @@ class ProtectedPath:
             self._timer = None
 
 
+class Protected:
+    """What a link knows by its path: who the peer is, and how much has passed."""
+
+    _path: ProtectedPath
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes given to the path, DTLS and all."""
+        return self._path.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes taken from the path, DTLS and all."""
+        return self._path.bytes_received
+
+    @property
+    def packets_received(self) -> int:
+        """How many packets came that only the peer of this very handshake can have sent."""
+        return self._path.packets_received
+
+    @property
+    def peer_id(self) -> str:
+        """The peer's node id, proved by its handshake; empty before."""
+        return self._path.session.peer_node_id or ""
+
+    @property
+    def peer_public_key(self) -> bytes:
+        """The peer's SubjectPublicKeyInfo (DER), proved by its handshake; empty before."""
+        return self._path.session.peer_public_key or b""
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """The peer's certificate (DER); empty before the handshake."""
+        return self._path.session.peer_certificate or b""
+
+    def exporter(self, label: bytes, length: int) -> bytes:
+        """`length` secret bytes that only the two ends of this very handshake know (RFC 5705)."""
+        return self._path.session.exporter(label, length)
+
+
 def _ignore(_datagram: bytes) -> None:
     """Nobody listens."""
+
+
+def _nothing() -> None:
+    """Nobody waits."""

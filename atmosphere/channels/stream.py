@@ -16,9 +16,9 @@ from atmosphere.channels.channel import Carrier, Channel
 from atmosphere.errors import LinkError, StreamReset
 from atmosphere.light import Event
 
-CHUNK = 16 * 1024
+CHUNK = 64 * 1024
 """Bytes in one message of a stream, at most."""
-HIGH_MARK = 64 * 1024
+HIGH_MARK = 256 * 1024
 """`drain` waits while more than this is not yet handed over."""
 MAX_UNDRAINED = 16 * 1024 * 1024
 LINE_LIMIT = 64 * 1024

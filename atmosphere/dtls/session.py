@@ -14,7 +14,7 @@ DTLS 1.2 exactly: every WebRTC stack speaks it, and its record header is what `r
 from __future__ import annotations
 
 import logging
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from atmosphere.dtls import records
+from atmosphere.dtls import burst, records
+from atmosphere.dtls.burst import Burst
 from atmosphere.identity import node_id_of
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ HANDSHAKE_TIMEOUT = 15.0
 RESEND_FIRST, RESEND_FACTOR, RESEND_MOST = 0.25, 1.3, 1.0
 ANSWER_INTERVAL = 0.1
 MAX_PENDING = 1024
+MAX_SEALED = 2**30
+"""Records under one key: more than a terabyte, and well within what AES-GCM bears (RFC 8446 section 5.5)."""
+ALPN = b"atmosphere/1"
+"""What our own nodes offer each other (RFC 7301); any other WebRTC stack does not know it and passes over it."""
 _CIPHERS = b"ECDHE+ECDSA+AESGCM:ECDHE+ECDSA+CHACHA20"
 _SRTP_PROFILES = b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 _FLIGHT, _RECORD = 65536, 17 * 1024
@@ -75,6 +80,9 @@ def _context(identity: Keys, srtp: bool) -> SSL.Context:
         context.set_cipher_list(_CIPHERS)
         if srtp:
             context.set_tlsext_use_srtp(_SRTP_PROFILES)
+        else:
+            context.set_alpn_protos([ALPN])
+            context.set_alpn_select_callback(_choose)
         contexts[srtp] = context
     return context
 
@@ -82,6 +90,11 @@ def _context(identity: Keys, srtp: bool) -> SSL.Context:
 def _accept_any(_connection: SSL.Connection, _certificate: object, _error: int, _depth: int, _ok: int) -> bool:
     """Take every certificate: a self-signed one proves possession of its key, and that is all that is asked of it."""
     return True
+
+
+def _choose(_connection: SSL.Connection, offered: list[bytes]) -> Any:
+    """Take what our own nodes offer, and let anything else pass without an answer."""
+    return ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
 def _reason(error: SSL.Error) -> str:
@@ -101,6 +114,7 @@ class DtlsSession:
         self._srtp = srtp
         self._client = client
         self._ssl = self._new_connection()
+        self._sealed = 0
         self._outgoing: list[bytes] = []
         self._incoming: list[bytes] = []
         self._flight: list[bytes] = []
@@ -137,6 +151,11 @@ class DtlsSession:
         key = self.peer_public_key
         return None if key is None else node_id_of(key)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the peer is a node of ours: both ends said so in this handshake."""
+        return self._peer is not None and not self._srtp and self._ssl.get_alpn_proto_negotiated() == ALPN
+
     def exporter(self, label: bytes, length: int) -> bytes:
         """`length` secret bytes that only the two ends of this very handshake know (RFC 5705)."""
         if self._peer is None:
@@ -165,13 +184,35 @@ class DtlsSession:
 
     def send(self, data: bytes, now: float) -> None:
         """Protect one datagram for the peer; before the handshake and after the end it goes nowhere."""
-        if self.state != "connected":
-            return
+        self._put([sealed for sealed, _ in self.seal(data, len(data))])
+
+    def seal(self, data: bytes, segment: int) -> list[Burst]:
+        """Protect packets end to end, `segment` bytes each but the last; before the handshake and after the end none.
+
+        The records come back as a burst, one a datagram; they are to be sent now.
+        """
+        if self.state != "connected" or not data:
+            return []
+        self._sealed += -(-len(data) // segment)
+        if self._sealed > MAX_SEALED:
+            self._end("failed", "the keys of the link are used up")
+            return []
         try:
-            self._ssl.send(data)
-            self._put([self._ssl.bio_read(_RECORD)])
+            return [burst.seal(self._ssl, data, segment)]
         except SSL.Error as error:
             self._end("failed", _reason(error))
+            return []
+
+    def open(self, data: bytes, segment: int, now: float) -> list[Burst]:
+        """Take datagrams end to end, `segment` bytes each but the last; what the peer sent in them.
+
+        What is not a plain burst of data goes the way of `receive`.
+        """
+        if self.state == "connected" and burst.is_uniform(data, segment):
+            return burst.open_all(self._ssl, data, segment)
+        for place in range(0, len(data), segment):
+            self.receive(data[place : place + segment], now)
+        return [(packet, len(packet)) for packet in self.data()]
 
     def handle_timer(self, now: float) -> None:
         """Send the last flight again, or give up, when `deadline` has come."""
@@ -198,6 +239,11 @@ class DtlsSession:
         self._end("closed", "closed here")
 
     # -- what comes out
+
+    @property
+    def has_datagrams(self) -> bool:
+        """Whether `datagrams` has any."""
+        return bool(self._outgoing)
 
     def datagrams(self) -> list[bytes]:
         """The datagrams to be sent now, each at most `MTU` bytes unless one record alone is larger."""

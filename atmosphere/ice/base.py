@@ -32,6 +32,19 @@ class Base:
         self.shared = True
         self.lender = ""
 
+    def send_burst(self, data: bytes, segment: int, count: int, destination: Address) -> int:
+        """Send `count` datagrams end to end; how many are done with (see `UdpSocket.send_pieces`)."""
+        if self.socket is not None:
+            return self.socket.send_pieces((data,), segment, count, destination)
+        for start in range(0, len(data), segment):
+            self.send(data[start : start + segment], destination)
+        return count
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once there is room for what `send_burst` did not take."""
+        if self.socket is not None:
+            self.socket.when_writable(callback)
+
     @property
     def candidates(self) -> list[Candidate]:
         """Its own candidate, the port that its router opened, and the server-reflexive ones, the newest last."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from atmosphere.ice.candidate import Candidate
+from atmosphere.ice.datagrams import OnBurst
 from atmosphere.ice.events import (
     AgentState,
     ConsentExpired,
@@ -56,6 +57,8 @@ class MobilePath:
         self._loop = asyncio.get_running_loop()
         self._orders: dict[IceSession, Order] = {}
         self._on_datagram: Callable[[bytes], None] | None = None
+        self._on_burst: OnBurst | None = None
+        self._on_writable: Callable[[], None] = lambda: None
         self._on_session: Callable[[IceSession], None] | None = None
         self._kept = 0.0
         self._had_path = False
@@ -125,9 +128,40 @@ class MobilePath:
         for session in self.sessions:
             session.on_datagram = receiver
 
+    @property
+    def on_burst(self) -> OnBurst | None:
+        """Takes bursts from the remote, as `on_burst(data, segment)`."""
+        return self._on_burst
+
+    @on_burst.setter
+    def on_burst(self, receiver: OnBurst | None) -> None:
+        self._on_burst = receiver
+        for session in self.sessions:
+            session.on_burst = receiver
+
+    @property
+    def on_writable(self) -> Callable[[], None]:
+        """Called when the session in use may take bursts again."""
+        return self._on_writable
+
+    @on_writable.setter
+    def on_writable(self, receiver: Callable[[], None]) -> None:
+        self._on_writable = receiver
+        for session in self.sessions:
+            session.on_writable = receiver
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the session in use takes no bursts just now."""
+        return self.session.blocked
+
     def send(self, datagram: bytes) -> None:
         """Send one datagram over the session in use; may be lost like any, and is while there is no path."""
         self.session.send(datagram)
+
+    def send_burst(self, data: bytes, segment: int) -> None:
+        """The same for datagrams end to end, `segment` bytes each but the last."""
+        self.session.send_burst(data, segment)
 
     @property
     def quiet(self) -> float:
@@ -178,6 +212,7 @@ class MobilePath:
         session.on_event = partial(self._heard, session)
         if self._on_session is not None:
             self._on_session(session)
+        session.on_burst, session.on_writable = self._on_burst, self._on_writable
         if self._on_datagram is not None:
             session.on_datagram = self._on_datagram
 

@@ -49,7 +49,8 @@ OnReached = Callable[[Base, Address], None]
 """A check came in at that base from where nothing had been sent lately: whoever knows us can reach us there."""
 
 CHANNELS = range(64, 80)
-"""First bytes of ChannelData (RFC 8656 §12); DTLS has 20 to 63."""
+DTLS = range(20, 64)
+"""First bytes of ChannelData (RFC 8656 §12) and of DTLS (RFC 7983)."""
 
 
 class Mux:
@@ -256,13 +257,17 @@ class Mux:
     def receive_burst(self, base: Base, data: bytes, segment: int, source: Address) -> bool:
         """Datagrams of one source, end to end, `segment` bytes each but the last; True as in `receive`.
 
-        A burst of ChannelData stays one for the TURN server; everybody else gets datagrams.
+        A burst of ChannelData stays one for the TURN server, one of DTLS for the session; all else comes one by one.
         """
         if self.on_turn is not None and base.socket is not None and data and data[0] in CHANNELS:
             self.on_turn(base.socket, data, segment, source)
             return False
         if len(data) <= segment:
             return self.receive(base, data, source)
+        session = self._routes.get((base.id, source))
+        if session is not None and all(map(DTLS.__contains__, set(data[::segment]))):
+            session.receive_burst(data, segment, base.id, source)
+            return False
         gathered = False
         for start in range(0, len(data), segment):
             gathered |= self.receive(base, data[start : start + segment], source)

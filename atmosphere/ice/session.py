@@ -16,8 +16,8 @@ from atmosphere.ice.agent import Agent
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.checks import is_authentic_check
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.datagrams import EXPECT_AGAIN, Datagrams
 from atmosphere.ice.driver import Driver
-from atmosphere.ice.early import Early
 from atmosphere.ice.events import (
     AgentState,
     ConsentExpired,
@@ -40,17 +40,11 @@ __all__ = ["IceSession", "Path", "PathEnd"]
 
 logger = logging.getLogger(__name__)
 
-MAX_EARLY_IN = 64
-MAX_EARLY_OUT = 8
-EXPECT_AGAIN = 0.5
-"""Seconds for which the agent need not hear of further data."""
-
 Address = tuple[str, int]
-OnDatagram = Callable[[bytes], None]
 OnEvent = Callable[[IceEvent], None]
 
 
-class IceSession:
+class IceSession(Datagrams):
     """A session; made by `IceEndpoint.dial` or a `Listener`.
 
     Assign `on_datagram(datagram)` and `on_event(event)`; give remote candidates by `add_remote`; `send` datagrams.
@@ -67,11 +61,11 @@ class IceSession:
         policy: PathPolicy = "any",
         origin: str | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._router = router
-        self.created_at = self._loop.time()
+        now = asyncio.get_running_loop().time()
+        agent = Agent(controlling=controlling, local=local, remote=remote, now=now, policy=policy)
+        super().__init__(agent, router)
+        self.created_at = now
         self._node_policy = policy
-        self._agent = Agent(controlling=controlling, local=local, remote=remote, now=self._loop.time(), policy=policy)
         self.local_ufrag, self.remote_ufrag = local.ufrag, remote.ufrag
         self.dialer_ufrag = local.ufrag if controlling else remote.ufrag
         self.origin = origin
@@ -80,11 +74,7 @@ class IceSession:
         self.claims: dict[tuple[int, Address], Claim] = {}
         self.tcp: TcpPaths | None = None
         self.on_event: OnEvent | None = None
-        self.bytes_sent = self.bytes_received = self.dropped = 0
-        self._on_datagram: OnDatagram | None = None
-        self._early_in, self._early_out = Early(MAX_EARLY_IN), Early(MAX_EARLY_OUT)
         self._driver = Driver(self, self._agent, router, self._tell)
-        self._expect_again_at = 0.0
         self._ended: Literal["failed", "closed"] | None = None
         self._reason = ""
         self._settled: asyncio.Future[None] | None = None
@@ -224,32 +214,6 @@ class IceSession:
             self._agent.network_changed(self._loop.time())
             self._driver.flush()
 
-    # datagrams
-
-    @property
-    def on_datagram(self) -> OnDatagram | None:
-        """Takes each datagram from the remote; assigning it delivers those that waited."""
-        return self._on_datagram
-
-    @on_datagram.setter
-    def on_datagram(self, receiver: OnDatagram | None) -> None:
-        self._on_datagram = receiver
-        if receiver is not None:
-            for datagram in self._early_in.take():
-                self._deliver(datagram)
-
-    def send(self, datagram: bytes) -> None:
-        """Send one datagram to the remote by the present path. Never raises and never waits; may be lost like any."""
-        pair = self._agent.selected
-        base = self._router.base(pair.base) if pair is not None else None
-        if pair is None or base is None or self._ended is not None:
-            self.dropped += self._ended is not None or self._early_out.keep(datagram)
-            return
-        base.send(datagram, pair.remote.endpoint)
-        self.bytes_sent += len(datagram)
-        if self._loop.time() >= self._expect_again_at:
-            self.expect_traffic()
-
     # liveness
 
     def expect_traffic(self) -> None:
@@ -317,27 +281,9 @@ class IceSession:
         """Whether an answer with that id would still be taken."""
         return self._ended is None and self._agent.owns_transaction(transaction_id)
 
-    def receive_datagram(self, data: bytes, base: int, source: Address) -> None:
-        """A datagram from an address that the remote proved to be its own."""
-        if self._ended is not None:
-            return
-        now = self._loop.time()
-        self._agent.received_data(base, source, now)
-        self.bytes_received += len(data)
-        if now >= self._expect_again_at or self._agent.state != "connected":
-            self._expect_again_at = now + EXPECT_AGAIN
-            self._driver.flush()
-        self._deliver(data)
-
-    def _deliver(self, data: bytes) -> None:
-        if self._on_datagram is None:
-            self.dropped += self._early_in.keep(data)
-            return
-        try:
-            self._on_datagram(data)
-        except Exception:
-            # One datagram must not end the session, whatever its receiver makes of it.
-            logger.exception("%r: a receiver failed", self)
+    def note_data(self, now: float) -> None:
+        """Data came, after a while in which none did: the agent has something to tell."""
+        self._driver.flush()
 
     # what the agent tells
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,8 +79,6 @@ class Node:
 
     async def start(self) -> None:
         """Take the home, bind the port, and begin to reach every member."""
-        # These imports take long: here, not in the first link's handshake, where they would look like a slow path.
-        await asyncio.to_thread(import_module, "atmosphere.sctp.library")
         self._lock.acquire()
         try:
             parts = Assembly(Home.open(self.home, self._wanted_name), self.settings, self._feed, self._handlers)

@@ -1,362 +1,388 @@
-"""An SCTP association with data channels (RFC 8831): DCEP and fair turns of our own over aiortc's chunk machinery.
+"""An SCTP association with data channels, whole and pure: bursts and `now` in; bursts, events and a deadline out.
 
-It knows no DTLS and no link: packets come by `receive` and leave by `send`; everything else is told to `events`.
-Packets are handled strictly one after another, also when a callback makes us send and the path answers at once.
+What happened is in `told`, as the name of a method of `AssociationEvents` and its arguments. The parts are wired here
+and know nothing of each other.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from atmosphere.errors import DecodeError
-from atmosphere.sctp import dcep
-from atmosphere.sctp.early import EarlyMessages
-from atmosphere.sctp.fair import FairQueue
-from atmosphere.sctp.interface import MAX_MESSAGE, AssociationEvents, ChannelOptions
-
-if TYPE_CHECKING:
-    from atmosphere.sctp.transport import SctpTransport
+from atmosphere.sctp import chunks, incoming, packet, parameters
+from atmosphere.sctp.build import Builder, Burst
+from atmosphere.sctp.chunks import Sack
+from atmosphere.sctp.datachannels import DataChannels, Told
+from atmosphere.sctp.handshake import Agreement, Handshake
+from atmosphere.sctp.outgoing import BEGUN_MOST, OutgoingQueue
+from atmosphere.sctp.parameters import Features
+from atmosphere.sctp.receiver import Receiver
+from atmosphere.sctp.reset import Reset, StreamReset
+from atmosphere.sctp.sender import Sender
+from atmosphere.sctp.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
-DCEP, STRING, BINARY, STRING_EMPTY, BINARY_EMPTY = 50, 51, 53, 56, 57
-MAX_PEER_CHANNELS = 1024
-MAX_WAITING_PACKETS = 1024
-LOW_MARK = 32 * 1024
-LOUD_ERRORS = 10
-_EMPTY = b"\0"
+MAX_CONTROL = 600
+"""Bytes of other chunks that share a packet with data."""
+MAX_WAITING_CONTROL = 32
+_ESTABLISHED_ONLY = frozenset(
+    (
+        chunks.DATA,
+        chunks.I_DATA,
+        chunks.SACK,
+        chunks.SHUTDOWN,
+        chunks.SHUTDOWN_ACK,
+        chunks.RE_CONFIG,
+        chunks.FORWARD_TSN,
+        chunks.I_FORWARD_TSN,
+    )
+)
 
 
-def preload() -> None:
-    """Import aiortc now (a quarter of a second), so that the first link does not stop the loop for it."""
-    import_module("atmosphere.sctp.transport")
-
-
-class _Channel:
-    """One data channel as the association sees it."""
-
-    __slots__ = ("acknowledged", "by_peer", "closing", "high", "options", "reset")
-
-    def __init__(self, options: ChannelOptions, *, by_peer: bool, negotiated: bool) -> None:
-        self.options = options
-        self.by_peer = by_peer
-        self.acknowledged = by_peer or negotiated
-        self.closing = False
-        self.reset = False
-        self.high = False
-
-
-class SctpAssociation:
-    """The `Association` that runs on aiortc; see sctp/interface.py for what each call means."""
+class Association:
+    """One association. `random(n)` gives n unpredictable bytes; `first_id` is the lowest channel id to be given out."""
 
     def __init__(
-        self, *, client: bool, send: Callable[[bytes], None], events: AssociationEvents, first_id: int = 0
+        self,
+        *,
+        client: bool,
+        random: Callable[[int], bytes],
+        first_id: int = 0,
+        offered: Features | None = None,
+        mtu: int = packet.MTU,
     ) -> None:
-        from atmosphere.sctp.transport import SctpTransport
+        self.told: list[Told] = []
+        self.over = ""
+        """Why the association has ended; empty while it has not."""
+        self.queue = OutgoingQueue()
+        self.channels = DataChannels(self.queue, self.told, client=client, first_id=first_id)
+        self.receiver: Receiver | None = None
+        self.sender: Sender | None = None
+        self._client = client
+        self._mtu = mtu
+        self._offered = offered or Features()
+        self._handshake = Handshake(random, self._offered)
+        self._reset: StreamReset | None = None
+        self._shutdown = Shutdown()
+        self._control: list[bytes] = []
+        self._last_words: list[Burst] = []
+        self._expected = b""
+        self._data_came = False
+        self._handlers: dict[int, Callable[[int, bytes, float], None]] = {
+            chunks.INIT: lambda flags, value, now: self._handshake.init(value, now),
+            chunks.INIT_ACK: lambda flags, value, now: self._handshake.init_ack(value, now),
+            chunks.COOKIE_ECHO: self._on_cookie_echo,
+            chunks.COOKIE_ACK: self._on_cookie_ack,
+            chunks.SACK: self._on_sack,
+            chunks.ABORT: lambda flags, value, now: self._end(parameters.abort_reason(value) or "aborted by the peer"),
+            chunks.HEARTBEAT: self._on_heartbeat,
+            chunks.ERROR: self._on_error,
+            chunks.RE_CONFIG: self._on_reconfig,
+            chunks.FORWARD_TSN: self._on_forward,
+            chunks.I_FORWARD_TSN: self._on_i_forward,
+            chunks.SHUTDOWN: self._on_shutdown,
+            chunks.SHUTDOWN_ACK: lambda flags, value, now: self._say(self._shutdown.acknowledged()),
+            chunks.SHUTDOWN_COMPLETE: lambda flags, value, now: self._shutdown.completed(),
+            chunks.HEARTBEAT_ACK: _ignore,
+            chunks.PAD: _ignore,
+        }
 
-        self._events = events
-        self._transport: SctpTransport = SctpTransport(client=client, send=self._send_packet, owner=self)
-        self._send = send
-        self._channels: dict[int, _Channel] = {}
-        self._queue: FairQueue[tuple[int, bytes]] = FairQueue()
-        self._early = EarlyMessages()
-        self._first_id = first_id + (first_id + (0 if client else 1)) % 2
-        self._next_id = self._first_id
-        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING_PACKETS)
-        self._busy = False
-        self._flush_handle: asyncio.Handle | None = None
-        self.contained = 0
-        """Errors in the handling of a packet, or in a callback, that were kept from doing harm."""
-
-    # -- the Association interface
+    # -- life
 
     @property
     def established(self) -> bool:
         """Whether messages flow."""
-        return self._transport.established
-
-    @property
-    def queued(self) -> int:
-        """Bytes of all channels that were not yet handed to SCTP."""
-        return self._queue.bytes
+        return self.sender is not None and not self.over
 
     @property
     def outstanding(self) -> bool:
         """Whether anything was sent, or waits to be, that the peer has not acknowledged."""
-        return bool(self._queue) or self._transport.outstanding
+        return bool(self.queue) or (self.sender is not None and bool(self.sender.flight))
 
-    @property
-    def answer_time(self) -> float | None:
-        """Seconds that an acknowledgement takes, at most as a rule; None before that was measured."""
-        return self._transport.answer_time
-
-    def start(self) -> None:
+    def start(self, now: float) -> None:
         """Begin the handshake (both sides do)."""
-        self._transport.begin()
+        self._handshake.start(now)
 
-    def receive(self, packet: bytes) -> None:
-        """Take one SCTP packet. Never raises."""
-        self._waiting.append(packet)
-        if self._busy:
+    def presume(self, secret: bytes) -> None:
+        """Stand at once: both sides know `secret`, and that the other does this too."""
+        self._handshake.presume(secret, client=self._client)
+        self._establish()
+
+    def abort(self, reason: str) -> None:
+        """End at once and tell the peer why."""
+        if self.over:
             return
-        self._busy = True
-        try:
-            while self._waiting:
-                self._guard(self._transport.handle, self._waiting.popleft())
-        finally:
-            self._busy = False
-        self._flush()
+        tag = self._handshake.peer_tag
+        if tag:
+            chunk = chunks.encode(chunks.ABORT, parameters.abort_cause(reason))
+            made = packet.seal(packet.head(tag), chunk)
+            self._last_words.append((made, len(made)))
+        self._end(reason)
 
-    def open(self, options: ChannelOptions, negotiated_id: int | None = None) -> int:
-        """Open a channel and return its handle; messages may be sent at once. ValueError if no id is free."""
-        announcement = dcep.encode_open(options)
-        if self._transport.over:
-            raise ValueError("the association is closed")
-        negotiated = negotiated_id is not None
-        handle = self._free_id() if negotiated_id is None else negotiated_id
-        if handle in self._channels or not 0 <= handle < 65535:
-            raise ValueError(f"channel id {handle} is taken or out of range")
-        self._add(handle, _Channel(options, by_peer=False, negotiated=negotiated))
-        if negotiated:
-            # The caller gets the handle first, what came before it a turn of the loop later.
-            asyncio.get_running_loop().call_soon(self._deliver_early, handle)
-        else:
-            self._push(handle, DCEP, announcement)
-        return handle
+    def shutdown(self) -> None:
+        """End once everything sent has arrived."""
+        self._shutdown.wanted = True
 
-    def send(self, handle: int, data: bytes | str) -> None:
-        """Queue a message. ValueError if it is too large or the channel is not open."""
-        channel = self._channels.get(handle)
-        if channel is None or channel.closing:
-            raise ValueError("the channel is closed")
-        if isinstance(data, str):
-            kind, payload = (STRING, data.encode()) if data else (STRING_EMPTY, _EMPTY)
-        else:
-            kind, payload = (BINARY, bytes(data)) if data else (BINARY_EMPTY, _EMPTY)
-        if len(payload) > MAX_MESSAGE:
-            raise ValueError(f"a message of {len(payload)} bytes is too large; {MAX_MESSAGE} are allowed")
-        self._push(handle, kind, payload)
-
-    def buffered(self, handle: int) -> int:
-        """Bytes of one channel that were not yet handed to SCTP; 0 for a channel that is gone."""
-        return self._queue.buffered(handle)
-
-    def close(self, handle: int, *, discard: bool = False) -> None:
-        """Close a channel once what is queued is sent (or, with `discard`, without it)."""
-        channel = self._channels.get(handle)
-        if channel is None:
-            return
-        if discard and channel.acknowledged:
-            self._queue.discard(handle)
-        channel.closing = True
-        self._reset_if_drained(handle)
-
-    def kick(self) -> None:
+    def kick(self, now: float) -> None:
         """Send again now whatever is unacknowledged: the path has just changed."""
-        self._guard(self._transport.kick)
+        self._handshake.kick(now)
+        if self.sender is not None:
+            self.sender.moved(now)
+        if self._reset is not None:
+            self._reset.kick(now)
 
     def probe(self) -> None:
         """Send something that is unacknowledged once more, so that the peer says something."""
-        self._guard(self._transport.probe)
+        if self.sender is not None:
+            self.sender.probe()
 
-    def abort(self, reason: str) -> None:
-        """End the association at once and tell the peer why."""
-        self._guard(self._transport.abort, reason)
+    def read(self, unread: int) -> None:
+        """So many bytes of what was given out have not been read: the peer's window is that much smaller."""
+        if self.receiver is not None:
+            self.receiver.read(unread)
 
-    # -- what the transport tells
+    # -- bytes and time in
 
-    def transport_established(self) -> None:
-        """Tell the owner, and send what waited."""
-        self._guard(self._events.on_established)
-        self._flush_soon()
+    def receive(self, data: bytes, segment: int, now: float) -> None:
+        """Take packets end to end, each of `segment` bytes but the last, which may be shorter. Never raises."""
+        self._data_came = False
 
-    def transport_closed(self, reason: str) -> None:
-        """Close every channel, then say so."""
-        if self._flush_handle is not None:
-            self._flush_handle.cancel()
-        for handle in list(self._channels):
-            self._remove(handle, reason)
-        self._waiting.clear()
-        self._guard(self._events.on_closed, reason)
+        def other(one: bytes) -> bool:
+            self._packet(one, now)
+            return not self.over
 
-    def transport_message(self, stream: int, protocol: int, data: bytes) -> None:
-        """Sort one message: DCEP, a known channel's, or one that came before its channel."""
-        if len(data) > MAX_MESSAGE:
-            self._transport.abort("a message is too large")
-        elif protocol == DCEP:
-            self._receive_dcep(stream, data)
-        elif stream in self._channels:
-            self._deliver_early(stream)
-            self._deliver(stream, protocol, data)
-        else:
-            self._early.hold(stream, protocol, data)
+        start = 0
+        if self.receiver is not None and segment < len(data) and not self.over:
+            start = len(data) - len(data) % segment
+            self.receiver.burst(data, segment, self._expected, now, other)
+        while start < len(data) and not self.over:
+            self._packet(data[start : start + segment], now)
+            start += segment
+        if self._reset is not None and self.receiver is not None:
+            self._perform(self._reset.progress(self.receiver.tsns.cumulative))
+        self._check_end()
 
-    def transport_room(self) -> None:
-        """Hand over messages, in fair turns, while SCTP takes them."""
-        if not self._busy:
-            self._flush()
-            return
-        self._flush_now()
+    def handle_timer(self, now: float) -> None:
+        """Do what is due by now; `transmit` then has what is to be sent."""
+        self._handshake.handle_timer(now)
+        if self._handshake.failed:
+            self._end(self._handshake.failed)
+        if self.sender is not None:
+            self.sender.handle_timer(now)
+        self._check_end()
 
-    def transport_stream_reset(self, stream: int) -> None:
-        """The peer closed a channel, so nobody will read what we still had for it."""
-        self.close(stream, discard=True)
+    def deadline(self, now: float) -> float | None:
+        """When `handle_timer` and `transmit` are to be called; None for never."""
+        if self.over:
+            return None
+        times = [self._handshake.deadline(), self._shutdown.deadline()]
+        if self.sender is not None and self.receiver is not None and self._reset is not None:
+            times += [self.sender.deadline(now), self.receiver.acknowledgement.deadline(), self._reset.deadline()]
+        return min((time for time in times if time is not None), default=None)
 
-    def transport_stream_closed(self, stream: int) -> None:
-        """A channel is closed in both directions."""
-        self._remove(stream, "closed")
+    # -- what goes out
 
-    def _send_packet(self, packet: bytes) -> None:
-        """Give a packet to the path; an answer that comes before this returns waits until we are done."""
-        busy, self._busy = self._busy, True
+    def transmit(self, now: float) -> list[Burst]:
+        """What may be sent now, in bursts; call it again until there is nothing."""
+        sender, receiver, reset = self.sender, self.receiver, self._reset
+        if sender is None or receiver is None or reset is None or self.over:
+            return self._without_data()
+        acknowledgement = receiver.acknowledgement
+        report = acknowledgement.unreported and (
+            acknowledgement.is_due(now) or bool(self.queue) or sender.flight.lost > 0
+        )
+        control = self._control
+        if control or reset.has_work(now) or self._shutdown.is_ending:
+            control = self._other_control(sender, receiver, reset, now)
+        elif not report and not sender.has_work:
+            return self._handshake.packets_as_bursts()
+        bursts = self._handshake.packets_as_bursts()
+        if report:
+            control = [*control, receiver.sack()]
+        if sum(map(len, control)) > MAX_CONTROL:
+            bursts += sender.builder.bundle(control)
+            control = []
+        bursts += sender.transmit(now, b"".join(control))
+        self.channels.drained()
+        return bursts
+
+    def _without_data(self) -> list[Burst]:
+        """Before the association stands, and once it is over."""
+        bursts, self._last_words = self._last_words, []
+        return bursts if self.over else bursts + self._handshake.packets_as_bursts()
+
+    def _other_control(self, sender: Sender, receiver: Receiver, reset: StreamReset, now: float) -> list[bytes]:
+        """Chunks that are neither data nor its acknowledgement."""
+        control, self._control = self._control, []
+        control.append(reset.chunk(sender.flight.next, now, sender.recovery.rto))
+        if self._shutdown.is_ending:
+            control.append(self._shutdown.chunk(receiver.tsns.cumulative, now, drained=not self.outstanding))
+            self._check_end()
+        return [chunk for chunk in control if chunk]
+
+    # -- inside: packets
+
+    def _packet(self, data: bytes, now: float) -> None:
+        self._data_came = False
         try:
-            self._send(packet)
-        finally:
-            self._busy = busy
-        if self._waiting and not busy:
-            self._flush_soon()
-
-    # -- receiving
-
-    def _receive_dcep(self, stream: int, data: bytes) -> None:
-        channel = self._channels.get(stream)
-        if dcep.is_ack(data):
-            if channel is not None and not channel.acknowledged:
-                channel.acknowledged = True
-                self._guard(self._events.on_open, stream)
-            return
-        if channel is not None:
-            logger.debug("a second DATA_CHANNEL_OPEN on stream %d was dropped", stream)
-            return
-        try:
-            options = dcep.decode_open(data)
+            found = incoming.chunks_of(
+                data, self._handshake.tag, self._handshake.peer_tag, zero_checksum=self._offered.zero_checksum
+            )
         except DecodeError as error:
-            logger.debug("dropped a DCEP message: %s", error)
+            logger.debug("dropped a packet: %s", error)
             return
-        self._accept(stream, options)
-
-    def _accept(self, stream: int, options: ChannelOptions) -> None:
-        opened = sum(channel.by_peer for channel in self._channels.values())
-        self._add(stream, _Channel(options, by_peer=True, negotiated=False))
-        if opened >= MAX_PEER_CHANNELS:
-            self.close(stream, discard=True)
-            return
-        self._push(stream, DCEP, dcep.ACK)
-        self._guard(self._events.on_channel_opened, stream, options)
-        self._deliver_early(stream)
-
-    def _deliver(self, stream: int, protocol: int, data: bytes) -> None:
-        message: bytes | str
-        if protocol == BINARY:
-            message = data
-        elif protocol == STRING:
-            try:
-                message = data.decode()
-            except UnicodeDecodeError:
-                logger.debug("text that is not UTF-8 closes channel %d", stream)
-                self.close(stream, discard=True)
+        for kind, flags, value in found:
+            if self.over:
                 return
-        elif protocol in (STRING_EMPTY, BINARY_EMPTY):
-            message = "" if protocol == STRING_EMPTY else b""
-        else:
+            try:
+                if not self._chunk(kind, flags, value, now):
+                    break
+            except DecodeError as error:
+                logger.debug("the rest of a packet was dropped: %s", error)
+                break
+        if self._data_came and self.receiver is not None:
+            self.receiver.packet_done(now)
+
+    def _chunk(self, kind: int, flags: int, value: bytes, now: float) -> bool:
+        """Take one chunk; whether to go on with the next."""
+        if kind in _ESTABLISHED_ONLY and self.receiver is None:
+            return True
+        if kind in (chunks.DATA, chunks.I_DATA) and self.receiver is not None:
+            self._data_came = True
+            try:
+                messages = self.receiver.data(kind, flags, value, now)
+            except DecodeError as error:
+                self.abort(str(error))
+                return False
+            for message in messages:
+                self.channels.receive(message)
+            return True
+        handler = self._handlers.get(kind)
+        if handler is not None:
+            handler(flags, value, now)
+            return True
+        # RFC 9260 section 3.2: the two highest bits say what to do with a chunk that is not known.
+        if kind & 0x40 and self.receiver is not None:
+            unknown = chunks.encode(kind, value[:64], flags)
+            self._say(chunks.encode(chunks.ERROR, parameters.encode(parameters.UNRECOGNIZED_CHUNK, unknown)))
+        return bool(kind & 0x80)
+
+    def _say(self, chunk: bytes) -> None:
+        if len(self._control) < MAX_WAITING_CONTROL:
+            self._control.append(chunk)
+
+    # -- inside: chunks
+
+    def _on_cookie_echo(self, flags: int, value: bytes, now: float) -> None:
+        answer = self._handshake.cookie_echo(value, now)
+        if self._handshake.restarted:
+            self._end("the peer has begun anew")
+        if answer:
+            self._establish()
+            self._say(answer)
+
+    def _on_cookie_ack(self, flags: int, value: bytes, now: float) -> None:
+        self._handshake.cookie_ack()
+        self._establish()
+
+    def _on_sack(self, flags: int, value: bytes, now: float) -> None:
+        if self.sender is not None and not self.sender.acknowledge(Sack.decode(value), now):
+            self.abort("the peer acknowledged what was never sent")
+
+    def _on_heartbeat(self, flags: int, value: bytes, now: float) -> None:
+        self._say(chunks.encode(chunks.HEARTBEAT_ACK, value))
+
+    def _on_error(self, flags: int, value: bytes, now: float) -> None:
+        if any(cause == parameters.STALE_COOKIE for cause, _ in parameters.decode_all(value)):
+            self._handshake.stale(now)
+
+    def _on_reconfig(self, flags: int, value: bytes, now: float) -> None:
+        if self._reset is not None and self.receiver is not None:
+            self._perform(self._reset.receive(value, self.receiver.tsns.cumulative))
+
+    def _on_forward(self, flags: int, value: bytes, now: float, *, interleaved: bool = False) -> None:
+        if self.receiver is None:
             return
-        self._guard(self._events.on_message, stream, message)
-
-    def _deliver_early(self, stream: int) -> None:
-        for protocol, data in self._early.take(stream) if stream in self._channels else ():
-            self._deliver(stream, protocol, data)
-
-    # -- sending
-
-    def _push(self, handle: int, protocol: int, payload: bytes) -> None:
-        self._queue.push(handle, (protocol, payload), len(payload))
-        if self._queue.buffered(handle) > LOW_MARK:
-            self._channels[handle].high = True
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._busy:
-            self._flush_soon()
+        tsn, skipped = chunks.decode_forward(value, interleaved=interleaved)
+        if interleaved != self.receiver.interleaved:
             return
-        self._busy = True
         try:
-            self._flush_now()
-        finally:
-            self._busy = False
-        if self._waiting:
-            self.receive(self._waiting.popleft())
-
-    def _flush_soon(self) -> None:
-        if self._flush_handle is None and not self._transport.over:
-            self._flush_handle = asyncio.get_running_loop().call_soon(self._flush_later)
-
-    def _flush_later(self) -> None:
-        self._flush_handle = None
-        self._flush()
-
-    def _flush_now(self) -> None:
-        while self._queue and self._transport.established and not self._transport.busy:
-            handle, (protocol, payload) = self._queue.pop()
-            channel = self._channels[handle]
-            self._guard(self._hand_over, handle, channel, protocol, payload)
-            if channel.high and self._queue.buffered(handle) <= LOW_MARK:
-                channel.high = False
-                self._guard(self._events.on_buffered_low, handle)
-            self._reset_if_drained(handle)
-
-    def _hand_over(self, handle: int, channel: _Channel, protocol: int, payload: bytes) -> None:
-        how: dict[str, Any] = {}
-        if protocol != DCEP:
-            # Until the peer knows the channel, messages must not overtake its DATA_CHANNEL_OPEN (RFC 8832 section 6).
-            how["ordered"] = channel.options.ordered or not channel.acknowledged
-            how["max_retransmits"] = channel.options.max_retransmits
-            if channel.options.max_lifetime_ms is not None:
-                how["expiry"] = time.time() + channel.options.max_lifetime_ms / 1000
-        self._transport.transmit(handle, protocol, payload, **how)
-
-    # -- the table of channels
-
-    def _free_id(self) -> int:
-        """The id of our parity (RFC 8832 section 6) not used for longest: late news of an old one harms nobody."""
-        count = self._transport.stream_count
-        for _ in range(count // 2):
-            candidate = self._next_id
-            self._next_id = candidate + 2 if candidate + 2 < min(count, 65535) else self._first_id
-            if candidate not in self._channels:
-                return candidate
-        raise ValueError("no channel id is free")
-
-    def _add(self, handle: int, channel: _Channel) -> None:
-        self._channels[handle] = channel
-        self._transport.add(handle)
-
-    def _remove(self, handle: int, reason: str) -> None:
-        self._queue.discard(handle)
-        self._transport.forget(handle)
-        if self._channels.pop(handle, None) is not None:
-            self._guard(self._events.on_channel_closed, handle, reason)
-
-    def _reset_if_drained(self, handle: int) -> None:
-        channel = self._channels.get(handle)
-        if channel is None or not channel.closing or channel.reset or self._queue.waits(handle):
+            messages = self.receiver.forward(tsn, skipped)
+        except DecodeError as error:
+            self.abort(str(error))
             return
-        if self._transport.established:
-            channel.reset = True
-            self._guard(self._transport.reset, handle)
-        else:
-            self._remove(handle, "closed")
+        for message in messages:
+            self.channels.receive(message)
 
-    def _guard(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Keep an error in one callback or one packet from everything else."""
-        try:
-            call(*arguments)
-        except Exception:  # a hostile packet or a faulty handler must not end the association
-            self.contained += 1
-            level = logging.WARNING if self.contained <= LOUD_ERRORS else logging.DEBUG
-            logger.log(level, "an error was contained", exc_info=True)
+    def _on_i_forward(self, flags: int, value: bytes, now: float) -> None:
+        self._on_forward(flags, value, now, interleaved=True)
+
+    def _on_shutdown(self, flags: int, value: bytes, now: float) -> None:
+        if len(value) != 4 or self.sender is None:
+            raise DecodeError("a SHUTDOWN does not have four bytes")
+        self._shutdown.received()
+        self.sender.acknowledge(Sack(int.from_bytes(value), self.sender.peer_window), now)
+
+    def _perform(self, resets: list[Reset]) -> None:
+        for one in resets:
+            if one.ours:
+                self.channels.reset_done(one.streams)
+            elif self.receiver is not None:
+                for stream in one.streams:
+                    self.receiver.reset(stream)
+                self.channels.peer_reset(one.streams)
+
+    # -- inside: beginning and end
+
+    def _establish(self) -> None:
+        agreement = self._handshake.agreement
+        if agreement is None or self.sender is not None or self.over:
+            return
+        features = agreement.features
+        self.queue.interleaved = features.interleaving
+        self.queue.begun_most = min(BEGUN_MOST, agreement.peer_window // 2)
+        self.receiver = Receiver(agreement.peer_tsn, interleaved=features.interleaving)
+        self.sender = self._make_sender(agreement)
+        self._reset = StreamReset(self._handshake.first_tsn, agreement.peer_tsn)
+        self.channels.established(self._reset, agreement.streams, can_reset=features.reset)
+        self._expected = packet.head(self._handshake.tag) + bytes(4)
+        self.told.append(("on_established", ()))
+
+    def _make_sender(self, agreement: Agreement) -> Sender:
+        features = agreement.features
+        builder = Builder(
+            agreement.peer_tag,
+            interleaved=features.interleaving,
+            zero_checksum=features.zero_checksum,
+            mtu=self._mtu,
+        )
+        return Sender(
+            self.queue,
+            builder,
+            self._handshake.first_tsn,
+            agreement.peer_window,
+            interleaved=features.interleaving,
+        )
+
+    def _check_end(self) -> None:
+        if self._shutdown.over:
+            if self._control and self._handshake.peer_tag:
+                made = packet.seal(packet.head(self._handshake.peer_tag), b"".join(self._control))
+                self._last_words.append((made, len(made)))
+            self._end(self._shutdown.over)
+
+    def _end(self, reason: str) -> None:
+        if self.over:
+            return
+        self.over = reason
+        self.channels.end(reason)
+        self.queue.clear()
+        if self.sender is not None:
+            self.sender.flight.clear()
+        self.told.append(("on_closed", (reason,)))
+
+
+def _ignore(flags: int, value: bytes, now: float) -> None:
+    """Nothing is to be done."""

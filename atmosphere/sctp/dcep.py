@@ -26,6 +26,8 @@ _HEADER = struct.Struct("!BBHLHH")
 def encode_open(options: ChannelOptions) -> bytes:
     """The DATA_CHANNEL_OPEN of a channel; ValueError for names too long and for two limits at once."""
     label, protocol = options.label.encode(), options.protocol.encode()
+    if not 0 <= options.priority <= 0xFFFF:
+        raise ValueError("a priority is a number of 16 bits")
     if len(label) > MAX_NAME or len(protocol) > MAX_NAME:
         raise ValueError(f"a label or protocol may have {MAX_NAME} bytes")
     if options.max_retransmits is not None and options.max_lifetime_ms is not None:
@@ -37,7 +39,7 @@ def encode_open(options: ChannelOptions) -> bytes:
         kind, limit = kind | _LIMIT_LIFETIME, options.max_lifetime_ms
     if not 0 <= limit <= 0xFFFFFFFF:
         raise ValueError("a limit is a number of 32 bits")
-    return _HEADER.pack(_OPEN, kind, 0, limit, len(label), len(protocol)) + label + protocol
+    return _HEADER.pack(_OPEN, kind, options.priority, limit, len(label), len(protocol)) + label + protocol
 
 
 def is_ack(message: bytes) -> bool:
@@ -49,7 +51,7 @@ def decode_open(message: bytes) -> ChannelOptions:
     """The channel that a DATA_CHANNEL_OPEN describes, or DecodeError."""
     if len(message) < _HEADER.size or message[0] != _OPEN:
         raise DecodeError("not a DATA_CHANNEL_OPEN")
-    _, kind, _, limit, label_size, protocol_size = _HEADER.unpack_from(message)
+    _, kind, priority, limit, label_size, protocol_size = _HEADER.unpack_from(message)
     names = message[_HEADER.size :]
     if len(names) != label_size + protocol_size or max(label_size, protocol_size) > MAX_NAME:
         raise DecodeError("the names of a DATA_CHANNEL_OPEN do not have the length it says")
@@ -65,4 +67,5 @@ def decode_open(message: bytes) -> ChannelOptions:
         ordered=not kind & _UNORDERED,
         max_retransmits=limit if kind & _LIMIT_RETRANSMITS else None,
         max_lifetime_ms=limit if kind & _LIMIT_LIFETIME else None,
+        priority=priority,
     )

@@ -6,7 +6,7 @@ A *handle* is the SCTP stream id of a data channel, valid from `open` or `on_cha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 MAX_MESSAGE = 256 * 1024
 """Bytes in the largest message, sent or received."""
@@ -21,6 +21,8 @@ class ChannelOptions:
     ordered: bool = True
     max_retransmits: int | None = None
     max_lifetime_ms: int | None = None
+    priority: int = 256
+    """Its share of a crowded link: 128 below normal, 256 normal, 512 high, 1024 extra high (RFC 8831 section 6.4)."""
 
     @property
     def reliable(self) -> bool:
@@ -70,7 +72,7 @@ class Association(Protocol):
 
     @property
     def queued(self) -> int:
-        """Bytes of all channels that were not yet handed to SCTP."""
+        """Bytes of all channels that were not yet sent."""
         ...
 
     @property
@@ -87,8 +89,8 @@ class Association(Protocol):
         """Begin the handshake (both sides do)."""
         ...
 
-    def receive(self, packet: bytes) -> None:
-        """Take one SCTP packet. Never raises."""
+    def receive(self, data: bytes, segment: int) -> None:
+        """Take SCTP packets end to end, `segment` bytes each but the last. Never raises."""
         ...
 
     def open(self, options: ChannelOptions, negotiated_id: int | None = None) -> int:
@@ -100,11 +102,27 @@ class Association(Protocol):
         ...
 
     def buffered(self, handle: int) -> int:
-        """Bytes of one channel that were not yet handed to SCTP; 0 for a channel that is gone."""
+        """Bytes of one channel that were not yet sent; 0 for a channel that is gone."""
         ...
 
     def close(self, handle: int, *, discard: bool = False) -> None:
         """Close a channel once what is queued is sent (or, with `discard`, without it)."""
+        ...
+
+    def presume(self, secret: bytes) -> None:
+        """Stand at once: both sides know `secret`, and that the other does this too."""
+        ...
+
+    def read(self, unread: int) -> None:
+        """So many bytes that were told have not been read: the peer's window is that much smaller."""
+        ...
+
+    def resume(self) -> None:
+        """The path takes packets again."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """The state in short, for whoever looks into a stall."""
         ...
 
     def kick(self) -> None:

@@ -96,7 +96,7 @@ class UdpSocket:
         self._window: Window | None = None
         self._on_window: WindowReceiver | None = None
         self._can_burst = hasattr(sock, "sendmsg") and sys.platform == "linux"
-        self._on_writable: Callable[[], None] | None = None
+        self._on_writable: dict[Callable[[], None], None] = {}
         self._lazy = 0
         self._receive = self._with_ancillary if sys.platform == "linux" else self._alone
         self._loop = asyncio.get_running_loop()
@@ -262,19 +262,20 @@ class UdpSocket:
         return True
 
     def when_writable(self, callback: Callable[[], None] | None) -> None:
-        """Call `callback` once, as soon as the kernel's buffer has room; None: no more."""
+        """Call `callback` once, as soon as the kernel's buffer has room; None: nobody is to be called any more."""
         if self._closed:
             return
         if callback is None:
             self._loop.remove_writer(self._sock.fileno())
+            self._on_writable.clear()
         else:
             self._loop.add_writer(self._sock.fileno(), self._writable)
-        self._on_writable = callback
+            self._on_writable[callback] = None
 
     def _writable(self) -> None:
-        callback, self._on_writable = self._on_writable, None
+        waiting, self._on_writable = self._on_writable, {}
         self._loop.remove_writer(self._sock.fileno())
-        if callback is not None:
+        for callback in waiting:
             callback()
 
     def close(self) -> None:

@@ -31,6 +31,9 @@ class End:
         self._random = random.Random(seed)
         self.weather = weather
         self.on_datagram: Callable[[bytes], None] | None = None
+        self.on_burst: Callable[[bytes, int], None] | None = None
+        self.on_writable: Callable[[], None] = lambda: None
+        self.blocked = False
         self.peer: End = self
         self.sent: list[bytes] = []
         self.recording = False
@@ -44,6 +47,10 @@ class End:
         self._schedule(datagram)
         if self._random.random() < self.weather.repeat:
             self._schedule(datagram)
+
+    def send_burst(self, data: bytes, segment: int) -> None:
+        for start in range(0, len(data), segment):
+            self.send(data[start : start + segment])
 
     def _schedule(self, datagram: bytes) -> None:
         loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from atmosphere.channels.inbound import MAX_OPEN
 from atmosphere.channels.link import MAX_DATAGRAM, Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import ChannelClosed, LinkError, Unreachable
-from atmosphere.sctp.association import SctpAssociation
+from atmosphere.sctp.driver import SctpAssociation
 from atmosphere.sctp.interface import MAX_MESSAGE
 from tests.channels.pipe import ALICE, BOB, End, Weather, no_tasks, path, two_links, within
 
@@ -285,7 +285,8 @@ async def test_a_path_that_changed_is_used_at_once() -> None:
         assert isinstance(transport, End)
         transport.dead = True
         assert isinstance(client._association, SctpAssociation)
-        client._association._transport._timeouts = 8  # its own timer would take three seconds now
+        assert client._association._core.sender is not None
+        client._association._core.sender.recovery.timeouts = 8  # its own timer would take three seconds now
         channel = await client.open_channel("c")
         await channel.send("over the new path")
         await asyncio.sleep(0)

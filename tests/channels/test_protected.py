@@ -10,15 +10,19 @@ class Receiver:
     """Notes what it is told."""
 
     def __init__(self) -> None:
-        self.protected = 0
+        self.protected = self.writable = 0
         self.packets: list[bytes] = []
         self.ended: list[str] = []
 
     def path_protected(self) -> None:
         self.protected += 1
 
-    def packets_arrived(self, packets: list[bytes]) -> None:
-        self.packets += packets
+    def packets_arrived(self, bursts: list[tuple[bytes, int]]) -> None:
+        for data, segment in bursts:
+            self.packets += [data[start : start + segment] for start in range(0, len(data), segment)]
+
+    def path_writable(self) -> None:
+        self.writable += 1
 
     def path_ended(self, reason: str) -> None:
         self.ended.append(reason)
@@ -39,10 +43,11 @@ async def test_packets_pass_once_the_path_is_protected() -> None:
     client.start()
     server.start()
     await within(lambda: client_receiver.protected and server_receiver.protected)
-    client.send(b"one")
-    server.send(b"two")
-    await within(lambda: client_receiver.packets and server_receiver.packets)
-    assert (client_receiver.packets, server_receiver.packets) == ([b"two"], [b"one"])
+    client.send(b"one", 3)
+    server.send(b"twothree", 3)
+    await within(lambda: client_receiver.packets[2:] and server_receiver.packets)
+    assert (client_receiver.packets, server_receiver.packets) == ([b"two", b"thr", b"ee"], [b"one"])
+    assert not client.blocked and client_receiver.writable == 0
     assert client.bytes_sent == server.bytes_received
     end._deliver(b"\0 not DTLS")
     client.close()

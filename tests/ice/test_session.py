@@ -11,9 +11,10 @@ import pytest
 from atmosphere.errors import Unreachable
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.credentials import IceCredentials
+from atmosphere.ice.datagrams import MAX_EARLY_IN, MAX_EARLY_OUT
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.events import IceFailed, PathLost, PathSelected
-from atmosphere.ice.session import MAX_EARLY_IN, MAX_EARLY_OUT, IceSession
+from atmosphere.ice.session import IceSession
 from tests.ice.loopback import HOST, LOOPBACK, connect, dial, dialer_credentials, exchange, listen
 from tests.until import until
 

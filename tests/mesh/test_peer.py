@@ -90,7 +90,7 @@ async def test_connected(peer: Peer) -> None:
         assert (info.rtt_ms, info.version, info.bytes_sent) == (12.0, "0.1", near.link.bytes_sent)
         assert await peer.ping(1.0) == pytest.approx(1.0, rel=0.01)
         assert (await peer.open_stream("x")).name == "x"
-        assert (await peer.open_channel("x", ordered=False, max_retransmits=0)).label == "x"
+        assert (await peer.open_channel("x", ordered=False, max_retransmits=0, priority=512)).label == "x"
         got: asyncio.Queue[bytes] = asyncio.Queue()
         far.link.on_datagram = got.put_nowait
         peer.send_datagram(b"quick")

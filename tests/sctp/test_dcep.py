@@ -10,7 +10,7 @@ from atmosphere.sctp.interface import ChannelOptions
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 limits = st.one_of(st.none(), st.integers(0, 2**32 - 1))
-options = st.builds(ChannelOptions, names, names, st.booleans(), limits, st.none()) | st.builds(
+options = st.builds(ChannelOptions, names, names, st.booleans(), limits, st.none(), st.integers(0, 65535)) | st.builds(
     ChannelOptions, names, names, st.booleans(), st.none(), limits
 )
 
@@ -30,7 +30,7 @@ def test_any_bytes_are_a_channel_or_an_error(data: bytes) -> None:
 
 def test_the_bytes_of_the_rfc() -> None:
     encoded = dcep.encode_open(ChannelOptions("é", "p", ordered=False, max_retransmits=7))
-    assert encoded == b"\x03\x81\0\0\0\0\0\x07\0\x02\0\x01\xc3\xa9p"
+    assert encoded == b"\x03\x81\x01\0\0\0\0\x07\0\x02\0\x01\xc3\xa9p"
     assert dcep.is_ack(b"\x02") and not dcep.is_ack(encoded) and not dcep.is_ack(b"")
 
 
@@ -41,6 +41,7 @@ def test_the_bytes_of_the_rfc() -> None:
         ChannelOptions(protocol="x" * 1025),
         ChannelOptions(max_retransmits=1, max_lifetime_ms=1),
         ChannelOptions(max_retransmits=-1),
+        ChannelOptions(priority=65536),
     ],
 )
 def test_impossible_channels(channel: ChannelOptions) -> None:

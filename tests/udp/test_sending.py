@@ -129,12 +129,14 @@ async def test_a_full_buffer_stops_where_it_is_full() -> None:
 
 async def test_waking_when_there_is_room() -> None:
     async with pair() as ends:
-        woken = asyncio.Event()
+        woken, other = asyncio.Event(), asyncio.Event()
         ends.sender.when_writable(woken.set)
         ends.sender.when_writable(None)
         ends.sender.when_writable(woken.set)
+        ends.sender.when_writable(other.set)
         async with asyncio.timeout(5):
             await woken.wait()
+            await other.wait()
         ends.sender.close()
         ends.sender.when_writable(woken.set)
         assert ends.sender.send_burst([b"1", b"2"], ends.to) == 2
