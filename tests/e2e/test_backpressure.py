@@ -19,7 +19,7 @@ from tests.e2e.flow import content
 MIB = 1024 * 1024
 FLOW = 256 * MIB
 MAX_GROWTH = 64 * MIB
-MAX_HELD = 4 * MIB
+MAX_HELD = 6 * MIB
 """What a writer gets rid of before it stops: the stream's window, and what its own side holds."""
 STILL = 1.0
 """Seconds without progress after which a writer counts as stopped."""

@@ -1,0 +1,92 @@
+"""Where the time of a packet goes: both ends of the data plane in one process, without sockets, stage by stage.
+
+python -m tests.bench.stages [message size in bytes] [rounds]
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from time import perf_counter
+
+from atmosphere.dtls.session import DtlsSession
+from atmosphere.identity import Identity
+from atmosphere.sctp.association import Association
+from atmosphere.sctp.interface import ChannelOptions
+
+ROUND_TRIP = 0.0002
+QUEUED = 200_000
+STAGES = ("build", "seal", "open", "receive", "acknowledge")
+
+
+def sessions() -> tuple[DtlsSession, DtlsSession]:
+    """Two ends of DTLS that have shaken hands."""
+    client = DtlsSession(Identity.generate(), client=True, now=0.0)
+    server = DtlsSession(Identity.generate(), client=False, now=0.0)
+    while client.state == "handshaking" or server.state == "handshaking":
+        for one, other in ((client, server), (server, client)):
+            for datagram in one.datagrams():
+                other.receive(datagram, 0.0)
+    return client, server
+
+
+def associations() -> tuple[Association, Association]:
+    """Two ends of SCTP that stand."""
+    rng = random.Random(1)
+    one, other = Association(client=True, random=rng.randbytes), Association(client=False, random=rng.randbytes)
+    for each in (one, other):
+        each.presume(bytes(range(16)))
+    return one, other
+
+
+def measure(size: int, rounds: int) -> tuple[dict[str, float], int]:
+    """Seconds in each stage, and how many packets passed."""
+    client, server = sessions()
+    one, other = associations()
+    handle = one.channels.open(ChannelOptions("bulk"))
+    spent = dict.fromkeys(STAGES, 0.0)
+    data, now, packets = bytes(size), 1.0, 0
+
+    def clock(stage: str, began: float) -> None:
+        spent[stage] += perf_counter() - began
+
+    for _ in range(rounds):
+        while one.queue.buffered < QUEUED:
+            one.channels.send(handle, data, now)
+        began = perf_counter()
+        while bursts := one.transmit(now):
+            clock("build", began)
+            for burst, segment in bursts:
+                packets += -(-len(burst) // segment)
+                began = perf_counter()
+                sealed = client.seal(burst, segment)
+                clock("seal", began)
+                for records, length in sealed:
+                    began = perf_counter()
+                    opened = server.open(records, length, now)
+                    clock("open", began)
+                    for plain, part in opened:
+                        began = perf_counter()
+                        other.receive(plain, part, now)
+                        other.told.clear()
+                        clock("receive", began)
+            began = perf_counter()
+        now += ROUND_TRIP
+        while bursts := other.transmit(now):
+            for burst, segment in bursts:
+                began = perf_counter()
+                one.receive(burst, segment, now)
+                clock("acknowledge", began)
+    return spent, packets
+
+
+def main() -> None:
+    """Print microseconds a packet."""
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 65_536
+    spent, packets = measure(size, int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
+    stages = ", ".join(f"{stage} {spent[stage] / packets * 1e6:.2f}" for stage in STAGES)
+    print(f"{packets} packets of messages of {size} bytes, µs a packet: {stages}")
+
+
+if __name__ == "__main__":
+    main()
