@@ -163,7 +163,7 @@ def test_a_path_that_becomes_direct_is_seen(lab: Lab) -> None:
     run_in(ben_home.namespace, "nft", "delete table ip wall")
     assert pinging.wait(60) == 0
     pongs = [line for line in pinging.output.splitlines() if line.startswith("pong from ben ")]
-    # Not always port 7777: where anna's packet comes to ben's router first, the router gives ben's way out another port.
+    # Not always port 7777: where anna's packet comes to ben's router first, ben's way out gets another port there.
     assert pongs[-1].startswith(f"pong from ben direct {ben_home.outside}:")
     assert not any("direct" in pong for pong in pongs[:-1])
     watching.wait_for('"reason":"direct works"')
