@@ -45,7 +45,8 @@ class Datagrams:
         self.on_writable: Callable[[], None] = _ignore
         """Called once what was held back has gone out."""
         self._on_datagram: OnDatagram | None = None
-        self._on_burst: OnBurst | None = None
+        self.on_burst: OnBurst | None = None
+        """Takes bursts instead, as `on_burst(data, segment)`; what comes alone still goes to `on_datagram`."""
         self._early_in, self._early_out = Early(MAX_EARLY_IN), Early(MAX_EARLY_OUT)
         self._expect_again_at = 0.0
         self._held: list[tuple[int, bytes, int, Address]] = []  # an empty deque would cost each link 760 bytes
@@ -77,15 +78,6 @@ class Datagrams:
             for datagram in self._early_in.take():
                 self._deliver(datagram)
 
-    @property
-    def on_burst(self) -> OnBurst | None:
-        """Takes bursts instead, as `on_burst(data, segment)`; what comes alone still goes to `on_datagram`."""
-        return self._on_burst
-
-    @on_burst.setter
-    def on_burst(self, receiver: OnBurst | None) -> None:
-        self._on_burst = receiver
-
     def receive_datagram(self, data: bytes, base: int, source: Address) -> None:
         """A datagram from an address that the remote proved to be its own."""
         if not self.is_over:
@@ -97,12 +89,12 @@ class Datagrams:
         if self.is_over:
             return
         self._arrived(data, base, source)
-        if self._on_burst is None:
+        if self.on_burst is None:
             for start in range(0, len(data), segment):
                 self._deliver(data[start : start + segment])
             return
         try:
-            self._on_burst(data, segment)
+            self.on_burst(data, segment)
         except Exception:
             # One burst must not end the session, whatever its receiver makes of it.
             logger.exception("%r: a receiver failed", self)
@@ -130,6 +122,7 @@ class Datagrams:
     @property
     def blocked(self) -> bool:
         """Whether part of a burst waits for the kernel: make no more until `on_writable`."""
+        self._drop_stale()
         return bool(self._held)
 
     def send(self, datagram: bytes) -> None:
@@ -151,7 +144,7 @@ class Datagrams:
                 self.send(data[start : start + segment])
             return
         self._sent(len(data))
-        if self._held:
+        if self.blocked:
             self._hold(pair.base, data, segment, pair.remote.endpoint)
             return
         count = -(-len(data) // segment)
@@ -170,6 +163,13 @@ class Datagrams:
             self.dropped += -(-len(data) // segment)
             return
         self._held.append((base, data, segment, destination))
+
+    def _drop_stale(self) -> None:
+        """Forget what waits for a socket that is gone, or that the path has left: nobody would ever say it has room."""
+        pair = self._agent.selected
+        if self._held and (pair is None or pair.base != self._held[0][0] or self._router.base(pair.base) is None):
+            self.dropped += sum(-(-len(data) // segment) for _, data, segment, _ in self._held)
+            self._held.clear()
 
     def _writable(self) -> None:
         """Send what was held back, as far as the kernel takes it."""

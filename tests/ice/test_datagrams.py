@@ -142,9 +142,21 @@ async def test_what_waits_for_the_kernel_is_bounded_and_ends_with_the_session(mo
         assert len(waiting) == 2 and session.blocked
         told: list[bool] = []
         session.on_writable = lambda: told.append(True)
-        monkeypatch.setattr(session._router, "base", lambda number: None)
+        monkeypatch.setattr(sock, "send_pieces", lambda pieces, segment, count, destination: count)
         waiting[1]()
         assert told == [True] and not session.blocked
+
+
+async def test_what_waits_for_a_socket_that_is_gone_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        session, _ = await pair(host, dialer)
+        sock = only_socket(session)
+        monkeypatch.setattr(sock, "send_pieces", lambda *_: 1)
+        monkeypatch.setattr(sock, "when_writable", lambda callback: None)
+        session.send_burst(burst(4), 1200)
+        assert [session.blocked, session.dropped] == [True, 0]
+        monkeypatch.setattr(session._router, "base", lambda number: None)
+        assert [session.blocked, session.dropped] == [False, 3]
 
 
 async def test_a_reader_of_bursts_that_fails_is_contained(caplog: pytest.LogCaptureFixture) -> None:
