@@ -147,7 +147,6 @@ class Association:
 
     def receive(self, data: bytes, segment: int, now: float) -> None:
         """Take packets end to end, each of `segment` bytes but the last, which may be shorter. Never raises."""
-        self._data_came = False
 
         def other(one: bytes) -> bool:
             self._packet(one, now)
@@ -173,13 +172,13 @@ class Association:
             self.sender.handle_timer(now)
         self._check_end()
 
-    def deadline(self, now: float) -> float | None:
+    def deadline(self) -> float | None:
         """When `handle_timer` and `transmit` are to be called; None for never."""
         if self.over:
             return None
         times = [self._handshake.deadline(), self._shutdown.deadline()]
         if self.sender is not None and self.receiver is not None and self._reset is not None:
-            times += [self.sender.deadline(now), self.receiver.acknowledgement.deadline(), self._reset.deadline()]
+            times += [self.sender.deadline(), self.receiver.acknowledgement.deadline(), self._reset.deadline()]
         return min((time for time in times if time is not None), default=None)
 
     # -- what goes out

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from atmosphere.sctp import packet
-from atmosphere.sctp.chunks import BEGIN, DATA, END, I_DATA, IMMEDIATE, UNORDERED
+from atmosphere.sctp.chunks import BEGIN, DATA, END, I_DATA, UNORDERED
 from atmosphere.sctp.flight import Batch
 from atmosphere.sctp.outgoing import Outgoing, OutgoingQueue
 from atmosphere.sctp.received import MODULO
@@ -63,11 +63,6 @@ class Builder:
         self.most = max(1, min(MAX_SEGMENTS, MAX_BURST // (self.mtu + RECORD)))
         """Packets in one burst, at most."""
 
-    def alone(self, body: bytes) -> Burst:
-        """A packet of other chunks."""
-        made = packet.seal(self._start, body, zero_checksum=self._zero_checksum)
-        return made, len(made)
-
     def bundle(self, chunks: list[bytes]) -> list[Burst]:
         """Packets of whole chunks in their order."""
         bodies: list[bytes] = []
@@ -79,11 +74,11 @@ class Builder:
         return self._bursts([(self._head + body, packet.HEADER + len(body)) for body in bodies])
 
     def build(
-        self, queue: OutgoingQueue, tsn: int, packets: int, now: float, control: bytes = b"", *, hurry: bool = False
+        self, queue: OutgoingQueue, tsn: int, packets: int, now: float, control: bytes = b""
     ) -> tuple[list[Burst], list[Batch]]:
         """At most `packets` packets of what waits, the first chunk with that `tsn`; and what is on its way then.
 
-        The first packet begins with the chunks `control`. `hurry` asks for an acknowledgement of the last at once.
+        The first packet begins with the chunks `control`.
         """
         made: list[Burst] = []
         batches: list[Batch] = []
@@ -104,7 +99,7 @@ class Builder:
                 body = b""
                 continue
             size = left if left <= room else room & ~3
-            chunk = self._chunk(queue, message, tsn, size, hurry=hurry)
+            chunk = self._chunk(queue, message, tsn, size)
             batches.append(Batch(tsn, 1, len(chunk), chunk, message, now))
             tsn += 1
             body += chunk
@@ -155,12 +150,12 @@ class Builder:
         queue.spend(message, count * payload)
         return Batch(tsn, count, self.body, data, message, now, offset=packet.HEADER, stride=self.mtu)
 
-    def _chunk(self, queue: OutgoingQueue, message: Outgoing, tsn: int, size: int, *, hurry: bool) -> bytes:
+    def _chunk(self, queue: OutgoingQueue, message: Outgoing, tsn: int, size: int) -> bytes:
         """One fragment, or a whole small message."""
         offset = message.offset
         if not offset:
             queue.begin(message)
-        flags = (UNORDERED if message.unordered else 0) | (0 if offset else BEGIN) | (IMMEDIATE if hurry else 0)
+        flags = (UNORDERED if message.unordered else 0) | (0 if offset else BEGIN)
         if offset + size == len(message.data):
             flags |= END
         length, wire = self._header + size, tsn % MODULO

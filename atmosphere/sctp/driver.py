@@ -224,7 +224,7 @@ class SctpAssociation:
     def _arm(self) -> None:
         if self._waiting:
             self._flush_soon()
-        deadline = self._core.deadline(self._loop.time())
+        deadline = self._core.deadline()
         if deadline is not None and (self._timer is None or deadline < self._timer.when()):
             if self._timer is not None:
                 self._timer.cancel()
@@ -233,7 +233,7 @@ class SctpAssociation:
 
     def _due(self) -> None:
         self._timer = None
-        deadline = self._core.deadline(self._loop.time())
+        deadline = self._core.deadline()
         if deadline is None or deadline > self._loop.time() + EARLY:
             self._arm()
             return

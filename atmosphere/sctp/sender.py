@@ -6,7 +6,7 @@ from atmosphere.sctp.build import Builder, Burst
 from atmosphere.sctp.chunks import Sack
 from atmosphere.sctp.congestion import Congestion, LossJudge
 from atmosphere.sctp.cubic import Cubic
-from atmosphere.sctp.flight import Acked, Flight
+from atmosphere.sctp.flight import LOST, RESENT, SENT, Acked, Flight
 from atmosphere.sctp.limited import Abandonment
 from atmosphere.sctp.outgoing import OutgoingQueue
 from atmosphere.sctp.pacing import Pacer
@@ -15,8 +15,6 @@ from atmosphere.sctp.recovery import Recovery
 
 SCALE = 16
 """Packets worth waiting for while that many are on their way: a window that opens by one packet is filled in bursts."""
-BLACK_HOLE = 3
-"""Timeouts in a row after which large packets are to be suspected of not getting through (RFC 8899 section 4.3)."""
 
 
 class Sender:
@@ -90,7 +88,7 @@ class Sender:
             self._recover = self.flight.next
             self._pacer.update(self.congestion.window, None, now, slow_start=True)
 
-    def deadline(self, now: float) -> float | None:
+    def deadline(self) -> float | None:
         """When to call `handle_timer` and `transmit`; None for never."""
         times = [self.recovery.deadline(self.flight), self._pacer.deadline() if self._paced else None]
         return min((time for time in times if time is not None), default=None)
@@ -121,7 +119,7 @@ class Sender:
         self._paced = False
         if self._probe is not None:
             probe, self._probe = self._probe, None
-            if probe >= self.flight.base and self.flight.state[probe - self.flight.base] in (0, 2, 3):
+            if probe >= self.flight.base and self.flight.state[probe - self.flight.base] in (SENT, LOST, RESENT):
                 control += self.flight.resend(probe, now)
         if self.abandonment.is_owed and (forward := self.abandonment.forward()) is not None:
             control += forward

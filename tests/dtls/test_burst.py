@@ -15,13 +15,17 @@ from atmosphere.identity import Identity
 ALICE, BOB = Identity.generate(), Identity.generate()
 
 
-def connected(ciphers: bytes | None = None) -> tuple[DtlsSession, DtlsSession]:
-    one, other = DtlsSession(ALICE, client=True, now=0.0), DtlsSession(BOB, client=False, now=0.0)
+def shake(one: DtlsSession, other: DtlsSession) -> None:
     for _ in range(10):
         for datagram in one.datagrams():
             other.receive(datagram, 0.0)
         for datagram in other.datagrams():
             one.receive(datagram, 0.0)
+
+
+def connected() -> tuple[DtlsSession, DtlsSession]:
+    one, other = DtlsSession(ALICE, client=True, now=0.0), DtlsSession(BOB, client=False, now=0.0)
+    shake(one, other)
     assert one.state == other.state == "connected"
     return one, other
 
@@ -56,11 +60,7 @@ def test_any_cipher_will_do(cipher: bytes, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(session, "_CIPHERS", cipher)
     identity, peer = Identity.generate(), Identity.generate()
     one, other = DtlsSession(identity, client=True, now=0.0), DtlsSession(peer, client=False, now=0.0)
-    for _ in range(10):
-        for datagram in one.datagrams():
-            other.receive(datagram, 0.0)
-        for datagram in other.datagrams():
-            one.receive(datagram, 0.0)
+    shake(one, other)
     assert one._ssl.get_cipher_name() == cipher.decode()
     ((sealed, size),) = one.seal(bytes(5000), 1000)
     assert other.open(sealed, size, 0.0) == [(bytes(5000), 1000)]
@@ -141,11 +141,7 @@ def test_only_our_own_nodes_are_told_apart() -> None:
     for srtp in ((True, False), (False, True), (True, True)):
         one = DtlsSession(ALICE, client=True, now=0.0, srtp=srtp[0])
         other = DtlsSession(BOB, client=False, now=0.0, srtp=srtp[1])
-        for _ in range(10):
-            for datagram in one.datagrams():
-                other.receive(datagram, 0.0)
-            for datagram in other.datagrams():
-                one.receive(datagram, 0.0)
+        shake(one, other)
         assert one.state == other.state == "connected"
         assert not one.is_own and not other.is_own
 

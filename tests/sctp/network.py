@@ -127,7 +127,7 @@ class Network:
     def step(self) -> bool:
         """Let the next thing happen; False when nothing ever will."""
         self.steps += 1
-        times = [side.association.deadline(self.now) for side in (self.one, self.other)]
+        times = [side.association.deadline() for side in (self.one, self.other)]
         timers = [time for time in times if time is not None]
         arrival = self._way[0][0] if self._way else None
         if arrival is None and not timers:

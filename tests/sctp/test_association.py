@@ -148,7 +148,7 @@ def test_an_abort_ends_both_sides_for_good(reason: str) -> None:
     for side in (network.one, network.other):
         assert side.told[-1] == ("on_closed", (reason or "x",))
         assert ("on_channel_closed", (handle, reason or "x")) in side.told
-        assert side.association.deadline(network.now) is None
+        assert side.association.deadline() is None
         assert not side.association.outstanding and not side.association.established
         side.association.abort("again")
         side.association.handle_timer(network.now)

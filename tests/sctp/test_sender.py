@@ -54,7 +54,7 @@ def test_a_new_path_gets_a_few_packets_and_more_with_each_answer() -> None:
     assert first == list(range(FIRST, FIRST + 10))
     ack(made, FIRST + 9, 0.1)
     assert len(drain(made, 0.1)) == 10
-    deadline = made.deadline(0.1)
+    deadline = made.deadline()
     assert deadline is not None and deadline < 0.15
     assert len(spread(made, 0.1, 0.19)) == 10
 
@@ -118,7 +118,7 @@ def test_another_path_gets_everything_again_at_once() -> None:
     again = drain(made, 1.0)
     assert again == list(range(made.flight.base, made.flight.base + len(again)))
     assert 5 <= len(again) <= 10 < flying
-    assert made.deadline(1.0) is not None
+    assert made.deadline() is not None
 
 
 def test_asking_when_nothing_is_on_its_way_says_nothing() -> None:
@@ -146,4 +146,4 @@ def test_a_message_given_up_is_told_until_it_is_answered() -> None:
         assert kind == chunks.I_FORWARD_TSN and int.from_bytes(value[:4]) == FIRST
     ack(made, FIRST, 10.0)
     assert not made.outstanding and made.transmit(20.0) == []
-    assert made.deadline(20.0) is None
+    assert made.deadline() is None
