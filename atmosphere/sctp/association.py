@@ -126,10 +126,12 @@ class Association:
         self._shutdown.wanted = True
 
     def kick(self, now: float) -> None:
-        """Send again now whatever is unacknowledged: the path has just changed."""
+        """Send again now whatever is unacknowledged, and say what has come: the path has just changed."""
         self._handshake.kick(now)
-        if self.sender is not None:
+        if self.sender is not None and self.receiver is not None:
             self.sender.moved(now)
+            # The last acknowledgements may have been lost with the old path, and the peer would wait for its timer.
+            self.receiver.acknowledgement.hurry()
         if self._reset is not None:
             self._reset.kick(now)
 

@@ -75,16 +75,17 @@ class Cubic:
         self._epoch, self._careful = None, 0
 
     def timed_out(self) -> None:
-        """Begin again with one packet, and grow fast up to a part of what was."""
-        self._peak = self.window / self._mtu
-        self._threshold = max(self.window * BETA, LEAST * self._mtu)
+        """Begin again with one packet, and grow fast up to a part of what was before the silence (RFC 5681 §3.1)."""
+        if self.window > self._mtu:
+            self._peak = self.window / self._mtu
+            self._threshold = max(self.window * BETA, LEAST * self._mtu)
         self.window = float(self._mtu)
         self._epoch, self._careful = None, 0
 
     def moved(self) -> None:
         """Begin again as on a new path; what the old one carried is where slow start ends, if it was long enough."""
         self._threshold = max(self._threshold if self.window >= self._threshold else self.window, INITIAL * self._mtu)
-        self.window = min(self.window, float(INITIAL * self._mtu))
+        self.window = float(INITIAL * self._mtu)
         self._epoch, self._careful, self._before = None, 0, None
 
     def _grow(self, size: int, now: float, round_trip: float) -> None:

@@ -38,6 +38,9 @@ class Sender:
         self._round_end = first_tsn
         self._shortest = float("inf")
         self._recover = first_tsn
+        """Losses below it were answered by the congestion controller already."""
+        self._steady = first_tsn
+        """The window does not grow while the acknowledged are below it: fast recovery (RFC 9260 section 7.2.4)."""
         self._probe: int | None = None
 
     @property
@@ -85,7 +88,7 @@ class Sender:
             if self.flight.lose_all():
                 self.congestion.timed_out()
             self.abandonment.repeat()
-            self._recover = self.flight.next
+            self._begin_again()
             self._pacer.update(self.congestion.window, None, now, slow_start=True)
 
     def deadline(self) -> float | None:
@@ -106,7 +109,7 @@ class Sender:
         self._shortest = float("inf")
         self.flight.lose_all()
         self.abandonment.repeat()
-        self._recover = self.flight.next
+        self._begin_again()
         self._pacer.update(self.congestion.window, None, now, slow_start=True)
         if self.flight:
             self.recovery.arm(now)
@@ -187,8 +190,12 @@ class Sender:
         if not size:
             return
         if self._judge.lost(size) and self.flight.base >= self._recover:
-            self._recover = self.flight.next
+            self._recover = self._steady = self.flight.next
             self.congestion.lost(now)
+
+    def _begin_again(self) -> None:
+        """Everything on its way is sent again, in slow start: the window grows with what arrives of it."""
+        self._recover, self._steady = self.flight.next, self.flight.base
 
     def _progress(self, acked: Acked, now: float, *, full: bool) -> None:
         recovery = self.recovery
@@ -197,7 +204,7 @@ class Sender:
         self._judge.arrived(acked.size)
         if acked.latest is not None:
             self._shortest = min(self._shortest, recovery.latest)
-        if self.flight.base >= self._recover:
+        if self.flight.base >= self._steady:
             self.congestion.acknowledged(acked.size, now, recovery.smoothed or recovery.latest, full=full)
         if self.flight.base > self._round_end:
             if self._shortest < float("inf"):

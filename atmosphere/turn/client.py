@@ -8,6 +8,7 @@ the server every `KEEPALIVE` seconds whether it is still there (which keeps a NA
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 OPEN_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 KEEPALIVE = 15.0
+CHECK_GAP = 0.25
+"""Seconds from one question to the next, whatever goes wrong meanwhile: a question that cannot be sent is trouble too."""
 LAST_QUESTION = 3.0
 """Seconds that a server has for the refresh which decides, after it has not answered a keepalive."""
 
@@ -59,6 +62,7 @@ class Allocation:
         self._state = "new"
         self._opening: asyncio.Timeout | None = None
         self._trouble: str | None = None
+        self._checking = False
         self._seen_as: Address | None = None
 
     @property
@@ -177,31 +181,36 @@ class Allocation:
 
     async def _maintain(self) -> None:
         """Bind and renew channels when asked, and ask the server every `KEEPALIVE` seconds whether it lives."""
-        alive_at = time.monotonic()
+        asked_at = time.monotonic()
         while self._state == "open":
             self._wake.clear()
-            for binding in self._channels.wanted(time.monotonic()):
-                self._tasks.spawn(self._bind(binding), "bind")
             now = time.monotonic()
-            if self._trouble or now - alive_at >= KEEPALIVE:
-                self._trouble, alive_at = None, now
+            for binding in self._channels.wanted(now):
+                self._tasks.spawn(self._bind(binding), "bind")
+            due = asked_at + (CHECK_GAP if self._trouble else KEEPALIVE)
+            if now >= due and not self._checking:
+                self._trouble, asked_at, self._checking = None, now, True
                 self._tasks.spawn(self._check(), "check")
-            due = min(alive_at + KEEPALIVE, self._channels.deadline() or now + KEEPALIVE)
-            try:
-                async with asyncio.timeout(max(0.05, due - now)):
+            times = [self._channels.deadline() or now + KEEPALIVE, now + KEEPALIVE if self._checking else due]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.05, min(times) - now)):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
     async def _check(self) -> None:
+        """Ask, and let the next question be asked."""
+        try:
+            if self._protocol is not None:
+                await self._ask(self._protocol)
+        finally:
+            self._checking = False
+            self._wake.set()
+
+    async def _ask(self, protocol: Connection) -> None:
         """One keepalive; a server that answers neither Binding nor Refresh is lost.
 
         A server that sees us elsewhere than before knows us no more: to it we are another client (RFC 8656 §3.2), whose
         Binding it answers all the same. So that is a question for the refresh too.
         """
-        protocol = self._protocol
-        if protocol is None:
-            return
         started = time.monotonic()
         try:
             seen = await protocol.ping()

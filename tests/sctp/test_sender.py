@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from atmosphere.sctp import chunks, packet
 from atmosphere.sctp.build import Builder, Burst
 from atmosphere.sctp.chunks import Sack
@@ -119,6 +121,28 @@ def test_another_path_gets_everything_again_at_once() -> None:
     assert again == list(range(made.flight.base, made.flight.base + len(again)))
     assert 5 <= len(again) <= 10 < flying
     assert made.deadline() is not None
+
+
+@pytest.mark.parametrize("timeouts", [0, 3])
+def test_what_is_sent_again_after_a_silence_goes_out_faster_and_faster(timeouts: int) -> None:
+    made = filled()
+    drain(made, 0.0)
+    for place in range(4):
+        ack(made, made.flight.next - 1, 0.1 * (place + 1))
+        spread(made, 0.1 * (place + 1), 0.1 * (place + 2) - 0.01)
+    last, now = made.flight.next - 1, 1.0
+    for now in range(5, 5 * timeouts + 5, 5):
+        made.handle_timer(now)
+        drain(made, now)
+    if not timeouts:
+        made.moved(now)
+        drain(made, now)
+    rounds = 0
+    while made.flight.base <= last:
+        now, rounds = now + 0.1, rounds + 1
+        ack(made, max(made.flight.resent, default=last), now)
+        spread(made, now, now + 0.09)
+    assert rounds <= 8, last
 
 
 def test_asking_when_nothing_is_on_its_way_says_nothing() -> None:

@@ -15,6 +15,7 @@ from atmosphere.stun.message import Method
 from atmosphere.turn import client
 from atmosphere.turn.channels import MAX_QUEUED
 from atmosphere.turn.client import Allocation, TurnEndpoint
+from atmosphere.turn.protocol import TurnProtocol
 from atmosphere.turn.uri import Transport
 from tests.turn.fake_server import PASSWORD, RELAYED, USER, FakeTurnServer
 from tests.until import until
@@ -214,6 +215,29 @@ async def test_a_server_without_stun_is_asked_by_refresh(
         server.silent.add(Method.BINDING)
         await until(lambda: server.requests[Method.REFRESH])
         assert allocation.is_open
+
+
+async def test_a_question_that_cannot_be_sent_is_not_asked_over_and_over(
+    server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is gone: every question fails at once, which is trouble, about which the server is asked…"""
+    monkeypatch.setattr(client, "LAST_QUESTION", 0.5)
+    asked = 0
+    ask = TurnProtocol.ping
+
+    async def counted(protocol: TurnProtocol) -> tuple[str, int] | None:
+        nonlocal asked
+        asked += 1
+        return await ask(protocol)
+
+    monkeypatch.setattr(TurnProtocol, "ping", counted)
+    lost: list[str] = []
+    async with allocated(server) as (allocation, _):
+        allocation.on_lost = lost.append
+        server.close()
+        allocation.verify()
+        await until(lambda: lost)
+    assert asked == 1
 
 
 async def test_a_server_that_closes_its_port_is_lost_at_once(
