@@ -30,7 +30,7 @@ OPEN_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 KEEPALIVE = 15.0
 CHECK_GAP = 0.25
-"""Seconds from one question to the next, whatever goes wrong meanwhile: a question that cannot be sent is trouble too."""
+"""Seconds from one question to the next at least: one that cannot be sent is trouble too, about which is asked."""
 LAST_QUESTION = 3.0
 """Seconds that a server has for the refresh which decides, after it has not answered a keepalive."""
 
