@@ -47,6 +47,7 @@ TESTED_BY = {
     "tests/cli/commands/test_serve.py": "cli/daemon: background",
     "tests/cli/control/test_server.py": "cli/control: client",
     "tests/cli/daemon/test_run.py": "cli/daemon: faces handlers options",
+    "tests/sctp/test_association.py": "sctp: arriving",
     "tests/sctp/test_driver.py": "sctp: interface",
 }
 """Modules that are tested where they meet others, and not in a file of their own name: folder of atmosphere, names."""

@@ -70,6 +70,7 @@ class Link(Protected):
             events=self,
             first_id=0 if plain else wire.FIRST_FREE_ID,
             blocked=lambda: self._path.blocked,
+            send_probe=self._path.send_probe,
         )
         self.flow.attend(self._association)
         self._control = ControlSender(self._send_control, lambda: self.has_room(wire.CONTROL_ID))

@@ -30,6 +30,10 @@ class DatagramTransport(Protocol):
         """Send a burst; as `send`."""
         ...
 
+    def send_probe(self, datagram: bytes, /) -> None:
+        """Send one datagram that must not be fragmented; where that cannot be had, do not send it."""
+        ...
+
     @property
     def blocked(self) -> bool:
         """Whether no more bursts should be sent just now."""
@@ -109,6 +113,12 @@ class ProtectedPath:
                 self._last_words.append(sealed)
         if self.session.state == "failed":
             self.start()
+
+    def send_probe(self, packet: bytes) -> None:
+        """Protect and send one packet that must not be fragmented on its way."""
+        for sealed, _ in self.session.seal(packet, len(packet)):
+            self.bytes_sent += len(sealed)
+            self._transport.send_probe(sealed)
 
     def last_words(self) -> None:
         """Whatever is sent from now on is sent once more by `close`."""

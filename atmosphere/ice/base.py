@@ -40,6 +40,11 @@ class Base:
             self.send(data[start : start + segment], destination)
         return count
 
+    def send_probe(self, datagram: bytes, destination: Address) -> None:
+        """Send one datagram unfragmented, where the base can promise that: a relay's way is not ours to see."""
+        if self.socket is not None:
+            self.socket.send_unfragmented(datagram, destination)
+
     def when_writable(self, callback: Callable[[], None]) -> None:
         """Call `callback` once there is room for what `send_burst` did not take."""
         if self.socket is not None:

@@ -153,6 +153,14 @@ class Datagrams:
             self._hold(pair.base, data[done * segment :], segment, pair.remote.endpoint)
             base.when_writable(self._writable)
 
+    def send_probe(self, datagram: bytes) -> None:
+        """Send one datagram by the present path, unfragmented or not at all (RFC 8899)."""
+        pair = self._agent.selected
+        base = self._router.base(pair.base) if pair is not None else None
+        if pair is not None and base is not None and not self.is_over:
+            base.send_probe(datagram, pair.remote.endpoint)
+            self._sent(len(datagram))
+
     def _sent(self, size: int) -> None:
         self.bytes_sent += size
         if self._loop.time() >= self._expect_again_at:

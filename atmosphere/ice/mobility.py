@@ -163,6 +163,10 @@ class MobilePath:
         """The same for datagrams end to end, `segment` bytes each but the last."""
         self.session.send_burst(data, segment)
 
+    def send_probe(self, datagram: bytes) -> None:
+        """Send one datagram that must not be fragmented over the session in use, if it can do that."""
+        self.session.send_probe(datagram)
+
     @property
     def quiet(self) -> float:
         """Seconds since the remote answered a check of ours."""

@@ -9,6 +9,8 @@ DELAY = 0.02
 """Seconds that a single packet waits to be acknowledged; RFC 9260 allows 0.2."""
 EVERY = 2
 """Packets after which a SACK is due."""
+QUICK = 0.005
+"""Seconds after a SACK in which the next need not ride on whatever is sent: more will come to acknowledge with it."""
 
 
 class Acknowledgement:
@@ -19,6 +21,7 @@ class Acknowledgement:
         """Packets with data since the last SACK."""
         self._urgent = True  # the first packet, so that the peer has a round-trip time early
         self._deadline: float | None = None
+        self._sent_at = float("-inf")
 
     def arrived(self, packets: int, now: float) -> None:
         """Packets came in order."""
@@ -37,12 +40,17 @@ class Acknowledgement:
             return False
         return self._urgent or self.unreported >= EVERY or (self._deadline is not None and now >= self._deadline)
 
+    def may_ride(self, now: float) -> bool:
+        """Whether a SACK is to go with what is sent now."""
+        return self.is_due(now) or (self.unreported > 0 and now >= self._sent_at + QUICK)
+
     def deadline(self) -> float | None:
         """When a SACK will be due that is not now; None for never."""
         return self._deadline if self.unreported else None
 
-    def sent(self) -> None:
+    def sent(self, now: float) -> None:
         """A SACK has been sent."""
+        self._sent_at = now
         self.unreported = 0
         self._urgent = False
         self._deadline = None

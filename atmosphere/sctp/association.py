@@ -6,42 +6,27 @@ and know nothing of each other.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from atmosphere.errors import DecodeError
-from atmosphere.sctp import chunks, incoming, packet, parameters
+from atmosphere.sctp import chunks, packet, parameters
+from atmosphere.sctp.arriving import Arriving
 from atmosphere.sctp.build import Builder, Burst
-from atmosphere.sctp.chunks import Sack
 from atmosphere.sctp.datachannels import DataChannels, Told
 from atmosphere.sctp.handshake import Agreement, Handshake
 from atmosphere.sctp.outgoing import BEGUN_MOST, OutgoingQueue
 from atmosphere.sctp.parameters import Features
+from atmosphere.sctp.pathmtu import PathMtu
+from atmosphere.sctp.pieces import Joiner
 from atmosphere.sctp.receiver import Receiver
-from atmosphere.sctp.reset import Reset, StreamReset
+from atmosphere.sctp.reset import StreamReset
 from atmosphere.sctp.sender import Sender
 from atmosphere.sctp.shutdown import Shutdown
 
-logger = logging.getLogger(__name__)
-
 MAX_CONTROL = 600
 """Bytes of other chunks that share a packet with data."""
-MAX_WAITING_CONTROL = 32
-_ESTABLISHED_ONLY = frozenset(
-    (
-        chunks.DATA,
-        chunks.I_DATA,
-        chunks.SACK,
-        chunks.SHUTDOWN,
-        chunks.SHUTDOWN_ACK,
-        chunks.RE_CONFIG,
-        chunks.FORWARD_TSN,
-        chunks.I_FORWARD_TSN,
-    )
-)
 
 
-class Association:
+class Association(Arriving):
     """One association. `random(n)` gives n unpredictable bytes; `first_id` is the lowest channel id to be given out."""
 
     def __init__(
@@ -60,34 +45,21 @@ class Association:
         self.channels = DataChannels(self.queue, self.told, client=client, first_id=first_id)
         self.receiver: Receiver | None = None
         self.sender: Sender | None = None
+        self.path_mtu: PathMtu | None = None
+        """The search for a larger size of packets, where there is one."""
         self._client = client
+        self._random = random
         self._mtu = mtu
         self._offered = offered or Features()
         self._handshake = Handshake(random, self._offered)
         self._reset: StreamReset | None = None
         self._shutdown = Shutdown()
         self._control: list[bytes] = []
+        self._joiner: Joiner | None = None
         self._last_words: list[Burst] = []
         self._expected = b""
         self._data_came = False
-        self._handlers: dict[int, Callable[[int, bytes, float], None]] = {
-            chunks.INIT: lambda flags, value, now: self._handshake.init(value, now),
-            chunks.INIT_ACK: lambda flags, value, now: self._handshake.init_ack(value, now),
-            chunks.COOKIE_ECHO: self._on_cookie_echo,
-            chunks.COOKIE_ACK: self._on_cookie_ack,
-            chunks.SACK: self._on_sack,
-            chunks.ABORT: lambda flags, value, now: self._end(parameters.abort_reason(value) or "aborted by the peer"),
-            chunks.HEARTBEAT: self._on_heartbeat,
-            chunks.ERROR: self._on_error,
-            chunks.RE_CONFIG: self._on_reconfig,
-            chunks.FORWARD_TSN: self._on_forward,
-            chunks.I_FORWARD_TSN: self._on_i_forward,
-            chunks.SHUTDOWN: self._on_shutdown,
-            chunks.SHUTDOWN_ACK: lambda flags, value, now: self._say(self._shutdown.acknowledged()),
-            chunks.SHUTDOWN_COMPLETE: lambda flags, value, now: self._shutdown.completed(),
-            chunks.HEARTBEAT_ACK: _ignore,
-            chunks.PAD: _ignore,
-        }
+        self._handlers = self._make_handlers()
 
     # -- life
 
@@ -105,10 +77,17 @@ class Association:
         """Begin the handshake (both sides do)."""
         self._handshake.start(now)
 
-    def presume(self, secret: bytes) -> None:
-        """Stand at once: both sides know `secret`, and that the other does this too."""
+    def presume(self, secret: bytes, *, search: bool = False) -> None:
+        """Stand at once: both sides know `secret`, and that the other does this too, so it is one of our own.
+
+        `search`: what `probe_path` gives is sent unfragmented, so larger packets can be found out.
+        """
         self._handshake.presume(secret, client=self._client)
+        self._joiner = Joiner()
         self._establish()
+        if search and self.sender is not None:
+            self.path_mtu = PathMtu(self._random, self._mtu)
+            self.sender.flight.fits_anywhere = self._mtu - packet.HEADER
 
     def abort(self, reason: str) -> None:
         """End at once and tell the peer why."""
@@ -129,6 +108,9 @@ class Association:
         """Send again now whatever is unacknowledged, and say what has come: the path has just changed."""
         self._handshake.kick(now)
         if self.sender is not None and self.receiver is not None:
+            if self.path_mtu is not None:
+                self.path_mtu.moved()
+                self.sender.set_mtu(self.path_mtu.size)
             self.sender.moved(now)
             # The last acknowledgements may have been lost with the old path, and the peer would wait for its timer.
             self.receiver.acknowledgement.hurry()
@@ -172,16 +154,27 @@ class Association:
             self._end(self._handshake.failed)
         if self.sender is not None:
             self.sender.handle_timer(now)
+        self._check_size(now)
         self._check_end()
 
     def deadline(self) -> float | None:
         """When `handle_timer` and `transmit` are to be called; None for never."""
         if self.over:
             return None
-        times = [self._handshake.deadline(), self._shutdown.deadline()]
-        if self.sender is not None and self.receiver is not None and self._reset is not None:
-            times += [self.sender.deadline(), self.receiver.acknowledgement.deadline(), self._reset.deadline()]
-        return min((time for time in times if time is not None), default=None)
+        soonest = self._handshake.deadline()
+        if self.sender is None or self.receiver is None or self._reset is None:
+            return soonest
+        for time in (
+            self.sender.deadline(),
+            self.receiver.acknowledgement.deadline(),
+            self._reset.deadline(),
+            self._shutdown.deadline(),
+        ):
+            if time is not None and (soonest is None or time < soonest):
+                soonest = time
+        if self.path_mtu is not None and self.path_mtu.due < (soonest or float("inf")):
+            soonest = self.path_mtu.due
+        return soonest
 
     # -- what goes out
 
@@ -191,9 +184,8 @@ class Association:
         if sender is None or receiver is None or reset is None or self.over:
             return self._without_data()
         acknowledgement = receiver.acknowledgement
-        report = acknowledgement.unreported and (
-            acknowledgement.is_due(now) or bool(self.queue) or sender.flight.lost > 0
-        )
+        going = bool(self.queue) or sender.flight.lost > 0
+        report = acknowledgement.may_ride(now) if going else acknowledgement.is_due(now)
         control = self._control
         if control or reset.has_work(now) or self._shutdown.is_ending:
             control = self._other_control(sender, receiver, reset, now)
@@ -201,13 +193,24 @@ class Association:
             return self._handshake.packets_as_bursts()
         bursts = self._handshake.packets_as_bursts()
         if report:
-            control = [*control, receiver.sack()]
-        if sum(map(len, control)) > MAX_CONTROL:
+            control = [*control, receiver.sack(now)]
+        chunks_first = b"".join(control)
+        if len(chunks_first) > MAX_CONTROL:
             bursts += sender.builder.bundle(control)
-            control = []
-        bursts += sender.transmit(now, b"".join(control))
+            chunks_first = b""
+        bursts += sender.transmit(now, chunks_first)
+        if self.path_mtu is not None:
+            for data, _ in bursts:
+                self.path_mtu.carried(len(data), now)
         self.channels.drained()
         return bursts
+
+    def probe_path(self, now: float) -> bytes:
+        """A packet that is to be sent now without being fragmented on its way, or nothing (RFC 8899)."""
+        if self.path_mtu is None or now < self.path_mtu.due or self.sender is None or self.over:
+            return b""
+        chunk = self.path_mtu.probe(now)
+        return self.sender.builder.bundle([chunk], whole=True)[0][0] if chunk else b""
 
     def _without_data(self) -> list[Burst]:
         """Before the association stands, and once it is over."""
@@ -222,118 +225,6 @@ class Association:
             control.append(self._shutdown.chunk(receiver.tsns.cumulative, now, drained=not self.outstanding))
             self._check_end()
         return [chunk for chunk in control if chunk]
-
-    # -- inside: packets
-
-    def _packet(self, data: bytes, now: float) -> None:
-        self._data_came = False
-        try:
-            found = incoming.chunks_of(
-                data, self._handshake.tag, self._handshake.peer_tag, zero_checksum=self._offered.zero_checksum
-            )
-        except DecodeError as error:
-            logger.debug("dropped a packet: %s", error)
-            return
-        for kind, flags, value in found:
-            if self.over:
-                return
-            try:
-                if not self._chunk(kind, flags, value, now):
-                    break
-            except DecodeError as error:
-                logger.debug("the rest of a packet was dropped: %s", error)
-                break
-        if self._data_came and self.receiver is not None:
-            self.receiver.packet_done(now)
-
-    def _chunk(self, kind: int, flags: int, value: bytes, now: float) -> bool:
-        """Take one chunk; whether to go on with the next."""
-        if kind in _ESTABLISHED_ONLY and self.receiver is None:
-            return True
-        if kind in (chunks.DATA, chunks.I_DATA) and self.receiver is not None:
-            self._data_came = True
-            try:
-                messages = self.receiver.data(kind, flags, value, now)
-            except DecodeError as error:
-                self.abort(str(error))
-                return False
-            for message in messages:
-                self.channels.receive(message)
-            return True
-        handler = self._handlers.get(kind)
-        if handler is not None:
-            handler(flags, value, now)
-            return True
-        # RFC 9260 section 3.2: the two highest bits say what to do with a chunk that is not known.
-        if kind & 0x40 and self.receiver is not None:
-            unknown = chunks.encode(kind, value[:64], flags)
-            self._say(chunks.encode(chunks.ERROR, parameters.encode(parameters.UNRECOGNIZED_CHUNK, unknown)))
-        return bool(kind & 0x80)
-
-    def _say(self, chunk: bytes) -> None:
-        if len(self._control) < MAX_WAITING_CONTROL:
-            self._control.append(chunk)
-
-    # -- inside: chunks
-
-    def _on_cookie_echo(self, flags: int, value: bytes, now: float) -> None:
-        answer = self._handshake.cookie_echo(value, now)
-        if self._handshake.restarted:
-            self._end("the peer has begun anew")
-        if answer:
-            self._establish()
-            self._say(answer)
-
-    def _on_cookie_ack(self, flags: int, value: bytes, now: float) -> None:
-        self._handshake.cookie_ack()
-        self._establish()
-
-    def _on_sack(self, flags: int, value: bytes, now: float) -> None:
-        if self.sender is not None and not self.sender.acknowledge(Sack.decode(value), now):
-            self.abort("the peer acknowledged what was never sent")
-
-    def _on_heartbeat(self, flags: int, value: bytes, now: float) -> None:
-        self._say(chunks.encode(chunks.HEARTBEAT_ACK, value))
-
-    def _on_error(self, flags: int, value: bytes, now: float) -> None:
-        if any(cause == parameters.STALE_COOKIE for cause, _ in parameters.decode_all(value)):
-            self._handshake.stale(now)
-
-    def _on_reconfig(self, flags: int, value: bytes, now: float) -> None:
-        if self._reset is not None and self.receiver is not None:
-            self._perform(self._reset.receive(value, self.receiver.tsns.cumulative))
-
-    def _on_forward(self, flags: int, value: bytes, now: float, *, interleaved: bool = False) -> None:
-        if self.receiver is None:
-            return
-        tsn, skipped = chunks.decode_forward(value, interleaved=interleaved)
-        if interleaved != self.receiver.interleaved:
-            return
-        try:
-            messages = self.receiver.forward(tsn, skipped)
-        except DecodeError as error:
-            self.abort(str(error))
-            return
-        for message in messages:
-            self.channels.receive(message)
-
-    def _on_i_forward(self, flags: int, value: bytes, now: float) -> None:
-        self._on_forward(flags, value, now, interleaved=True)
-
-    def _on_shutdown(self, flags: int, value: bytes, now: float) -> None:
-        if len(value) != 4 or self.sender is None:
-            raise DecodeError("a SHUTDOWN does not have four bytes")
-        self._shutdown.received()
-        self.sender.acknowledge(Sack(int.from_bytes(value), self.sender.peer_window), now)
-
-    def _perform(self, resets: list[Reset]) -> None:
-        for one in resets:
-            if one.ours:
-                self.channels.reset_done(one.streams)
-            elif self.receiver is not None:
-                for stream in one.streams:
-                    self.receiver.reset(stream)
-                self.channels.peer_reset(one.streams)
 
     # -- inside: beginning and end
 
@@ -367,6 +258,13 @@ class Association:
             interleaved=features.interleaving,
         )
 
+    def _check_size(self, now: float) -> None:
+        """Send smaller packets where large ones vanish (RFC 8899 section 4.3)."""
+        if self.path_mtu is not None and self.sender is not None and self.sender.vanish:
+            self.sender.vanish = False
+            self.path_mtu.shrunk(now)
+            self.sender.set_mtu(self.path_mtu.size)
+
     def _check_end(self) -> None:
         if self._shutdown.over:
             if self._control and self._handshake.peer_tag:
@@ -383,7 +281,3 @@ class Association:
         if self.sender is not None:
             self.sender.flight.clear()
         self.told.append(("on_closed", (reason,)))
-
-
-def _ignore(flags: int, value: bytes, now: float) -> None:
-    """Nothing is to be done."""

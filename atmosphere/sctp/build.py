@@ -14,6 +14,7 @@ from atmosphere.sctp import packet
 from atmosphere.sctp.chunks import BEGIN, DATA, END, I_DATA, UNORDERED
 from atmosphere.sctp.flight import Batch
 from atmosphere.sctp.outgoing import Outgoing, OutgoingQueue
+from atmosphere.sctp.pieces import split
 from atmosphere.sctp.received import MODULO
 
 MAX_BURST = 65507 - 256
@@ -63,15 +64,20 @@ class Builder:
         self.most = max(1, min(MAX_SEGMENTS, MAX_BURST // (self.mtu + RECORD)))
         """Packets in one burst, at most."""
 
-    def bundle(self, chunks: list[bytes]) -> list[Burst]:
-        """Packets of whole chunks in their order."""
+    def bundle(self, chunks: list[bytes], *, whole: bool = False) -> list[Burst]:
+        """Packets of chunks in their order; those that do not fit one come in pieces, unless all must be `whole`."""
         bodies: list[bytes] = []
+        if not whole and max(map(len, chunks), default=0) > self.body:
+            chunks = [piece for chunk in chunks for piece in self._fitting(chunk)]
         for chunk in chunks:
             if bodies and len(bodies[-1]) + len(chunk) <= self.body:
                 bodies[-1] += chunk
             else:
                 bodies.append(chunk)
         return self._bursts([(self._head + body, packet.HEADER + len(body)) for body in bodies])
+
+    def _fitting(self, chunk: bytes) -> list[bytes]:
+        return split(chunk, self.body) if len(chunk) > self.body else [chunk]
 
     def build(
         self, queue: OutgoingQueue, tsn: int, packets: int, now: float, control: bytes = b""

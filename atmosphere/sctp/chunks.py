@@ -28,6 +28,8 @@ from atmosphere.errors import DecodeError
 ) = range(12)
 SHUTDOWN_COMPLETE = 14
 I_DATA, RE_CONFIG, PAD, FORWARD_TSN, I_FORWARD_TSN = 64, 130, 132, 192, 194
+PIECE = 0xBF
+"""Our own, see pieces.py; who does not know it skips it (its highest bits are 10)."""
 
 END, BEGIN, UNORDERED, IMMEDIATE = 1, 2, 4, 8
 """Flags of DATA and I-DATA: last fragment, first fragment, unordered, acknowledge at once."""

@@ -22,6 +22,8 @@ class Congestion(Protocol):
 
     window: float
     """Bytes that may be on their way."""
+    mtu: int
+    """Bytes in a full packet; may be set anew at any time."""
 
     @property
     def is_slow_start(self) -> bool:
@@ -53,7 +55,7 @@ class LossJudge:
     """Says whether losses mean congestion: not while they are few and answers come as fast as ever."""
 
     def __init__(self, mtu: int) -> None:
-        self._mtu = mtu
+        self.mtu = mtu
         self._arrived = 0.0
         self._lost = 0.0
         self.queue = False
@@ -68,7 +70,7 @@ class LossJudge:
         self._lost += size
         if self.queue:
             return True
-        return self._lost > max(FEW * self._mtu, TOLERATED * (self._arrived + self._lost))
+        return self._lost > max(FEW * self.mtu, TOLERATED * (self._arrived + self._lost))
 
     def round_ended(self, shortest: float, least: float) -> None:
         """A round trip is over (see `Congestion.round_ended`)."""

@@ -25,7 +25,7 @@ class Cubic:
     """A `Congestion` controller."""
 
     def __init__(self, mtu: int) -> None:
-        self._mtu = mtu
+        self.mtu = mtu
         self.window: float = INITIAL * mtu
         self._threshold = float("inf")
         self._peak = 0.0
@@ -61,7 +61,7 @@ class Cubic:
                 self._careful = 0  # it was a hiccup
             elif not self._careful:
                 self._threshold = self.window
-        elif self._before is not None and self.window > INITIAL * self._mtu:
+        elif self._before is not None and self.window > INITIAL * self.mtu:
             eta = min(max(self._before / 8, ETA_LEAST), ETA_MOST)
             if shortest >= self._before + eta:
                 self._careful, self._baseline = CAREFUL_ROUNDS, shortest
@@ -69,27 +69,27 @@ class Cubic:
 
     def lost(self, now: float) -> None:
         """Multiplicative decrease, with fast convergence."""
-        packets = self.window / self._mtu
+        packets = self.window / self.mtu
         self._peak = packets * (1 + BETA) / 2 if packets < self._peak else packets
-        self.window = self._threshold = max(self.window * BETA, LEAST * self._mtu)
+        self.window = self._threshold = max(self.window * BETA, LEAST * self.mtu)
         self._epoch, self._careful = None, 0
 
     def timed_out(self) -> None:
         """Begin again with one packet, and grow fast up to a part of what was before the silence (RFC 5681 §3.1)."""
-        if self.window > self._mtu:
-            self._peak = self.window / self._mtu
-            self._threshold = max(self.window * BETA, LEAST * self._mtu)
-        self.window = float(self._mtu)
+        if self.window > self.mtu:
+            self._peak = self.window / self.mtu
+            self._threshold = max(self.window * BETA, LEAST * self.mtu)
+        self.window = float(self.mtu)
         self._epoch, self._careful = None, 0
 
     def moved(self) -> None:
         """Begin again as on a new path; what the old one carried is where slow start ends, if it was long enough."""
-        self._threshold = max(self._threshold if self.window >= self._threshold else self.window, INITIAL * self._mtu)
-        self.window = float(INITIAL * self._mtu)
+        self._threshold = max(self._threshold if self.window >= self._threshold else self.window, INITIAL * self.mtu)
+        self.window = float(INITIAL * self.mtu)
         self._epoch, self._careful, self._before = None, 0, None
 
     def _grow(self, size: int, now: float, round_trip: float) -> None:
-        packets = self.window / self._mtu
+        packets = self.window / self.mtu
         if self._epoch is None:
             self._epoch = now
             self._friendly = packets
@@ -98,5 +98,5 @@ class Cubic:
         target = self._origin + C * (now + round_trip - self._epoch - self._k) ** 3
         target = min(max(target, packets), packets * 1.5)
         self._friendly += ALPHA * size / self.window
-        growth = (target - packets) / packets * size / self._mtu
-        self.window = min(max(packets + growth, self._friendly) * self._mtu, MOST)
+        growth = (target - packets) / packets * size / self.mtu
+        self.window = min(max(packets + growth, self._friendly) * self.mtu, MOST)

@@ -150,11 +150,13 @@ class DataChannels:
 
     def drained(self) -> None:
         """Something was sent: close what waited for that, and tell which channels have room again."""
-        for handle in [handle for handle in self._high if self._queue.buffered_of(handle) <= LOW_MARK]:
-            self._high.discard(handle)
-            self._told.append(("on_buffered_low", (handle,)))
-        for handle in [handle for handle in self._closing if not self._queue.buffered_of(handle)]:
-            self._reset_or_remove(handle)
+        if self._high:
+            for handle in [handle for handle in self._high if self._queue.buffered_of(handle) <= LOW_MARK]:
+                self._high.discard(handle)
+                self._told.append(("on_buffered_low", (handle,)))
+        if self._closing:
+            for handle in [handle for handle in self._closing if not self._queue.buffered_of(handle)]:
+                self._reset_or_remove(handle)
 
     # -- inside
 

@@ -31,6 +31,7 @@ class SctpAssociation:
     """The `Association` of sctp/interface.py; see there for what each call means.
 
     `send(burst, segment)` moves packets; `blocked()` says that no more can be taken now: then `resume` is to be called.
+    `send_probe(packet)` moves one that must not be fragmented; without it larger packets are not looked for.
     """
 
     def __init__(
@@ -41,15 +42,18 @@ class SctpAssociation:
         events: AssociationEvents,
         first_id: int = 0,
         blocked: Callable[[], bool] = lambda: False,
+        send_probe: Callable[[bytes], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._core = Association(client=client, random=os.urandom, first_id=first_id)
         self._events = events
         self._send = send
         self._blocked = blocked
+        self._send_probe = send_probe
         self._waiting: deque[Burst] = deque(maxlen=MAX_WAITING)
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._due_at = 0.0
         self._soon: asyncio.Handle | None = None
         self.contained = 0
         """Errors in the handling of a packet, or in a callback, that were kept from doing harm."""
@@ -96,14 +100,21 @@ class SctpAssociation:
 
     def presume(self, secret: bytes) -> None:
         """Stand at once: both sides know `secret`, and that the other does this too."""
-        self._core.presume(secret)
+        self._core.presume(secret, search=self._send_probe is not None)
         self._run()
 
     def receive(self, data: bytes, segment: int) -> None:
         """Take packets end to end, `segment` bytes each but the last. Never raises."""
         self._waiting.append((data, segment))
         if not self._busy:
-            self._run()
+            self._busy = True
+            try:
+                self._take()
+                self._tell()
+            finally:
+                self._busy = False
+        # What is said to it leaves a turn of the loop later, one answer to all that this turn brings.
+        self._flush_soon()
 
     def open(self, options: ChannelOptions, negotiated_id: int | None = None) -> int:
         """Open a channel and return its handle; messages may be sent at once. ValueError if no id is free."""
@@ -174,7 +185,9 @@ class SctpAssociation:
         try:
             self._take()
             self._tell()
-            self._transmit()
+            now = self._loop.time()
+            self._transmit(now)
+            self._probe(now)
             self._tell()
         finally:
             self._busy = False
@@ -192,8 +205,7 @@ class SctpAssociation:
             for name, arguments in happened:
                 self._guard(getattr(self._events, name), *arguments)
 
-    def _transmit(self) -> None:
-        now = self._loop.time()
+    def _transmit(self, now: float) -> None:
         for _ in range(ROUNDS):
             if self._blocked():
                 return
@@ -205,6 +217,10 @@ class SctpAssociation:
             if not self._core.queue:
                 return
         self._flush_soon()
+
+    def _probe(self, now: float) -> None:
+        if self._send_probe is not None and (probe := self._core.probe_path(now)):
+            self._send_probe(probe)
 
     def _flush(self) -> None:
         self._run()
@@ -225,10 +241,10 @@ class SctpAssociation:
         if self._waiting:
             self._flush_soon()
         deadline = self._core.deadline()
-        if deadline is not None and (self._timer is None or deadline < self._timer.when()):
+        if deadline is not None and (self._timer is None or deadline < self._due_at):
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._due)
+            self._timer, self._due_at = self._loop.call_at(deadline, self._due), deadline
         # A timer that is early finds nothing to do, which is cheaper than to arm it anew for every packet.
 
     def _due(self) -> None:

@@ -66,6 +66,10 @@ class Flight:
         self.high_acked = first
         """One more than the highest TSN that was acknowledged."""
         self.resent: dict[int, float] = {}
+        self.fits_anywhere: float = float("inf")
+        """A chunk of more bytes is large: there are paths that let it vanish."""
+        self.large_vanished = self.large_acked = float("-inf")
+        """When the latest large chunk was sent of those that were lost twice, and of those that arrived."""
         self._entries: list[Batch] = []
 
     def __bool__(self) -> bool:
@@ -112,10 +116,12 @@ class Flight:
         place = tsn - self.base
         if self.state[place] not in (SENT, RESENT):
             return 0
+        size = self._entries[place].size
+        if size > self.fits_anywhere and self.state[place] == RESENT:
+            self.large_vanished = max(self.large_vanished, self._entries[place].sent_at)
         self.state[place] = LOST
         self.lost += 1
         self.resent.pop(tsn, None)
-        size = self._entries[place].size
         self.outstanding -= size
         return size
 
@@ -202,6 +208,8 @@ class Flight:
             batch = self._entries[place]
             taken = min(batch.first + batch.count - self.base, count) - place
             size += taken * batch.size
+            if batch.size > self.fits_anywhere:
+                self.large_acked = batch.sent_at
             place += taken
         self.outstanding -= size
         return size
@@ -220,10 +228,14 @@ class Flight:
             if state == SENT:
                 self.outstanding -= batch.size
                 latest = batch.sent_at if latest is None else max(latest, batch.sent_at)
+                if batch.size > self.fits_anywhere:
+                    self.large_acked = max(self.large_acked, batch.sent_at)
             elif state == RESENT:
                 self.outstanding -= batch.size
                 sent = self.resent.pop(tsn)
                 again = sent if again is None else max(again, sent)
+                if batch.size > self.fits_anywhere:
+                    self.large_acked = max(self.large_acked, sent)
             elif state == LOST:
                 self.lost -= 1
             if state != ABANDONED:

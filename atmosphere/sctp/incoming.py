@@ -17,7 +17,7 @@ def chunks_of(data: bytes, tag: int, peer_tag: int, *, zero_checksum: bool) -> l
     """
     came = packet.tag_of(data, zero_checksum=zero_checksum)
     found = chunks.decode_all(data, packet.HEADER)
-    if len(found) > 1 and any(kind in _ALONE for kind, _, _ in found):
+    if len(found) > 1 and not _ALONE.isdisjoint([kind for kind, _, _ in found]):
         raise DecodeError("INIT, INIT ACK and SHUTDOWN COMPLETE travel alone")
     kind, flags, _ = found[0]
     if came != (0 if kind == chunks.INIT else tag):

@@ -19,7 +19,7 @@ class Pacer:
     """Says how much may be sent now, and when there is more."""
 
     def __init__(self, mtu: int) -> None:
-        self._mtu = mtu
+        self.mtu = mtu
         self._rate = 0.0
         self._tokens = 0.0
         self._at = 0.0
@@ -53,7 +53,7 @@ class Pacer:
         return self._at + max(0.0, self._burst() / 2 - self._tokens) / self._rate
 
     def _burst(self) -> float:
-        return max(LEAST_PACKETS * self._mtu, self._rate * 2 * TICK)
+        return max(LEAST_PACKETS * self.mtu, self._rate * 2 * TICK)
 
     def _refill(self, now: float) -> None:
         self._tokens = min(self._tokens + self._rate * (now - self._at), self._burst())

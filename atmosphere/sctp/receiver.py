@@ -144,9 +144,9 @@ class Receiver:
         if self._offered < WINDOW // 2 <= self.window:
             self.acknowledgement.hurry()
 
-    def sack(self) -> bytes:
+    def sack(self, now: float) -> bytes:
         """The SACK chunk as of now; it counts as sent."""
-        self.acknowledgement.sent()
+        self.acknowledgement.sent(now)
         self._offered = self.window
         return Sack(
             self.tsns.cumulative % MODULO, self._offered, self.tsns.gaps(), self.tsns.take_duplicates()

@@ -92,7 +92,7 @@ class Recovery:
         if self._armed_at is None:
             return self._reorder_at
         timer = self._armed_at + self._timer(flight)
-        return timer if self._reorder_at is None else min(timer, self._reorder_at)
+        return timer if self._reorder_at is None or timer < self._reorder_at else self._reorder_at
 
     def due(self, flight: Flight, now: float) -> str:
         """ "timeout", "probe", "reorder" or nothing, whichever time it is."""
@@ -116,12 +116,13 @@ class Recovery:
         return not self.probed and not self.timeouts and self.smoothed is not None and bool(flight.outstanding)
 
     def _timer(self, flight: Flight) -> float:
-        if self.smoothed is None or not self._may_probe(flight):
+        smoothed = self.smoothed
+        if smoothed is None or not self._may_probe(flight):
             return self.rto
-        probe = max(2 * self.smoothed, PROBE_LEAST)
-        if flight.next - flight.base <= SMALL_FLIGHT:
+        probe = 2 * smoothed if smoothed > PROBE_LEAST / 2 else PROBE_LEAST
+        if len(flight.state) <= SMALL_FLIGHT:
             probe += PEER_DELAY
-        return min(probe, self.rto)
+        return probe if probe < self._base_rto else self._base_rto
 
     def _patience(self) -> float:
         if self.least == float("inf"):

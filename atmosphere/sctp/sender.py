@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atmosphere.sctp import packet
 from atmosphere.sctp.build import Builder, Burst
 from atmosphere.sctp.chunks import Sack
 from atmosphere.sctp.congestion import Congestion, LossJudge
@@ -13,8 +14,10 @@ from atmosphere.sctp.pacing import Pacer
 from atmosphere.sctp.received import unwrap
 from atmosphere.sctp.recovery import Recovery
 
-SCALE = 16
-"""Packets worth waiting for while that many are on their way: a window that opens by one packet is filled in bursts."""
+SCALE = 16 * packet.MTU
+"""Bytes worth waiting for while many are on their way: a window that opens by a packet is filled in bursts."""
+SILENT = 2
+"""Timeouts in a row after which large packets are taken to vanish."""
 
 
 class Sender:
@@ -42,6 +45,8 @@ class Sender:
         self._steady = first_tsn
         """The window does not grow while the acknowledged are below it: fast recovery (RFC 9260 section 7.2.4)."""
         self._probe: int | None = None
+        self.vanish = False
+        """Whether large packets seem not to arrive."""
 
     @property
     def outstanding(self) -> bool:
@@ -63,7 +68,7 @@ class Sender:
             return False
         if cumulative < flight.base - 1:
             return True
-        full = flight.outstanding + flight.lost * self.builder.body + self.builder.body * SCALE > self.congestion.window
+        full = flight.outstanding + flight.lost * self.builder.body + SCALE > self.congestion.window
         if sack.duplicates:
             recovery.reordered()
         acked = flight.acknowledge(cumulative, sack.gaps)
@@ -73,9 +78,17 @@ class Sender:
         if acked.size or acked.highest:
             self._progress(acked, now, full=full)
         self._lose(recovery.detect(flight, now), now)
+        self.vanish = self.builder.body > flight.fits_anywhere and flight.large_vanished > flight.large_acked
         if not flight:
             recovery.disarm()
         return True
+
+    def set_mtu(self, size: int) -> None:
+        """Make packets of at most so many bytes from now on."""
+        self.builder.set_mtu(size)
+        self.flight.large_vanished = float("-inf")
+        self.congestion.mtu = size
+        self._judge.mtu = self._pacer.mtu = size
 
     def handle_timer(self, now: float) -> None:
         """Do what is due by now."""
@@ -85,6 +98,7 @@ class Sender:
         elif what == "reorder":
             self._lose(self.recovery.detect(self.flight, now), now)
         elif what == "timeout":
+            self.vanish = self.builder.body > self.flight.fits_anywhere and self.recovery.timeouts >= SILENT
             if self.flight.lose_all():
                 self.congestion.timed_out()
             self.abandonment.repeat()
@@ -93,8 +107,9 @@ class Sender:
 
     def deadline(self) -> float | None:
         """When to call `handle_timer` and `transmit`; None for never."""
-        times = [self.recovery.deadline(self.flight), self._pacer.deadline() if self._paced else None]
-        return min((time for time in times if time is not None), default=None)
+        timer = self.recovery.deadline(self.flight)
+        pace = self._pacer.deadline() if self._paced else None
+        return timer if pace is None or (timer is not None and timer < pace) else pace
 
     def probe(self) -> None:
         """Send the last that is unacknowledged once more, so that the peer says something."""
@@ -123,7 +138,7 @@ class Sender:
         if self._probe is not None:
             probe, self._probe = self._probe, None
             if probe >= self.flight.base and self.flight.state[probe - self.flight.base] in (SENT, LOST, RESENT):
-                control += self.flight.resend(probe, now)
+                bursts += self.builder.bundle([self.flight.resend(probe, now)])
         if self.abandonment.is_owed and (forward := self.abandonment.forward()) is not None:
             control += forward
             self.recovery.arm(now)
@@ -140,7 +155,8 @@ class Sender:
             self._pacer.spend(sum(len(data) for data, _ in made))
         if control:
             bursts = self.builder.bundle([control]) + bursts
-        self.sent += sum(-(-len(data) // segment) for data, segment in bursts)
+        for data, segment in bursts:
+            self.sent += -(-len(data) // segment)
         return bursts
 
     def _resend(self, now: float) -> list[Burst]:
@@ -165,7 +181,7 @@ class Sender:
     def _may_resend(self, now: float, size: int) -> bool:
         if self.flight.outstanding + size > self.congestion.window:
             return False
-        if self._pacer.allowance(now) < size:
+        if self._pacer.allowance(now) < min(size, self.builder.body):  # what goes in pieces is more than a bucket holds
             self._paced = True
             return False
         return True
@@ -178,7 +194,7 @@ class Sender:
         if room < body:
             return 0 if self.flight else 1  # one packet asks a closed window whether it is open (RFC 9260 section 6.1)
         packets = int(room // body)
-        if packets < SCALE and outstanding > 4 * SCALE * body and self.queue.buffered > SCALE * body:
+        if room < SCALE < outstanding / 4 and self.queue.buffered > SCALE:
             return 0  # a few acknowledgements more, and a whole burst goes out
         allowance = self._pacer.allowance(now)
         if allowance < body:

@@ -56,6 +56,13 @@ _NO_WAY = frozenset(
     }
 )
 """How it says that there is no way from this socket, EINVAL that its own address is gone."""
+_MTU_DISCOVER = {
+    int(socket.AF_INET): (socket.IPPROTO_IP, 10),
+    int(socket.AF_INET6): (socket.IPPROTO_IPV6, 23),
+}
+"""Level and option (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER of Linux) by family; Python has no names for them."""
+_WANT, _PROBE = 1, 3
+"""Fragment what is larger than the path's MTU, as far as the kernel knows it; never fragment, and know nothing."""
 _ANCILLARY = 64
 _U16, _INT = struct.Struct("=H"), struct.Struct("=i")
 
@@ -196,6 +203,18 @@ class UdpSocket:
             self.sent += 1
             self.bytes_sent += len(data)
         return True
+
+    def send_unfragmented(self, data: Buffer, destination: Address) -> None:
+        """Send one datagram that nobody on its way may fragment; not at all where the system cannot promise that.
+
+        Only for this one: what was found to fit shall still arrive when the path has become narrower, in fragments.
+        """
+        if sys.platform != "linux" or self._closed:
+            return
+        level, option = _MTU_DISCOVER[self._family]
+        if self.set_option(level, option, _PROBE):
+            self._send_one(data, destination)
+            self.set_option(level, option, _WANT)
 
     def send_burst(self, parts: Sequence[Buffer], destination: Address) -> int:
         """Send datagrams to one address, in as few calls as their sizes allow; never raises.

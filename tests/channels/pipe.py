@@ -38,6 +38,7 @@ class End:
         self.sent: list[bytes] = []
         self.recording = False
         self.dead = False
+        self.width = 65_507
 
     def send(self, datagram: bytes) -> None:
         if self.recording:
@@ -51,6 +52,10 @@ class End:
     def send_burst(self, data: bytes, segment: int) -> None:
         for start in range(0, len(data), segment):
             self.send(data[start : start + segment])
+
+    def send_probe(self, datagram: bytes) -> None:
+        if len(datagram) <= self.width:
+            self.send(datagram)
 
     def _schedule(self, datagram: bytes) -> None:
         loop = asyncio.get_running_loop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from atmosphere.ice.base import reflexive, relay_base, socket_base
@@ -24,6 +25,18 @@ async def test_a_socket_and_what_servers_see_of_it() -> None:
     assert seen.foundation != reflexive(base, ("203.0.113.1", 7), ("192.0.2.2", 3478)).foundation
     assert not base.is_relay
     sock.close()
+
+
+async def test_only_a_socket_of_ours_promises_not_to_fragment() -> None:
+    one, other = UdpSocket.bind("127.0.0.1"), UdpSocket.bind("127.0.0.1")
+    socket_base(1, one, 500).send_probe(b"probe", (other.address, other.port))
+    assert one.sent == (sys.platform == "linux")
+    allocation = relay(1, "udp")
+    relayed = relay_base(2, allocation)
+    relayed.send_probe(b"probe", ("192.0.2.1", 9))
+    assert allocation.dropped == 0
+    one.close()
+    other.close()
 
 
 def relay(number: int, transport: Transport) -> Allocation:

@@ -159,6 +159,23 @@ async def test_what_waits_for_a_socket_that_is_gone_blocks_nobody(monkeypatch: p
         assert [session.blocked, session.dropped] == [False, 3]
 
 
+async def test_a_probe_goes_by_the_present_path_or_not_at_all() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        session, peer = await pair(host, dialer)
+        early = dial(host, dialer)
+        early.send_probe(DTLS * 1000)
+        assert early.bytes_sent == 0
+        early.close()
+        got, _ = collect(peer)
+        sent = only_socket(session).sent
+        MobilePath(session).send_probe(DTLS * 10_000)
+        await until(lambda: got == [DTLS * 10_000])
+        assert only_socket(session).sent >= sent + 1 and session.bytes_sent == 10_000
+        session.close()
+        session.send_probe(DTLS)
+        assert session.bytes_sent == 10_000
+
+
 async def test_a_reader_of_bursts_that_fails_is_contained(caplog: pytest.LogCaptureFixture) -> None:
     def raises(data: bytes, segment: int) -> None:
         raise ZeroDivisionError

@@ -41,6 +41,7 @@ class Side:
         self.told: list[tuple[str, tuple[Any, ...]]] = []
         self.messages: list[tuple[int, bytes | str]] = []
         self.packets = 0
+        self.probes: list[int] = []
         self.free_at = 0.0
         self.react: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
         self.collect = True
@@ -63,6 +64,9 @@ class Side:
                     self.told.append((name, arguments))
                 self.react(name, arguments)
             bursts = self.association.transmit(self.network.now)
+            if probe := self.association.probe_path(self.network.now):
+                self.probes.append(len(probe))
+                self.network.carry(self, probe)
             if not bursts and not self.association.told:
                 return
             for data, segment in bursts:
@@ -81,6 +85,8 @@ class Network:
         self.weather = weather or Weather()
         self.one, self.other = Side(self, client=True, **options), Side(self, client=False, **options)
         self.lose: Judge = lambda packet: False
+        self.width = 100_000
+        """Bytes of the largest packet that passes; others vanish, and nobody says a word."""
         self.dropped = 0
         self.steps = 0
         self._order = count()
@@ -92,7 +98,7 @@ class Network:
     def carry(self, side: Side, packet: bytes) -> None:
         side.packets += 1
         weather = self.weather
-        if self.lose(packet) or self.random.random() < weather.loss:
+        if len(packet) > self.width or self.lose(packet) or self.random.random() < weather.loss:
             self.dropped += 1
             return
         at = self.now
@@ -115,9 +121,9 @@ class Network:
             side.association.start(self.now)
         self.settle()
 
-    def presume(self, secret: bytes = bytes(range(16))) -> None:
+    def presume(self, secret: bytes = bytes(range(16)), *, search: bool = False) -> None:
         for side in (self.one, self.other):
-            side.association.presume(secret)
+            side.association.presume(secret, search=search)
         self.settle()
 
     def settle(self) -> None:

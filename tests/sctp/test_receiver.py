@@ -21,7 +21,7 @@ def whole(tsn: int, data: bytes = b"x", *, stream: int = 1, number: int = 0, fla
 
 
 def sack_of(receiver: Receiver) -> Sack:
-    return Sack.decode(chunks.decode_all(receiver.sack())[0][2])
+    return Sack.decode(chunks.decode_all(receiver.sack(0.0))[0][2])
 
 
 def burst(size: int = 65_536, count: int = 2) -> tuple[bytes, int]:
@@ -101,7 +101,7 @@ def test_the_window_tells_what_is_kept_and_what_is_unread() -> None:
     receiver.read(5000)
     assert WINDOW - 6200 < sack_of(receiver).window < WINDOW - 6000
     receiver.read(WINDOW - 10)
-    receiver.acknowledgement.sent()
+    receiver.acknowledgement.sent(0.0)
     assert sack_of(receiver).window == 0
     receiver.read(WINDOW - 1000)
     assert not receiver.acknowledgement.is_due(0.0)
