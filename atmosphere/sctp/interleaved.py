@@ -60,9 +60,12 @@ class InterleavedReassembly:
         """What one chunk completes. DecodeError for what no honest peer sends."""
         _, stream, _, number, place = _HEAD.unpack_from(value)
         unordered = flags & UNORDERED
+        whole = flags & (BEGIN | END) == BEGIN | END
+        if whole and not unordered and self._ordering.passes(stream, number):
+            return [Message(stream, place, value[HEADER:])]
         if not unordered and self._ordering.is_stale(stream, number):
             return []
-        if flags & (BEGIN | END) == BEGIN | END:
+        if whole:
             return self._complete(unordered, number, Message(stream, place, value[HEADER:]))
         key = (unordered, stream, number)
         assembly = self._assemblies.get(key)

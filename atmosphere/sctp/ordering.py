@@ -47,6 +47,14 @@ class Ordering:
         line = self._lines.get(stream)
         return line is not None and self._ahead(line, number) < 0
 
+    def passes(self, stream: int, number: int) -> bool:
+        """Whether the message is just the next one and none waits behind it; then it counts as given out."""
+        line = self._lines.get(stream)
+        if line is None or number != line.next or line.waiting:
+            return False
+        line.next = (number + 1) % self._modulo
+        return True
+
     def arrive(self, number: int, message: Message) -> list[Message]:
         """The messages that can be given out now that this one is here."""
         line = self._lines.get(message.stream)

@@ -141,7 +141,7 @@ class OutgoingQueue:
         lane.buffered -= size
         self.buffered -= size
         lane.saved -= size
-        if not message.left:
+        if message.offset == len(message.data):
             self._drop_first(stream, lane)
             if not lane.messages:
                 return
@@ -200,11 +200,13 @@ class OutgoingQueue:
 
     def _drop_first(self, stream: int, lane: _Lane) -> None:
         message = lane.messages.popleft()
-        lane.buffered -= message.left
-        self.buffered -= message.left
+        left = message.left
+        lane.buffered -= left
+        self.buffered -= left
         if message.offset:
             self._begun -= len(message.data)
-            self._unhold()
+            if self._held_back:
+                self._unhold()
         if not lane.messages:
             self._remove(stream)
 

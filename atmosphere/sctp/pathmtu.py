@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from atmosphere.sctp import chunks, packet, parameters
 
-STEPS = (1264, 1332, 1404, 1432, 8912, 16336)
+STEPS: tuple[int, ...] = (1264, 1332, 1404, 1432, 8912, 16336)
 """Sizes that are tried: with DTLS, UDP and IP they fill the MTUs of tunnels (from 1360 on), of Ethernet (IPv6, IPv4),
 of Ethernet's jumbo frames, and what one DTLS record holds."""
 WORTH = 256 * 1024

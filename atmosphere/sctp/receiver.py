@@ -66,14 +66,22 @@ class Receiver:
             raise DecodeError("a DATA chunk without data")
         if (kind == I_DATA) != self.interleaved:
             raise DecodeError("DATA and I-DATA are mixed")
-        tsn = unwrap(int.from_bytes(value[:4]), self.tsns.cumulative)
+        tsns = self.tsns
+        tsn = tsns.cumulative + 1
+        if int.from_bytes(value[:4]) == tsn % MODULO and tsns.is_whole and self.held < WINDOW and not self._is_crowded:
+            tsns.cumulative = tsn
+            self.acknowledgement.arrived(0, now)
+            if flags & IMMEDIATE:
+                self.acknowledgement.hurry()
+            return self._reassembly.add(tsn, flags, value)
+        tsn = unwrap(int.from_bytes(value[:4]), tsns.cumulative)
         if not self._may_come(tsn, int.from_bytes(value[4:6])):
             self.acknowledgement.hurry()
             return []
-        was_whole = self.tsns.is_whole
-        self.tsns.add(tsn)
+        was_whole = tsns.is_whole
+        tsns.add(tsn)
         self.acknowledgement.arrived(0, now)
-        if not was_whole or not self.tsns.is_whole or flags & IMMEDIATE:
+        if not was_whole or not tsns.is_whole or flags & IMMEDIATE:
             self.acknowledgement.hurry()
         return self._reassembly.add(tsn, flags, value)
 
@@ -152,11 +160,15 @@ class Receiver:
             self.tsns.cumulative % MODULO, self._offered, self.tsns.gaps(), self.tsns.take_duplicates()
         ).encode()
 
+    @property
+    def _is_crowded(self) -> bool:
+        return self._reassembly.streams > MAX_STREAMS
+
     def _may_come(self, tsn: int, stream: int) -> bool:
         """Whether a chunk is taken: it is new, and either fills a gap or finds room."""
         if not self.tsns.takes(tsn):
             return False
-        if self._reassembly.streams > MAX_STREAMS:
+        if self._is_crowded:
             raise DecodeError("too many streams")
         if self.held < WINDOW or tsn < self.tsns.highest:
             if self.held > 2 * WINDOW:

@@ -7,7 +7,7 @@ import asyncio
 import aioice.ice
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now
+from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now, pieces
 
 HIGH_MARK, LOW_MARK = 1024 * 1024, 256 * 1024
 """aiortc has no back-pressure of its own, so the sender keeps this much in its buffer."""
@@ -53,16 +53,16 @@ class AiortcEnd:
     async def reconnect(self) -> float:
         raise NotImplementedByAiortc("aiortc has no memory of a peer")
 
-    async def throughput(self, kind: str, seconds: float) -> tuple[float, float]:
+    async def throughput(self, kind: str, seconds: float, size: int = len(BLOCK)) -> tuple[float, float]:
         channel, low = self._channels["sink"], asyncio.Event()
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         channel.bufferedAmountLowThreshold = LOW_MARK
         channel.remove_all_listeners()
         channel.on("bufferedamountlow", low.set)
         channel.on("message", answer.set_result)
-        began = now()
+        began, messages = now(), pieces(size)
         while now() < began + seconds:
-            channel.send(BLOCK)
+            channel.send(next(messages))
             if channel.bufferedAmount > HIGH_MARK:
                 low.clear()
                 await low.wait()

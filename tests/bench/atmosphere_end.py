@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from atmosphere.channels.channel import Channel
@@ -11,7 +12,7 @@ from atmosphere.channels.stream import Stream
 from atmosphere.mesh.node import Node
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.store import init_home
-from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now
+from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now, pieces
 
 
 class AtmosphereEnd:
@@ -72,24 +73,24 @@ class AtmosphereEnd:
             await stream.readexactly(1)
             await stream.write_eof()
 
-    async def throughput(self, kind: str, seconds: float) -> tuple[float, float]:
+    async def throughput(self, kind: str, seconds: float, size: int = len(BLOCK)) -> tuple[float, float]:
         send = self._send_stream if kind == "stream" else self._send_channel
         began = now()
-        arrived = await send(began + seconds)
+        arrived = await send(began + seconds, pieces(size))
         return arrived / (now() - began) / 1e6, arrived / 1e6
 
-    async def _send_stream(self, until: float) -> int:
+    async def _send_stream(self, until: float, messages: Iterator[bytes]) -> int:
         async with await self._peer.open_stream("sink") as stream:
             while now() < until:
-                stream.write(BLOCK)
+                stream.write(next(messages))
                 await stream.drain()
             await stream.write_eof()
             return int.from_bytes(await stream.read())
 
-    async def _send_channel(self, until: float) -> int:
+    async def _send_channel(self, until: float, messages: Iterator[bytes]) -> int:
         channel = await self._peer.open_channel("sink")
         while now() < until:
-            await channel.send(BLOCK)
+            await channel.send(next(messages))
         await channel.send("end")
         count = int(await channel.receive())
         await channel.close()

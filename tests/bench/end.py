@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import random
+from collections.abc import Iterator
 from typing import Protocol
 
 BLOCK = random.Random(7).randbytes(64 * 1024)
 """What throughput is measured with, again and again; the receiver compares every byte."""
+_LONG = BLOCK * 5
 SMALL = bytes(100)
 """What latency is measured with."""
 PATIENCE = 60.0
@@ -31,14 +35,23 @@ class End(Protocol):
     async def reconnect(self) -> float:
         """Dialer: go away (off the clock) and come back; seconds until a byte came back."""
 
-    async def throughput(self, kind: str, seconds: float) -> tuple[float, float]:
-        """Dialer: send BLOCKs by `kind` stream or channel; MB a second that arrived at the host, and MB in all."""
+    async def throughput(self, kind: str, seconds: float, size: int = len(BLOCK)) -> tuple[float, float]:
+        """Dialer: send `pieces` of `size` bytes (a BLOCK, if nothing is said) by `kind` stream or channel.
+
+        MB a second that arrived at the host, and MB in all.
+        """
 
     async def echo(self, kind: str, count: int) -> list[float]:
         """Dialer: microseconds of each of `count` round trips of SMALL, one at a time."""
 
     async def close(self) -> None:
         """Leave."""
+
+
+def pieces(size: int) -> Iterator[bytes]:
+    """BLOCK after BLOCK without end, cut into pieces of `size` bytes, at most four BLOCKs each."""
+    cycle = math.lcm(size, len(BLOCK)) // size
+    return itertools.cycle([_LONG[place : place + size] for place in (n * size % len(BLOCK) for n in range(cycle))])
 
 
 class Sink:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.bench.end import PATIENCE
-from tests.bench.samples import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
+_PROGRAMS = {"libdatachannel": ("node", str(ROOT / "tests" / "bench" / "libdatachannel_end.mjs"))}
+"""Workers that are not ours."""
 
 
 class Failed(Exception):
@@ -27,7 +28,7 @@ class Worker:
 
     async def start(self) -> None:
         pipe = asyncio.subprocess.PIPE
-        program = (sys.executable, "-m", "tests.bench.worker", self._stack)
+        program = _PROGRAMS.get(self._stack, (sys.executable, "-m", "tests.bench.worker", self._stack))
         self._process = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe, cwd=ROOT, limit=1 << 24)
 
     async def ask(self, end: str, call: str, *arguments: Any) -> Any:
@@ -56,7 +57,7 @@ class Worker:
 class Pair:
     """A host process and a dialer process; `async with` starts and stops them."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: str) -> None:
         self.stack = stack
         self.host = Worker(stack)
         self.dialer = Worker(stack)

@@ -85,9 +85,9 @@ class Samples:
     """Every figure that was seen."""
 
     def __init__(self) -> None:
-        self._seen: defaultdict[tuple[Measurement, Stack], list[float]] = defaultdict(list)
+        self._seen: defaultdict[tuple[Measurement, str], list[float]] = defaultdict(list)
 
-    def add(self, what: Measurement, stack: Stack, value: float) -> None:
+    def add(self, what: Measurement, stack: str, value: float) -> None:
         """One more figure; the n-th of both stacks come from the same round."""
         self._seen[what, stack].append(value)
 

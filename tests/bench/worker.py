@@ -2,7 +2,7 @@
 
     {"end": "name", "call": "dial", "with": ["text"]}  ->  {"result": …} or {"error": "…"}
 
-With an empty "end" the call is about the process. `python -m tests.bench.worker atmosphere|aiortc|hub`.
+With an empty "end" the call is about the process. `python -m tests.bench.worker STACK`, see `factory`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from atmosphere.sctp import pathmtu
 from tests.bench import process
 from tests.bench.delay import delay
 from tests.bench.end import End
@@ -31,6 +32,16 @@ def factory(stack: str) -> Callable[[], End]:
         from tests.bench.hub_end import HubEnd
 
         return HubEnd
+    if stack == "TLS":
+        from tests.bench.tls_end import TlsEnd
+
+        return TlsEnd
+    if stack == "bare loop":
+        from tests.bench.bare_end import BareEnd
+
+        return BareEnd
+    if stack == "atmosphere, 1200":
+        pathmtu.STEPS = ()
     from tests.bench.atmosphere_end import AtmosphereEnd
 
     return AtmosphereEnd
