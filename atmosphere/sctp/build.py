@@ -19,6 +19,8 @@ from atmosphere.sctp.received import MODULO
 
 MAX_BURST = 65507 - 256
 """Bytes in one burst, so that it fits one datagram of the kernel's with what DTLS adds to each packet."""
+FEWEST = 8
+"""Packets in one burst where they are so large that few fit: it goes to the kernel in parts, but is made at once."""
 MAX_SEGMENTS = 64
 RECORD = 48
 """What DTLS adds to a packet, at most."""
@@ -61,7 +63,7 @@ class Builder:
         self.mtu = mtu & ~3
         self.body = self.mtu - packet.HEADER
         self.payload = self.body - self._header
-        self.most = max(1, min(MAX_SEGMENTS, MAX_BURST // (self.mtu + RECORD)))
+        self.most = max(FEWEST, min(MAX_SEGMENTS, MAX_BURST // (self.mtu + RECORD)))
         """Packets in one burst, at most."""
 
     def bundle(self, chunks: list[bytes], *, whole: bool = False) -> list[Burst]:

@@ -194,7 +194,8 @@ class Sender:
         if room < body:
             return 0 if self.flight else 1  # one packet asks a closed window whether it is open (RFC 9260 section 6.1)
         packets = int(room // body)
-        if room < SCALE < outstanding / 4 and self.queue.buffered > SCALE:
+        worth = most * body // 2
+        if room < worth < outstanding / 4 and self.queue.buffered > worth:
             return 0  # a few acknowledgements more, and a whole burst goes out
         allowance = self._pacer.allowance(now)
         if allowance < body:

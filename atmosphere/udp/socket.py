@@ -245,8 +245,9 @@ class UdpSocket:
         """What is too much for one call, or cannot be sent at once."""
         most = max(1, min(MAX_SEGMENTS, MAX_BURST // segment)) if self._can_burst else 1
         done, size = 0, len(data)
+        view = memoryview(data)
         while done * segment < size:
-            piece = data[done * segment : (done + most) * segment]
+            piece = view[done * segment : (done + most) * segment]
             count = -(-len(piece) // segment)
             taken = self._send_segments((piece,), segment, count, destination) if count > 1 else None
             if taken is None:
