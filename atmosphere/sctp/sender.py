@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from atmosphere.sctp import packet
 from atmosphere.sctp.build import Builder, Burst
 from atmosphere.sctp.chunks import Sack
 from atmosphere.sctp.congestion import Congestion, LossJudge
@@ -14,8 +13,6 @@ from atmosphere.sctp.pacing import Pacer
 from atmosphere.sctp.received import unwrap
 from atmosphere.sctp.recovery import Recovery
 
-SCALE = 16 * packet.MTU
-"""Bytes worth waiting for while many are on their way: a window that opens by a packet is filled in bursts."""
 SILENT = 2
 """Timeouts in a row after which large packets are taken to vanish."""
 
@@ -68,7 +65,7 @@ class Sender:
             return False
         if cumulative < flight.base - 1:
             return True
-        full = flight.outstanding + flight.lost * self.builder.body + SCALE > self.congestion.window
+        full = flight.outstanding + flight.lost * self.builder.body + self._worth > self.congestion.window
         if sack.duplicates:
             recovery.reordered()
         acked = flight.acknowledge(cumulative, sack.gaps)
@@ -194,14 +191,18 @@ class Sender:
         if room < body:
             return 0 if self.flight else 1  # one packet asks a closed window whether it is open (RFC 9260 section 6.1)
         packets = int(room // body)
-        worth = most * body // 2
-        if room < worth < outstanding / 4 and self.queue.buffered > worth:
+        if room < self._worth < outstanding / 4 and self.queue.buffered > self._worth:
             return 0  # a few acknowledgements more, and a whole burst goes out
         allowance = self._pacer.allowance(now)
         if allowance < body:
             self._paced = True
             return 0
         return min(packets, most, int(min(allowance, 1e9) // body))
+
+    @property
+    def _worth(self) -> int:
+        """Bytes worth waiting for while many are on their way: a window that opens by a packet is filled in bursts."""
+        return self.builder.most * self.builder.body // 2
 
     def _lose(self, size: int, now: float) -> None:
         if not size:

@@ -7,13 +7,13 @@ import asyncio
 import aioice.ice
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now, pieces
+from tests.bench.end import ADDRESS, BLOCK, PATIENCE, SMALL, Sink, now, pieces
 
 HIGH_MARK, LOW_MARK = 1024 * 1024, 256 * 1024
 """aiortc has no back-pressure of its own, so the sender keeps this much in its buffer."""
 
-aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
-"""Loopback alone and no STUN server, as for ours: that only makes it quicker."""
+aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [ADDRESS]
+"""One address and no STUN server, as for ours: that only makes it quicker."""
 
 
 class AiortcEnd:

@@ -12,7 +12,7 @@ from atmosphere.channels.stream import Stream
 from atmosphere.mesh.node import Node
 from atmosphere.mesh.peer import Peer
 from atmosphere.mesh.store import init_home
-from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now, pieces
+from tests.bench.end import ADDRESS, BLOCK, PATIENCE, SMALL, Sink, now, pieces
 
 
 class AtmosphereEnd:
@@ -26,7 +26,7 @@ class AtmosphereEnd:
         self._took = 0.0
 
     def _make(self) -> Node:
-        node = Node(self._home, host="127.0.0.1", port=0, stun=(), port_mapping=False)
+        node = Node(self._home, host=ADDRESS, port=0, stun=(), port_mapping=False)
         node.on_stream("echo", echo_stream)
         node.on_stream("sink", sink_stream)
         node.on_channel("echo", echo_channel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
 import random
 from collections.abc import Iterator
 from typing import Protocol
@@ -15,6 +16,8 @@ _LONG = BLOCK * 5
 SMALL = bytes(100)
 """What latency is measured with."""
 PATIENCE = 60.0
+ADDRESS = os.environ.get("BENCH_ADDRESS", "127.0.0.1")
+"""Where this end is: loopback alone, unless somebody put the process elsewhere."""
 
 
 class End(Protocol):

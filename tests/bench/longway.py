@@ -7,7 +7,7 @@ from tests.bench.plan import Plan
 from tests.bench.samples import CONTROL, LONG_RECONNECT, LONG_SETUP, OURS, Samples
 
 ONE_WAY = 0.05
-SIGNALED = {OURS: 0.0, CONTROL: 1.0}
+SIGNALED: dict[str, float] = {OURS: 0.0, CONTROL: 1.0}
 """Round trips that the signaling of offer and answer would take; a code needs none."""
 
 

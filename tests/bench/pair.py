@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,16 +22,20 @@ class Failed(Exception):
 
 
 class Worker:
-    """One worker process."""
+    """One worker process, at `address` (loopback, if nothing is said), started by the command `prefix`."""
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, stack: str, prefix: Sequence[str] = (), address: str = "") -> None:
         self._stack = stack
+        self._prefix = prefix
+        self._environment = os.environ | ({"BENCH_ADDRESS": address} if address else {})
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:
         pipe = asyncio.subprocess.PIPE
         program = _PROGRAMS.get(self._stack, (sys.executable, "-m", "tests.bench.worker", self._stack))
-        self._process = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe, cwd=ROOT, limit=1 << 24)
+        self._process = await asyncio.create_subprocess_exec(
+            *self._prefix, *program, stdin=pipe, stdout=pipe, cwd=ROOT, limit=1 << 24, env=self._environment
+        )
 
     async def ask(self, end: str, call: str, *arguments: Any) -> Any:
         """What the worker answers; Failed if it could not, or took more than a minute."""
@@ -57,10 +63,10 @@ class Worker:
 class Pair:
     """A host process and a dialer process; `async with` starts and stops them."""
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, stack: str, host: Worker | None = None, dialer: Worker | None = None) -> None:
         self.stack = stack
-        self.host = Worker(stack)
-        self.dialer = Worker(stack)
+        self.host = host or Worker(stack)
+        self.dialer = dialer or Worker(stack)
 
     async def __aenter__(self) -> Self:
         await asyncio.gather(self.host.start(), self.dialer.start())

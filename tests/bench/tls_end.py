@@ -6,6 +6,7 @@ A message is its length (4 bytes) and itself; one of no bytes is the end, and an
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from atmosphere.identity import Identity
-from tests.bench.end import BLOCK, PATIENCE, SMALL, Sink, now, pieces
+from tests.bench.end import ADDRESS, BLOCK, PATIENCE, SMALL, Sink, now, pieces
 
 LENGTH = 4
 
@@ -23,15 +24,15 @@ class TlsEnd:
 
     def __init__(self) -> None:
         self._server: asyncio.Server | None = None
-        self._port = 0
+        self._host = self._port = ""
         self._began = 0.0
 
     async def prepare(self) -> str:
-        self._server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context())
-        return str(self._server.sockets[0].getsockname()[1])
+        self._server = await asyncio.start_server(serve, ADDRESS, 0, ssl=self._server_context())
+        return f"{ADDRESS} {self._server.sockets[0].getsockname()[1]}"
 
     async def dial(self, text: str) -> str:
-        self._port, self._began = int(text), now()
+        self._host, self._port, self._began = *text.split(), now()
         return ""
 
     async def respond(self, text: str) -> str:
@@ -72,11 +73,37 @@ class TlsEnd:
             self._server.close()
 
     async def _connect(self, kind: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=context)
+        reader, writer = await asyncio.open_connection(self._host, int(self._port), ssl=self._client_context())
         writer.write(kind)
         return reader, writer
+
+    def _server_context(self) -> ssl.SSLContext | None:
+        return server_context()
+
+    def _client_context(self) -> ssl.SSLContext | None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
+class TcpEnd(TlsEnd):
+    """The kernel's TCP alone, with a congestion control of its own."""
+
+    def __init__(self, congestion: str) -> None:
+        super().__init__()
+        self._congestion = congestion
+
+    async def _connect(self, kind: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await super()._connect(kind)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self._congestion.encode())
+        return reader, writer
+
+    def _server_context(self) -> ssl.SSLContext | None:
+        return None
+
+    def _client_context(self) -> ssl.SSLContext | None:
+        return None
 
 
 def server_context() -> ssl.SSLContext:

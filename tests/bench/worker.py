@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from atmosphere.sctp import pathmtu
@@ -36,6 +37,10 @@ def factory(stack: str) -> Callable[[], End]:
         from tests.bench.tls_end import TlsEnd
 
         return TlsEnd
+    if stack.startswith("TCP"):
+        from tests.bench.tls_end import TcpEnd
+
+        return partial(TcpEnd, stack.partition(" ")[2])
     if stack == "bare loop":
         from tests.bench.bare_end import BareEnd
 

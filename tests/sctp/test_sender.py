@@ -99,6 +99,21 @@ def test_after_a_silence_one_packet_is_sent_again_then_all() -> None:
     assert made.congestion.window == packet.MTU
 
 
+def test_waiting_for_room_for_a_burst_does_not_keep_the_window_from_growing() -> None:
+    """It counts as full although a burst's worth of it is left."""
+    made = sender()
+    for _ in range(200):
+        made.queue.push(Outgoing(1, 53, bytes(60_000)))
+    sent: list[tuple[float, int]] = []
+    now = 0.0
+    while now < 1.0:
+        while sent and sent[0][0] <= now - 0.1:
+            ack(made, sent.pop(0)[1], now)
+        sent += [(now, tsn) for tsn in drain(made, now)]
+        now += 0.001
+    assert made.congestion.window > 10 * packet.MTU * 2**6
+
+
 def test_what_was_never_sent_cannot_be_acknowledged() -> None:
     made = filled()
     drain(made, 0.0)
