@@ -5,10 +5,13 @@ And what a loss means: a path that loses a packet in a hundred while its queue i
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Protocol
 
 TOLERATED = 0.02
 """The part of what is sent that may be lost without its being taken for congestion, where no queue has built up."""
+CHANCE = 2
+"""Standard deviations by which chance alone exceeds that: of few packets, one more lost tells nothing."""
 FEW = 2
 """Packets lost in a few round trips that tell nothing of a rate."""
 QUEUE_FACTOR, QUEUE_LEAST = 1.25, 0.002
@@ -70,7 +73,12 @@ class LossJudge:
         self._lost += size
         if self.queue:
             return True
-        return self._lost > max(FEW * self.mtu, TOLERATED * (self._arrived + self._lost))
+        tolerated = TOLERATED * (self._arrived + self._lost) / self.mtu
+        return self._lost > self.mtu * max(FEW, tolerated + CHANCE * sqrt(tolerated))
+
+    def answered(self) -> None:
+        """The window has been made smaller: what was lost until now is paid for."""
+        self._lost = 0.0
 
     def round_ended(self, shortest: float, least: float) -> None:
         """A round trip is over (see `Congestion.round_ended`)."""

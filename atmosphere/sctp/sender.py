@@ -205,10 +205,9 @@ class Sender:
         return self.builder.most * self.builder.body // 2
 
     def _lose(self, size: int, now: float) -> None:
-        if not size:
-            return
-        if self._judge.lost(size) and self.flight.base >= self._recover:
+        if size and self.flight.base >= self._recover and self._judge.lost(size):
             self._recover = self._steady = self.flight.next
+            self._judge.answered()
             self.congestion.lost(now)
 
     def _begin_again(self) -> None:

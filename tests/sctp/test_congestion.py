@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 from atmosphere.sctp.congestion import LossJudge
 
 MTU = 1200
@@ -8,8 +10,29 @@ MTU = 1200
 def test_few_losses_of_many_packets_are_noise() -> None:
     judge = LossJudge(MTU)
     judge.arrived(1000 * MTU)
-    assert not any(judge.lost(MTU) for _ in range(15))
-    assert any(judge.lost(MTU) for _ in range(10))
+    assert not any(judge.lost(MTU) for _ in range(20))
+    assert any(judge.lost(MTU) for _ in range(15))
+
+
+def test_one_loss_in_a_hundred_is_not_taken_for_more_by_chance() -> None:
+    rng, judge, cuts = random.Random(1), LossJudge(MTU), 0
+    for _ in range(300):
+        lost = sum(rng.random() < 0.01 for _ in range(50))
+        judge.arrived((50 - lost) * MTU)
+        cuts += sum(judge.lost(MTU) for _ in range(lost))
+        judge.round_ended(0.1, 0.1)
+    assert cuts <= 3
+
+
+def test_a_loss_that_was_answered_is_not_answered_again() -> None:
+    judge = LossJudge(MTU)
+    judge.arrived(1000 * MTU)
+    assert judge.lost(200 * MTU)
+    judge.answered()
+    judge.round_ended(0.1, 0.1)
+    judge.arrived(1000 * MTU)
+    assert not judge.lost(10 * MTU)
+    assert judge.lost(40 * MTU)
 
 
 def test_a_few_packets_tell_nothing_of_a_rate() -> None:
