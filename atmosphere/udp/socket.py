@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from atmosphere.udp.options import enlarge, set_fragmentation
 from atmosphere.udp.window import Buffer, Window
 
 logger = logging.getLogger(__name__)
@@ -56,13 +57,6 @@ _NO_WAY = frozenset(
     }
 )
 """How it says that there is no way from this socket, EINVAL that its own address is gone."""
-_MTU_DISCOVER = {
-    int(socket.AF_INET): (socket.IPPROTO_IP, 10),
-    int(socket.AF_INET6): (socket.IPPROTO_IPV6, 23),
-}
-"""Level and option (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER of Linux) by family; Python has no names for them."""
-_WANT, _PROBE = 1, 3
-"""Fragment what is larger than the path's MTU, as far as the kernel knows it; never fragment, and know nothing."""
 _ANCILLARY = 64
 _U16, _INT = struct.Struct("=H"), struct.Struct("=i")
 
@@ -118,8 +112,7 @@ class UdpSocket:
             sock.setblocking(False)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_SIZE)
+            enlarge(sock, BUFFER_SIZE)
             if "%" in address:  # an IPv6 scope
                 sock.bind(socket.getaddrinfo(address, port, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)[0][4])
             else:
@@ -209,12 +202,9 @@ class UdpSocket:
 
         Only for this one: what was found to fit shall still arrive when the path has become narrower, in fragments.
         """
-        if sys.platform != "linux" or self._closed:
-            return
-        level, option = _MTU_DISCOVER[self._family]
-        if self.set_option(level, option, _PROBE):
+        if not self._closed and set_fragmentation(self._sock, allowed=False):
             self._send_one(data, destination)
-            self.set_option(level, option, _WANT)
+            set_fragmentation(self._sock, allowed=True)
 
     def send_burst(self, parts: Sequence[Buffer], destination: Address) -> int:
         """Send datagrams to one address, in as few calls as their sizes allow; never raises.

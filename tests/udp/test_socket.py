@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -122,33 +121,28 @@ async def test_that_there_is_no_way_out_is_told() -> None:
         assert a.errors == 4
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets one datagram be sent unfragmented")
 @pytest.mark.parametrize("address", ["127.0.0.1", pytest.param("::1", marks=IPV6)])
 async def test_one_datagram_that_nobody_may_fragment(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[bool] = []
+
+    def choose(_: socket.socket, *, allowed: bool) -> bool:
+        chosen.append(allowed)
+        return True
+
+    monkeypatch.setattr("atmosphere.udp.socket.set_fragmentation", choose)
     async with pair(address) as (a, b, inbox):
-        set_so_far: list[int] = []
-        set_option = a.set_option
-
-        def noting(level: int, option: int, value: int) -> bool:
-            set_so_far.append(value)
-            return set_option(level, option, value)
-
-        monkeypatch.setattr(a, "set_option", noting)
-        level, option = (socket.IPPROTO_IPV6, 23) if ":" in address else (socket.IPPROTO_IP, 10)
         a.send_unfragmented(bytes(16_000), (b.address, b.port))
         await inbox.count(1)
-        assert set_so_far == [3, 1]
-        assert a._sock.getsockopt(level, option) == 1  # the others are fragmented where they must be
+        assert chosen == [False, True]  # the others are fragmented where they must be
         assert [a.sent, a.errors] == [1, 0]
         a.close()
         a.send_unfragmented(b"x", (b.address, b.port))
+    assert chosen == [False, True]
 
 
-async def test_where_a_datagram_may_be_fragmented_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_fragments_cannot_be_ruled_out_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atmosphere.udp.socket.set_fragmentation", lambda sock, *, allowed: False)
     async with pair() as (a, b, _):
-        monkeypatch.setattr(a, "set_option", lambda *args: False)
-        a.send_unfragmented(b"x", (b.address, b.port))
-        monkeypatch.setattr(sys, "platform", "plan9")
         a.send_unfragmented(b"x", (b.address, b.port))
         assert a.sent == 0
 

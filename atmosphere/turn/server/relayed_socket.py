@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import Callable
 
 from atmosphere.turn.server.flow import Address
 from atmosphere.turn.server.host import Receive
+from atmosphere.udp.options import MTU_DISCOVER
 from atmosphere.udp.socket import UdpSocket
 from atmosphere.udp.window import Parts, Window
 
 DONT_FRAGMENT = sys.platform == "linux"
 """The DF bit of single datagrams is set by a socket option, which Linux has for both families."""
-_MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
-"""Level and option (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER) by family; Python has no names for them."""
 _DONT, _DO = 0, 2
 
 
@@ -50,7 +48,7 @@ class RelayedSocket:
 
     def _fragment(self, allowed: bool) -> None:
         if DONT_FRAGMENT and not self.sock.closed:
-            self.sock.set_option(*_MTU_DISCOVER[self.sock.family], _DONT if allowed else _DO)
+            self.sock.set_option(*MTU_DISCOVER[self.sock.family], _DONT if allowed else _DO)
 
     def close(self) -> None:
         """Free the port."""
