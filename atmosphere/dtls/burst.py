@@ -19,6 +19,9 @@ MAX_PACKET = 16384
 OVERHEAD = 64
 """What a record adds to a packet, at most."""
 
+_DATA = bytes((APPLICATION_DATA, 0xFE, 0xFD))
+"""How a record of data begins, in DTLS 1.2."""
+
 _lib, _ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]
 _buffer = _ffi.new_allocator(should_clear_after_alloc=False)
 
@@ -27,6 +30,8 @@ def is_uniform(data: bytes, segment: int) -> bool:
     """Whether every datagram of a burst is just one record of application data, so that none hides another."""
     if segment <= HEADER:
         return False
+    if len(data) == segment:
+        return data[:3] == _DATA and int.from_bytes(data[11:13]) == segment - HEADER
     count, last = divmod(len(data), segment)
     length = (segment - HEADER).to_bytes(2)
     whole = data[: count * segment]
@@ -40,7 +45,7 @@ def is_uniform(data: bytes, segment: int) -> bool:
             not last
             or (
                 last > HEADER
-                and data[-last : 3 - last] == bytes((APPLICATION_DATA, 0xFE, 0xFD))
+                and data[-last : 3 - last] == _DATA
                 and data[11 - last : 13 - last] == (last - HEADER).to_bytes(2)
             )
         )
@@ -73,11 +78,15 @@ def open_all(connection: SSL.Connection, data: bytes, segment: int) -> list[Burs
     lengths: list[int] = []
     end = 0
     for place in range(0, size, piece):
-        into(bio, start + place, min(piece, size - place))
-        while (length := read(ssl, plain + end, MAX_PACKET)) > 0:
+        given = min(piece, size - place)
+        into(bio, start + place, given)
+        for _ in range(-(-given // segment)):
+            length = read(ssl, plain + end, MAX_PACKET)
+            if length <= 0:  # one of them was not authentic, and OpenSSL has passed over it
+                _lib.ERR_clear_error()
+                break
             lengths.append(length)
             end += length
-    _lib.ERR_clear_error()
     return _bursts(bytes(_ffi.buffer(plain, end)), lengths)
 
 
@@ -86,7 +95,7 @@ def _bursts(data: bytes, lengths: list[int]) -> list[Burst]:
     if not lengths:
         return []
     first = lengths[0]
-    if lengths.count(first) >= len(lengths) - 1 and lengths[-1] <= first:
+    if len(lengths) == 1 or (lengths.count(first) >= len(lengths) - 1 and lengths[-1] <= first):
         return [(data, first)]
     bursts, place = [], 0
     for length in lengths:

@@ -22,6 +22,8 @@ MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
 MAX_HELD = 32
 """Bursts that wait for the kernel."""
+HEARD_AGAIN = 0.01
+"""Seconds for which the agent need not hear that more data came the same way."""
 EXPECT_AGAIN = 0.5
 """Seconds for which the agent need not hear of further data."""
 
@@ -46,9 +48,10 @@ class Datagrams:
         """Called once what was held back has gone out."""
         self._on_datagram: OnDatagram | None = None
         self.on_burst: OnBurst | None = None
-        """Takes bursts instead, as `on_burst(data, segment)`; what comes alone still goes to `on_datagram`."""
+        """Takes DTLS instead, as `on_burst(data, segment)`; all else still goes to `on_datagram`."""
         self._early_in, self._early_out = Early(MAX_EARLY_IN), Early(MAX_EARLY_OUT)
-        self._expect_again_at = 0.0
+        self._expect_again_at = self._heard_until = 0.0
+        self._heard_from: tuple[int, Address] | None = None
         self._held: list[tuple[int, bytes, int, Address]] = []  # an empty deque would cost each link 760 bytes
 
     @property
@@ -101,7 +104,9 @@ class Datagrams:
 
     def _arrived(self, data: bytes, base: int, source: Address) -> None:
         now = self._loop.time()
-        self._agent.received_data(base, source, now)
+        if now >= self._heard_until or (base, source) != self._heard_from:
+            self._heard_until, self._heard_from = now + HEARD_AGAIN, (base, source)
+            self._agent.received_data(base, source, now)
         self.bytes_received += len(data)
         if now >= self._expect_again_at or self._agent.state != "connected":
             self._expect_again_at = now + EXPECT_AGAIN

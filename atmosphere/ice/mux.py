@@ -262,12 +262,12 @@ class Mux:
         if self.on_turn is not None and base.socket is not None and data and data[0] in CHANNELS:
             self.on_turn(base.socket, data, segment, source)
             return False
-        if len(data) <= segment:
-            return self.receive(base, data, source)
         session = self._routes.get((base.id, source))
-        if session is not None and all(map(DTLS.__contains__, set(data[::segment]))):
+        if session is not None and data and all(map(DTLS.__contains__, set(data[::segment]))):
             session.receive_burst(data, segment, base.id, source)
             return False
+        if len(data) <= segment:
+            return self.receive(base, data, source)
         gathered = False
         for start in range(0, len(data), segment):
             gathered |= self.receive(base, data[start : start + segment], source)
