@@ -19,7 +19,7 @@ _RELAY_RANK: dict[Transport, int] = {"udp": 5, "tcp": 4, "tls": 3, "ws": 2, "wss
 
 
 class Base:
-    """One base: its number (for the agent), its own candidate, how a datagram leaves; its `socket`, if it is one;
+    """One base: its number (for the agent), its own candidate, how a datagram leaves; its `socket` or `allocation`;
     `shared` by all sessions, or one session's own; `lender` of a relay is the member whose it is, or empty."""
 
     def __init__(self, number: int, candidate: Candidate, send: Callable[[bytes, Address], None]) -> None:
@@ -29,6 +29,7 @@ class Base:
         self.reflexive: dict[Address, Candidate] = {}
         self.mapped: Candidate | None = None
         self.socket: UdpSocket | None = None
+        self.allocation: Allocation | None = None
         self.shared = True
         self.lender = ""
 
@@ -36,6 +37,8 @@ class Base:
         """Send `count` datagrams end to end; how many are done with (see `UdpSocket.send_pieces`)."""
         if self.socket is not None:
             return self.socket.send_pieces((data,), segment, count, destination)
+        if self.allocation is not None:
+            return self.allocation.send_burst(data, segment, count, destination)
         for start in range(0, len(data), segment):
             self.send(data[start : start + segment], destination)
         return count
@@ -49,6 +52,8 @@ class Base:
         """Call `callback` once there is room for what `send_burst` did not take."""
         if self.socket is not None:
             self.socket.when_writable(callback)
+        elif self.allocation is not None:
+            self.allocation.when_writable(callback)
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -97,7 +102,9 @@ def relay_base(number: int, allocation: Allocation, *, hide: bool = False) -> Ba
         related_port=related[1],
         relay_protocol="ws" if transport == "wss" else transport,
     )
-    return Base(number, candidate, allocation.send)
+    base = Base(number, candidate, allocation.send)
+    base.allocation = allocation
+    return base
 
 
 def reflexive(base: Base, mapped: Address, server: Address) -> Candidate:

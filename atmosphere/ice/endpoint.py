@@ -267,6 +267,7 @@ class IceEndpoint:
         base.lender = next((server.lender for server in self.settings.turn if str(server) == uri), "")
         self._relayed[allocation] = base
         allocation.on_datagram = partial(self._received, base)
+        allocation.on_burst = partial(self._received_burst, base)
         self._health.answered(uri, allocation.rtt, allocation.relayed)
         self._add(base)
 

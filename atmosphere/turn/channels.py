@@ -76,6 +76,14 @@ class Channels:
         binding.queue.append(data)
         return None
 
+    def number(self, destination: Address, now: float) -> int | None:
+        """The channel on which data for `destination` can go now; None where that takes a `frame` to find out."""
+        binding = self._by_address.get(destination)
+        if binding is None or now >= binding.bound_at + PERMISSION_LIFETIME:
+            return None
+        binding.used_at = now
+        return binding.number
+
     def _new(self, address: Address, now: float) -> Binding | None:
         number = self._number(now) if len(self._by_address) < MAX_PEERS else None
         if number is None:

@@ -19,6 +19,7 @@ from atmosphere.tasks import Tasks
 from atmosphere.turn.channels import Binding, Channels
 from atmosphere.turn.connect import Connection, connect
 from atmosphere.turn.endpoint import TurnEndpoint
+from atmosphere.turn.protocol import UdpTurnProtocol
 from atmosphere.turn.reasons import explain
 from atmosphere.udp.route import source_for
 
@@ -51,6 +52,8 @@ class Allocation:
     def __init__(self, endpoint: TurnEndpoint) -> None:
         self.endpoint = endpoint
         self.on_datagram: Callable[[bytes, Address], None] = _ignore
+        self.on_burst: Callable[[bytes, int, Address], None] | None = None
+        """Takes what comes in bursts, as `on_burst(data, segment, source)`; else `on_datagram` gets each."""
         self.on_lost: Callable[[str], None] = _ignore_loss
         self.relayed: Address = ("", 0)
         self.mapped: Address = ("", 0)
@@ -108,6 +111,24 @@ class Allocation:
         elif not self._protocol.put(frame):
             self._channels.dropped += 1
 
+    def send_burst(self, data: bytes, segment: int, count: int, destination: Address) -> int:
+        """Send `count` datagrams end to end, `segment` bytes each but the last, as `send` does.
+
+        How many are done with: fewer than all where the kernel had no room, and `when_writable` says when it has.
+        """
+        if self._state == "open" and isinstance(self._protocol, UdpTurnProtocol):
+            number = self._channels.number(destination, time.monotonic())
+            if number is not None:
+                return self._protocol.put_burst(number, data, segment, count)
+        for place in range(0, len(data), segment):
+            self.send(data[place : place + segment], destination)
+        return count
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once there is room for what `send_burst` did not take."""
+        if isinstance(self._protocol, UdpTurnProtocol):
+            self._protocol.when_writable(callback)
+
     @property
     def is_stranded(self) -> bool:
         """Whether the system would reach the server from another address now than the one we talk to it from."""
@@ -147,6 +168,17 @@ class Allocation:
         source = self._channels.source(number, time.monotonic())
         if source is not None and self._state == "open":
             self.on_datagram(payload, source)
+
+    def channel_burst(self, number: int, data: bytes, segment: int) -> None:
+        """The same for datagrams end to end, `segment` bytes each but the last."""
+        source = self._channels.source(number, time.monotonic())
+        if source is None or self._state != "open":
+            return
+        if self.on_burst is not None:
+            self.on_burst(data, segment, source)
+            return
+        for place in range(0, len(data), segment):
+            self.on_datagram(data[place : place + segment], source)
 
     def indication(self, source: Address, payload: bytes) -> None:
         """Data from a peer without a channel yet, which is taken when its host has a permission."""

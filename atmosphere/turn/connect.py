@@ -8,6 +8,7 @@ import ssl
 from atmosphere.tcp.tunnel import open_tunnel
 from atmosphere.turn.endpoint import TurnEndpoint
 from atmosphere.turn.protocol import Receiver, StreamTurnProtocol, UdpTurnProtocol
+from atmosphere.turn.udp import can_connect, open_udp
 from atmosphere.turn.websocket import open_websocket
 
 Connection = UdpTurnProtocol | StreamTurnProtocol
@@ -20,6 +21,10 @@ async def connect(end: TurnEndpoint, owner: Receiver) -> Connection:
     loop = asyncio.get_running_loop()
     arguments = (owner, end.address, end.username, end.password, end.family)
     if end.transport == "udp":
+        if can_connect():
+            protocol = UdpTurnProtocol(*arguments)
+            open_udp(end.address, protocol)
+            return protocol
         _, udp = await loop.create_datagram_endpoint(lambda: UdpTurnProtocol(*arguments), remote_addr=end.address)
         return udp
     context = (end.tls or ssl.create_default_context()) if end.transport == "tls" else None

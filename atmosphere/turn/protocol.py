@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from atmosphere.errors import DecodeError
 from atmosphere.stun.library import TurnClientMixin, stun
 from atmosphere.stun.message import Class, Message, Method, decode, mapped_address
+from atmosphere.turn.channels import HEADER
 from atmosphere.turn.stream import MAX_MESSAGE, Deframer, pad
+from atmosphere.turn.udp import UdpTransport
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ class Receiver(Protocol):
 
     def channel_data(self, number: int, payload: bytes) -> None:
         """Data came on a channel."""
+
+    def channel_burst(self, number: int, data: bytes, segment: int) -> None:
+        """Datagrams end to end, `segment` bytes each but the last, came on a channel."""
 
     def indication(self, source: Address, payload: bytes) -> None:
         """Data came in a Data indication."""
@@ -129,10 +135,48 @@ class TurnProtocol(TurnClientMixin):  # type: ignore[misc, unused-ignore]
         self._owner.connection_lost(exc)
 
 
+def is_one_channel(data: bytes, segment: int) -> bool:
+    """Whether each datagram of a burst is whole ChannelData, all of one channel, each with a length of its own."""
+    count, last = divmod(len(data), segment)
+    whole = data[: count * segment]
+    head = data[:2] + (segment - 4).to_bytes(2)
+    return (
+        data[0] >> 6 == 1
+        and all(whole[place::segment] == head[place : place + 1] * count for place in range(4))
+        and (not last or (last > 4 and data[-last : 4 - last] == head[:2] + (last - 4).to_bytes(2)))
+    )
+
+
 class UdpTurnProtocol(TurnProtocol, asyncio.DatagramProtocol):
     """TURN over UDP."""
 
-    transport: asyncio.DatagramTransport
+    transport: UdpTransport | asyncio.DatagramTransport  # type: ignore[assignment, unused-ignore]
+
+    def burst_received(self, data: bytes, segment: int) -> None:
+        """Datagrams of one size from the server: ChannelData of one channel stays together."""
+        if 4 < segment < len(data) and is_one_channel(data, segment):
+            payloads = b"".join([data[place + 4 : place + segment] for place in range(0, len(data), segment)])
+            self._owner.channel_burst(int.from_bytes(data[:2]), payloads, segment - 4)
+            return
+        for place in range(0, len(data), segment or 1):
+            self.datagram_received(data[place : place + segment], self.server)
+
+    def put_burst(self, number: int, data: bytes, segment: int, count: int) -> int:
+        """Send `count` datagrams end to end on a channel; how many are done with: the rest may pass later."""
+        head, rest = HEADER.pack(number, segment), len(data) % segment
+        pieces = [head + data[place : place + segment] for place in range(0, len(data) - rest, segment)]
+        if rest:
+            pieces.append(HEADER.pack(number, rest) + data[-rest:])
+        if isinstance(self.transport, UdpTransport):
+            return self.transport.send_burst(b"".join(pieces), segment + 4, count)
+        for piece in pieces:
+            self._send(piece)
+        return count
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once there is room for what `put_burst` did not take."""
+        if isinstance(self.transport, UdpTransport):
+            self.transport.when_writable(callback)
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP error, such as port unreachable."""

@@ -76,7 +76,7 @@ class UdpSocket:
     `address` and `port` are what it is bound to, `family` is 4 or 6 (an IPv6 socket is IPv6 only). Counters tell what
     happened: `sent`, `received`, `bytes_sent`, `bytes_received`; `dropped` (the kernel's buffer was full), `errors`
     (the network said no, as after an address is gone; `last_error` is the latest), `failures` of the receiver.
-    `on_no_way()` is called for each error that says there is no way from here.
+    `on_error(error)` is called for each error, `on_no_way()` for one that says there is no way from here.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -90,6 +90,7 @@ class UdpSocket:
         self.dropped = self.errors = self.failures = 0
         self.last_error: Exception | None = None
         self.on_no_way: Callable[[], None] | None = None
+        self.on_error: Callable[[Exception], None] | None = None
         self._sock = sock
         self._family = int(sock.family)  # the property makes an enum of it each time
         self._closed = False
@@ -302,6 +303,8 @@ class UdpSocket:
         if type(error) is not type(self.last_error):
             logger.debug("%r: %s", self, error)
         self.last_error = error
+        if self.on_error is not None:
+            self.on_error(error)
         if self.on_no_way is not None and isinstance(error, OSError) and error.errno in _NO_WAY:
             self.on_no_way()
 

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from tests.bench.data import END
-from tests.bench.pair import Pair, Worker
+from tests.bench.pair import Failed, Pair, Worker
 from tests.lab.machines import Machine
 from tests.lab.pipe import Conditions
 from tests.lab.processes import command_in
@@ -98,8 +98,12 @@ async def measure(paths: Iterable[Path], company: Iterable[tuple[str, str]], sec
         for path in paths:
             cells = []
             for stack in STACKS:
-                (rate,) = await links.carry([stack], path, seconds or path.seconds)
-                cells.append(f"{rate / (path.rate * MEGABIT / 1e6 * HEADERS):.1%}")
+                try:
+                    (rate,) = await links.carry([stack], path, seconds or path.seconds)
+                except (Failed, TimeoutError):  # aiortc gives an association up where much is lost
+                    cells.append("failed")
+                else:
+                    cells.append(f"{rate / (path.rate * MEGABIT / 1e6 * HEADERS):.1%}")
             lines.append(f"| {path} | {' | '.join(cells)} |")
             print(lines[-1], flush=True)
         lines += ["", f"Two at once ({TOGETHER}), MB/s:", ""]

@@ -35,6 +35,8 @@ async def test_only_a_socket_of_ours_promises_not_to_fragment() -> None:
     relayed = relay_base(2, allocation)
     relayed.send_probe(b"probe", ("192.0.2.1", 9))
     assert allocation.dropped == 0
+    assert relayed.send_burst(b"aabb", 2, 2, ("192.0.2.1", 9)) == 2  # lost, for it is not open
+    relayed.when_writable(lambda: None)
     one.close()
     other.close()
 

@@ -40,6 +40,17 @@ def test_the_first_datagrams_wait_for_the_binding() -> None:
     assert channels.source(FIRST_NUMBER + 1, 0.4) is None
 
 
+def test_a_burst_has_a_channel_only_while_its_binding_holds() -> None:
+    channels = Channels()
+    assert channels.number(PEER, 0.0) is None
+    channels.frame(b"one", PEER, 0.0)
+    assert channels.number(PEER, 0.1) is None
+    (binding,) = channels.wanted(0.2)
+    channels.bound(binding, 0.3)
+    assert channels.number(PEER, 0.4) == FIRST_NUMBER
+    assert channels.number(PEER, 0.3 + PERMISSION_LIFETIME) is None
+
+
 def test_what_waits_is_bounded_and_the_oldest_goes() -> None:
     channels = Channels()
     for number in range(MAX_QUEUED + 3):

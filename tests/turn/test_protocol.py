@@ -22,9 +22,14 @@ class Owner:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.bursts = 0
 
     def channel_data(self, number: int, payload: bytes) -> None:
         self.told.append((number, payload))
+
+    def channel_burst(self, number: int, data: bytes, segment: int) -> None:
+        self.bursts += 1
+        self.told += [(number, data[place : place + segment]) for place in range(0, len(data), segment)]
 
     def indication(self, source: tuple[str, int], payload: bytes) -> None:
         self.told.append((source, payload))
@@ -150,3 +155,48 @@ async def test_a_refresh_without_a_lifetime_ends_the_connection(monkeypatch: pyt
     monkeypatch.setattr(protocol, "SHORTEST_LIFETIME", 0)
     await made.refresh(0)
     assert pipe.aborted
+
+
+def framed(number: int, payload: bytes) -> bytes:
+    return number.to_bytes(2) + len(payload).to_bytes(2) + payload
+
+
+@given(
+    st.lists(st.tuples(st.integers(0x4000, 0x4001), st.binary(max_size=40)), min_size=1, max_size=6),
+    st.integers(1, 60),
+    st.binary(max_size=100),
+)
+def test_a_burst_is_what_its_datagrams_are(frames: list[tuple[int, bytes]], segment: int, noise: bytes) -> None:
+    """Whatever comes in whatever segments: together or one by one, the owner is told the same."""
+    for data in (b"".join(framed(*frame) for frame in frames), noise):
+        together, alone = Owner(), Owner()
+        UdpTurnProtocol(together, SERVER, None, None, None).burst_received(data, segment)
+        one_by_one = UdpTurnProtocol(alone, SERVER, None, None, None)
+        for place in range(0, len(data), segment):
+            one_by_one.datagram_received(data[place : place + segment], SERVER)
+        assert together.told == alone.told
+
+
+@pytest.mark.parametrize("last", [100, 7])
+def test_data_of_one_channel_stays_together(last: int) -> None:
+    owner, payloads = Owner(), [bytes([place]) * 100 for place in range(5)] + [b"!" * last]
+    UdpTurnProtocol(owner, SERVER, None, None, None).burst_received(b"".join(framed(0x4001, p) for p in payloads), 104)
+    assert owner.bursts == 1 and owner.told == [(0x4001, payload) for payload in payloads]
+
+
+def test_a_burst_over_asyncios_transport_is_sent_one_by_one() -> None:
+    """As it is where a connected socket cannot name its destination."""
+    sent: list[bytes] = []
+
+    class Datagrams(asyncio.DatagramTransport):
+        def sendto(self, data: Any, addr: Any = None) -> None:
+            sent.append(bytes(data))
+
+        def is_closing(self) -> bool:
+            return False
+
+    made = UdpTurnProtocol(Owner(), SERVER, None, None, None)
+    made.connection_made(Datagrams())
+    assert made.put_burst(0x4000, b"aabbc", 2, 3) == 3
+    assert sent == [framed(0x4000, payload) for payload in (b"aa", b"bb", b"c")]
+    made.when_writable(lambda: None)
