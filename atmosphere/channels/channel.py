@@ -134,8 +134,10 @@ class Channel:
                 f"a message of {size} bytes is too large for a channel",
                 hint=f"send at most {MAX_MESSAGE} bytes at once, or use a stream",
             )
+        if not self._sending.locked() and self._try(data, size):
+            return
         async with self._sending:
-            while not self.try_send(data):
+            while not self._try(data, size):
                 await self._changed.wait()
 
     async def receive(self) -> bytes | str:
@@ -167,16 +169,16 @@ class Channel:
 
     def try_send(self, data: bytes | str) -> bool:
         """Send a message if there is room and credit for it; ChannelClosed if the channel has ended."""
+        return self._try(data, _size(data))
+
+    def _try(self, data: bytes | str, size: int) -> bool:
         if self.closed:
             raise ChannelClosed(f"channel {self.label!r} has ended: {self.end_reason or 'closed here'}")
         if not self._carrier.has_room(self.id):
             return False
-        if self._credited:
-            size = _size(data)
-            if not self._send_credit.allows(size):
-                self._say_blocked()
-                return False
-            self._send_credit.take(size)
+        if self._credited and not self._send_credit.take(size):
+            self._say_blocked()
+            return False
         self._carrier.send_message(self.id, data)
         return True
 

@@ -29,13 +29,13 @@ class SendCredit:
         self._limit = WINDOW
         self._used = 0
 
-    def allows(self, size: int) -> bool:
-        """Whether a message of `size` bytes may be sent now."""
-        return self._used + cost(size) <= self._limit
-
-    def take(self, size: int) -> None:
-        """A message of `size` bytes is sent."""
-        self._used += cost(size)
+    def take(self, size: int) -> bool:
+        """Whether a message of `size` bytes may be sent now; then it counts as sent."""
+        used = self._used + cost(size)
+        if used > self._limit:
+            return False
+        self._used = used
+        return True
 
     def grant(self, limit: int) -> bool:
         """The peer's new limit came in; whether it is more than before."""
