@@ -245,6 +245,12 @@ class PeerLink:
 
     async def close(self, reason: str, *, say: bool = True) -> None:
         """Say goodbye where that is possible, then end the link and its sessions; idempotent."""
+        try:
+            await self._say_goodbye(reason, say=say)
+        finally:  # also where whoever closes is told to stop waiting
+            await self.ended()
+
+    async def _say_goodbye(self, reason: str, *, say: bool) -> None:
         if self._control is not None and self.alive:
             if say:
                 self.post(wire.Bye(reason))
@@ -257,8 +263,6 @@ class PeerLink:
             self._link.abort(reason)  # nobody can hear what is still to be sent
         elif self._link is not None:
             await self._link.close(reason)
-        await self._tasks.close()
-        self.path.close()
 
     def abort(self, reason: str) -> None:
         """End the link at once, telling nobody."""

@@ -37,8 +37,6 @@ _ESTABLISHED_ONLY = frozenset(
 _COMMON = (bytes((chunks.I_DATA,)), bytes((chunks.SACK,)))
 """What a packet begins with as a rule between our own nodes; its tag and the missing checksum need no second look."""
 
-Handler = Callable[[int, bytes, float], None]
-
 
 class Arriving:
     """The half of an `Association` that takes packets apart."""
@@ -54,7 +52,6 @@ class Arriving:
     _shutdown: Shutdown
     _joiner: Joiner | None
     _control: list[bytes]
-    _handlers: dict[int, Handler]
     _data_came: bool
     _expected: bytes
 
@@ -70,27 +67,6 @@ class Arriving:
 
     def _check_size(self, now: float) -> None:
         raise NotImplementedError
-
-    def _make_handlers(self) -> dict[int, Handler]:
-        return {
-            chunks.INIT: lambda flags, value, now: self._handshake.init(value, now),
-            chunks.INIT_ACK: lambda flags, value, now: self._handshake.init_ack(value, now),
-            chunks.COOKIE_ECHO: self._on_cookie_echo,
-            chunks.COOKIE_ACK: self._on_cookie_ack,
-            chunks.SACK: self._on_sack,
-            chunks.ABORT: lambda flags, value, now: self._end(parameters.abort_reason(value) or "aborted by the peer"),
-            chunks.HEARTBEAT: self._on_heartbeat,
-            chunks.ERROR: self._on_error,
-            chunks.RE_CONFIG: self._on_reconfig,
-            chunks.FORWARD_TSN: self._on_forward,
-            chunks.I_FORWARD_TSN: self._on_i_forward,
-            chunks.SHUTDOWN: self._on_shutdown,
-            chunks.SHUTDOWN_ACK: lambda flags, value, now: self._say(self._shutdown.acknowledged()),
-            chunks.SHUTDOWN_COMPLETE: lambda flags, value, now: self._shutdown.completed(),
-            chunks.HEARTBEAT_ACK: self._on_heartbeat_ack,
-            chunks.PIECE: self._on_piece,
-            chunks.PAD: _ignore,
-        }
 
     def _packet(self, data: bytes, now: float) -> None:
         self._data_came = False
@@ -130,9 +106,9 @@ class Arriving:
             for message in messages:
                 self.channels.receive(message)
             return True
-        handler = self._handlers.get(kind)
+        handler = _HANDLERS.get(kind)
         if handler is not None:
-            handler(flags, value, now)
+            handler(self, flags, value, now)
             return True
         # RFC 9260 section 3.2: the two highest bits say what to do with a chunk that is not known.
         if kind & 0x40 and self.receiver is not None:
@@ -143,6 +119,12 @@ class Arriving:
     def _say(self, chunk: bytes) -> None:
         if len(self._control) < MAX_WAITING_CONTROL:
             self._control.append(chunk)
+
+    def _on_init(self, flags: int, value: bytes, now: float) -> None:
+        self._handshake.init(value, now)
+
+    def _on_init_ack(self, flags: int, value: bytes, now: float) -> None:
+        self._handshake.init_ack(value, now)
 
     def _on_cookie_echo(self, flags: int, value: bytes, now: float) -> None:
         answer = self._handshake.cookie_echo(value, now)
@@ -200,6 +182,18 @@ class Arriving:
     def _on_i_forward(self, flags: int, value: bytes, now: float) -> None:
         self._on_forward(flags, value, now, interleaved=True)
 
+    def _on_abort(self, flags: int, value: bytes, now: float) -> None:
+        self._end(parameters.abort_reason(value) or "aborted by the peer")
+
+    def _on_shutdown_ack(self, flags: int, value: bytes, now: float) -> None:
+        self._say(self._shutdown.acknowledged())
+
+    def _on_shutdown_complete(self, flags: int, value: bytes, now: float) -> None:
+        self._shutdown.completed()
+
+    def _on_pad(self, flags: int, value: bytes, now: float) -> None:
+        """Nothing is to be done."""
+
     def _on_shutdown(self, flags: int, value: bytes, now: float) -> None:
         if len(value) != 4 or self.sender is None:
             raise DecodeError("a SHUTDOWN does not have four bytes")
@@ -216,5 +210,24 @@ class Arriving:
                 self.channels.peer_reset(one.streams)
 
 
-def _ignore(flags: int, value: bytes, now: float) -> None:
-    """Nothing is to be done."""
+Handler = Callable[[Arriving, int, bytes, float], None]
+_HANDLERS: dict[int, Handler] = {
+    chunks.INIT: Arriving._on_init,
+    chunks.INIT_ACK: Arriving._on_init_ack,
+    chunks.COOKIE_ECHO: Arriving._on_cookie_echo,
+    chunks.COOKIE_ACK: Arriving._on_cookie_ack,
+    chunks.SACK: Arriving._on_sack,
+    chunks.ABORT: Arriving._on_abort,
+    chunks.HEARTBEAT: Arriving._on_heartbeat,
+    chunks.HEARTBEAT_ACK: Arriving._on_heartbeat_ack,
+    chunks.ERROR: Arriving._on_error,
+    chunks.RE_CONFIG: Arriving._on_reconfig,
+    chunks.FORWARD_TSN: Arriving._on_forward,
+    chunks.I_FORWARD_TSN: Arriving._on_i_forward,
+    chunks.SHUTDOWN: Arriving._on_shutdown,
+    chunks.SHUTDOWN_ACK: Arriving._on_shutdown_ack,
+    chunks.SHUTDOWN_COMPLETE: Arriving._on_shutdown_complete,
+    chunks.PIECE: Arriving._on_piece,
+    chunks.PAD: Arriving._on_pad,
+}
+"""One table for all associations: a link has none of its own."""

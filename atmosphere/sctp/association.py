@@ -59,7 +59,6 @@ class Association(Arriving):
         self._last_words: list[Burst] = []
         self._expected = b""
         self._data_came = False
-        self._handlers = self._make_handlers()
 
     # -- life
 

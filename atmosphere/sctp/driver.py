@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +49,7 @@ class SctpAssociation:
         self._send = send
         self._blocked = blocked
         self._send_probe = send_probe
-        self._waiting: deque[Burst] = deque(maxlen=MAX_WAITING)
+        self._waiting: list[Burst] = []  # an empty deque would cost each link 760 bytes
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
@@ -105,7 +104,8 @@ class SctpAssociation:
 
     def receive(self, data: bytes, segment: int) -> None:
         """Take packets end to end, `segment` bytes each but the last. Never raises."""
-        self._waiting.append((data, segment))
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append((data, segment))
         if not self._busy:
             self._busy = True
             try:
@@ -195,7 +195,7 @@ class SctpAssociation:
 
     def _take(self) -> None:
         while self._waiting:
-            data, segment = self._waiting.popleft()
+            data, segment = self._waiting.pop(0)
             self._guard(self._core.receive, data, segment, self._loop.time())
 
     def _tell(self) -> None:

@@ -86,7 +86,7 @@ class OutgoingQueue:
         self.begun_most = BEGUN_MOST
         self._lanes: dict[int, _Lane] = {}
         self._turns: deque[int] = deque()
-        self._held_back: deque[int] = deque()
+        self._held_back: list[int] = []
         self._numbers: dict[tuple[int, bool], int] = {}
         self._begun = 0
         self.buffered = 0

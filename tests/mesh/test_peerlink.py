@@ -293,3 +293,15 @@ async def test_a_new_path_is_asked_something_where_nobody_says_anything() -> Non
             alice.post(wire.Ping(number))
         alice.verify()
         assert alice._posted.qsize() == 3
+
+
+async def test_a_goodbye_that_is_cut_short_leaves_nothing_running() -> None:
+    async with linked() as (alice, bob):
+        alice.run(Heard())
+        bob.run(Heard())
+        closing = asyncio.ensure_future(alice.close("stopped"))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert len(alice._tasks) == 0
