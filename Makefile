@@ -48,6 +48,7 @@ soak: $(STAMP) ## the long tests: more examples for every decoder, the whole lab
 bench: $(STAMP) ## measure this machine, side by side with aiortc
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.wires
+	$(BIN)/python -m tests.bench.relayed
 
 clean: ## remove the .venv and what the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info

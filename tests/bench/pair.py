@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,10 +24,12 @@ class Failed(Exception):
 class Worker:
     """One worker process, at `address` (loopback, if nothing is said), started by the command `prefix`."""
 
-    def __init__(self, stack: str, prefix: Sequence[str] = (), address: str = "") -> None:
+    def __init__(
+        self, stack: str, prefix: Sequence[str] = (), address: str = "", environment: Mapping[str, str] | None = None
+    ) -> None:
         self._stack = stack
         self._prefix = prefix
-        self._environment = os.environ | ({"BENCH_ADDRESS": address} if address else {})
+        self._environment = os.environ | ({"BENCH_ADDRESS": address} if address else {}) | dict(environment or {})
         self._process: asyncio.subprocess.Process
 
     async def start(self) -> None:

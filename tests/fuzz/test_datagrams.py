@@ -43,14 +43,14 @@ class Ear:
     def __init__(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
         self.heard = 0
         self.seen: list[bytes] = []
-        self._receive = mux_of(node).receive
-        monkeypatch.setattr(mux_of(node), "receive", self._hear)
+        self._receive = mux_of(node).receive_burst
+        monkeypatch.setattr(mux_of(node), "receive_burst", self._hear)
 
-    def _hear(self, base: Base, data: bytes, source: Address) -> bool:
-        self.heard += 1
-        if len(self.seen) < 512:
-            self.seen.append(data)
-        return self._receive(base, data, source)
+    def _hear(self, base: Base, data: bytes, segment: int, source: Address) -> bool:
+        pieces = [data[start : start + segment] for start in range(0, len(data), segment)] if data else [data]
+        self.heard += len(pieces)
+        self.seen += pieces[: 512 - len(self.seen)]
+        return self._receive(base, data, segment, source)
 
 
 async def echo(stream: Stream) -> None:
