@@ -221,34 +221,37 @@ class Allocation:
                 self._tasks.spawn(self._bind(binding), "bind")
             due = asked_at + (CHECK_GAP if self._trouble else KEEPALIVE)
             if now >= due and not self._checking:
+                self._tasks.spawn(self._check(doubted=self._trouble is not None), "check")
                 self._trouble, asked_at, self._checking = None, now, True
-                self._tasks.spawn(self._check(), "check")
             times = [self._channels.deadline() or now + KEEPALIVE, now + KEEPALIVE if self._checking else due]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, min(times) - now)):
                     await self._wake.wait()
 
-    async def _check(self) -> None:
+    async def _check(self, *, doubted: bool) -> None:
         """Ask, and let the next question be asked."""
         try:
             if self._protocol is not None:
-                await self._ask(self._protocol)
+                await self._ask(self._protocol, doubted=doubted)
         finally:
             self._checking = False
             self._wake.set()
 
-    async def _ask(self, protocol: Connection) -> None:
+    async def _ask(self, protocol: Connection, *, doubted: bool) -> None:
         """One keepalive; a server that answers neither Binding nor Refresh is lost.
 
         A server that sees us elsewhere than before knows us no more: to it we are another client (RFC 8656 §3.2), whose
-        Binding it answers all the same. So that is a question for the refresh too.
+        Binding it answers all the same, and so does one that was restarted. So where we are seen elsewhere, or the
+        server was not there a moment ago (`doubted` and slow to answer), that is a question for the refresh too.
         """
         started = time.monotonic()
         try:
             seen = await protocol.ping()
-            self.rtt = time.monotonic() - started
-            if seen is not None and seen != self._seen_as:
-                self._seen_as = seen
+            took = time.monotonic() - started
+            self.rtt = took
+            moved = seen is not None and seen != self._seen_as
+            self._seen_as = seen or self._seen_as
+            if moved or (doubted and took >= stun.RETRY_RTO):
                 await self._last_question(protocol)
         except stun.TransactionFailed:
             return

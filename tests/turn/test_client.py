@@ -195,6 +195,20 @@ async def test_a_server_that_sees_us_elsewhere_may_know_us_no_more(server: FakeT
         assert not allocation.is_open
 
 
+async def test_a_server_that_was_restarted_answers_and_knows_us_no_more(server: FakeTurnServer) -> None:
+    """It was away when it was asked; whoever answers in the end may be another."""
+    lost: list[str] = []
+    async with allocated(server) as (allocation, _):
+        allocation.on_lost = lost.append
+        server.silent.add(Method.BINDING)
+        asked = server.requests[Method.BINDING]
+        allocation.verify()
+        await until(lambda: server.requests[Method.BINDING] > asked)
+        server.silent.clear()
+        server.refused[Method.REFRESH] = 437
+        await until(lambda: lost)
+
+
 @pytest.mark.parametrize(("source", "stranded"), [("127.0.0.1", False), (None, False), ("127.0.0.9", True)])
 async def test_where_we_talk_from_and_would_now(
     server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch, source: str | None, stranded: bool
