@@ -1,6 +1,6 @@
 """Where the time of a packet goes: both ends of the data plane in one process, without sockets, stage by stage.
 
-python -m tests.bench.stages [message size in bytes] [rounds]
+python -m tests.bench.stages [message size in bytes] [rounds] [packet size in bytes]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from time import perf_counter
 
 from atmosphere.dtls.session import DtlsSession
 from atmosphere.identity import Identity
+from atmosphere.sctp import packet
 from atmosphere.sctp.association import Association
 from atmosphere.sctp.interface import ChannelOptions
 
@@ -30,19 +31,19 @@ def sessions() -> tuple[DtlsSession, DtlsSession]:
     return client, server
 
 
-def associations() -> tuple[Association, Association]:
+def associations(mtu: int) -> tuple[Association, Association]:
     """Two ends of SCTP that stand."""
     rng = random.Random(1)
-    one, other = Association(client=True, random=rng.randbytes), Association(client=False, random=rng.randbytes)
+    one, other = (Association(client=client, random=rng.randbytes, mtu=mtu) for client in (True, False))
     for each in (one, other):
         each.presume(bytes(range(16)))
     return one, other
 
 
-def measure(size: int, rounds: int) -> tuple[dict[str, float], int]:
+def measure(size: int, rounds: int, mtu: int = packet.MTU) -> tuple[dict[str, float], int]:
     """Seconds in each stage, and how many packets passed."""
     client, server = sessions()
-    one, other = associations()
+    one, other = associations(mtu)
     handle = one.channels.open(ChannelOptions("bulk"))
     spent = dict.fromkeys(STAGES, 0.0)
     data, now, packets = bytes(size), 1.0, 0
@@ -82,8 +83,9 @@ def measure(size: int, rounds: int) -> tuple[dict[str, float], int]:
 
 def main() -> None:
     """Print microseconds a packet."""
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 65_536
-    spent, packets = measure(size, int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
+    given = [int(word) for word in sys.argv[1:]]
+    size, rounds, mtu = (*given, *(65_536, 1000, packet.MTU)[len(given) :])
+    spent, packets = measure(size, rounds, mtu)
     stages = ", ".join(f"{stage} {spent[stage] / packets * 1e6:.2f}" for stage in STAGES)
     print(f"{packets} packets of messages of {size} bytes, µs a packet: {stages}")
 

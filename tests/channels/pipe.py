@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from atmosphere.channels.channel import Channel
 from atmosphere.channels.link import Link
 from atmosphere.identity import Identity
 
@@ -101,3 +102,9 @@ async def within(work: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not work():  # noqa: ASYNC110 - nothing tells of these moments
             await asyncio.sleep(0)
+
+
+async def accept(link: Link) -> asyncio.Queue[Channel]:
+    arrived: asyncio.Queue[Channel] = asyncio.Queue()
+    link.on_channel = arrived.put_nowait
+    return arrived

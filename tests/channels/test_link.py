@@ -8,18 +8,12 @@ import pytest
 from atmosphere.channels import dataflow, wire
 from atmosphere.channels.channel import Channel
 from atmosphere.channels.inbound import MAX_OPEN
-from atmosphere.channels.link import MAX_DATAGRAM, Link
+from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import ChannelClosed, LinkError, Unreachable
 from atmosphere.sctp.driver import SctpAssociation
 from atmosphere.sctp.interface import MAX_MESSAGE
-from tests.channels.pipe import ALICE, BOB, End, Weather, no_tasks, path, two_links, within
-
-
-async def accept(link: Link) -> asyncio.Queue[Channel]:
-    arrived: asyncio.Queue[Channel] = asyncio.Queue()
-    link.on_channel = arrived.put_nowait
-    return arrived
+from tests.channels.pipe import ALICE, BOB, End, Weather, accept, no_tasks, path, two_links, within
 
 
 async def test_both_sides_know_each_other_and_share_a_secret() -> None:
@@ -367,45 +361,6 @@ async def test_data_that_nobody_answers_is_told_and_only_that(monkeypatch: pytes
     client.abort("the end comes before the verdict")
     server.abort("over")
     assert told == [client]
-
-
-@pytest.mark.parametrize("plain", [False, True], ids=["ours", "plain"])
-async def test_every_datagram_fits_the_least_path_of_ipv6_even_through_a_relay(plain: bool) -> None:
-    """Handshake, data, acknowledgements and the end: nobody has to tell us of a small MTU."""
-    one, other = path(Weather(loss=0.05))
-    one.recording = other.recording = True
-    one.width = other.width = 1228  # the probes for more are not even sent
-    client, server = Link(one, ALICE, client=True, plain=plain), Link(other, BOB, client=False, plain=plain)
-    await asyncio.gather(client.start(), server.start())
-    arrived = await accept(server)
-    channel = await client.open_channel("l" * 1024)
-    await channel.send(bytes(MAX_MESSAGE))
-    client.send_datagram(bytes(MAX_DATAGRAM))
-    assert len(await (await asyncio.wait_for(arrived.get(), 10)).receive()) == MAX_MESSAGE
-    client.abort("x" * 5000)
-    server.abort("over")
-    sizes = [len(datagram) for datagram in (*one.sent, *other.sent)]
-    assert 1200 < max(sizes) <= 1280 - 40 - 8 - 4  # IPv6 and UDP headers, ChannelData
-
-
-@pytest.mark.parametrize("plain", [False, True], ids=["ours", "plain"])
-async def test_a_wide_path_gets_large_packets_where_both_ends_are_ours(plain: bool) -> None:
-    one, other = path()
-    one.width = 9000
-    one.recording = True
-    client, server = Link(one, ALICE, client=True, plain=plain), Link(other, BOB, client=False, plain=plain)
-    await asyncio.gather(client.start(), server.start())
-    arrived = await accept(server)
-    channel = await client.open_channel("bulk")
-    await channel.send(b"begin")
-    reader = await asyncio.wait_for(arrived.get(), 10)
-    assert await reader.receive() == b"begin"
-    for number in range(8):
-        await channel.send(bytes([number]) * MAX_MESSAGE)
-        assert await reader.receive() == bytes([number]) * MAX_MESSAGE
-    assert 8900 < max(map(len, one.sent)) <= 9000 if not plain else max(map(len, one.sent)) <= 1228
-    client.abort("over")
-    server.abort("over")
 
 
 async def test_another_session_over_the_same_addresses_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
