@@ -47,6 +47,7 @@ TESTED_BY = {
     "tests/cli/commands/test_serve.py": "cli/daemon: background",
     "tests/cli/control/test_server.py": "cli/control: client",
     "tests/cli/daemon/test_run.py": "cli/daemon: faces handlers options",
+    "tests/dtls/test_session.py": "dtls: context handshake",
     "tests/sctp/test_association.py": "sctp: arriving",
     "tests/sctp/test_driver.py": "sctp: interface",
 }

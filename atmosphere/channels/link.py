@@ -22,7 +22,7 @@ from atmosphere.channels.inbound import Inbound
 from atmosphere.channels.protected import DatagramTransport, Protected, ProtectedPath
 from atmosphere.channels.stream import Stream
 from atmosphere.dtls.burst import Burst
-from atmosphere.dtls.session import Keys
+from atmosphere.dtls.context import Keys
 from atmosphere.errors import ChannelClosed, DecodeError, LinkError, Unreachable
 from atmosphere.light import Event
 from atmosphere.sctp.datachannels import LOW_MARK

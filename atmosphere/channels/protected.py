@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from atmosphere.dtls.burst import Burst
+from atmosphere.dtls.context import Keys
 from atmosphere.dtls.records import is_dtls
-from atmosphere.dtls.session import DtlsSession, Keys
+from atmosphere.dtls.session import DtlsSession
 
 
 class DatagramTransport(Protocol):

@@ -12,6 +12,10 @@ from __future__ import annotations
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 HEADER = 13
+VERSION = b"\xfe\xfd"
+"""DTLS 1.2, on the wire."""
+EPOCH = 1 << 48
+"""The first number of epoch 1, the only one that has keys; a record's number is its epoch and sequence in one."""
 _TYPES = frozenset((CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA))
 
 
@@ -44,3 +48,8 @@ def pack(records: list[bytes], mtu: int) -> list[bytes]:
         else:
             datagrams.append(record)
     return datagrams
+
+
+def number(record: bytes) -> int:
+    """A record's epoch and sequence number in one."""
+    return int.from_bytes(record[3:11])

@@ -27,7 +27,7 @@ def sessions() -> tuple[DtlsSession, DtlsSession]:
     while client.state == "handshaking" or server.state == "handshaking":
         for one, other in ((client, server), (server, client)):
             for datagram in one.datagrams():
-                other.receive(datagram, 0.0)
+                other.open(datagram, len(datagram), 0.0)
     return client, server
 
 

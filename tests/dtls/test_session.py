@@ -9,10 +9,23 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from atmosphere.dtls.session import HANDSHAKE_TIMEOUT, RESEND_FIRST, RESEND_MOST, DtlsSession
+from atmosphere.dtls.handshake import HANDSHAKE_TIMEOUT, RESEND_FIRST, RESEND_MOST
+from atmosphere.dtls.session import ANSWER_INTERVAL, MAX_EARLY, DtlsSession
 from atmosphere.identity import Identity
 
 ALICE, BOB = Identity.generate(), Identity.generate()
+
+
+def hear(session: DtlsSession, datagram: bytes, now: float = 0.0) -> list[bytes]:
+    """The packets that a datagram brought."""
+    return [packet for packet, _ in session.open(datagram, len(datagram), now)]
+
+
+def say(session: DtlsSession, packet: bytes) -> bytes:
+    """The datagram for a packet."""
+    ((record, size),) = session.seal(packet, len(packet))
+    assert size == len(record)
+    return record
 
 
 def pair() -> tuple[DtlsSession, DtlsSession]:
@@ -31,7 +44,7 @@ def exchange(
             for datagram in datagrams:
                 assert len(datagram) <= 1200
                 if not lose():
-                    receiver.receive(datagram, now)
+                    receiver.open(datagram, len(datagram), now)
 
 
 def connected() -> tuple[DtlsSession, DtlsSession]:
@@ -62,23 +75,13 @@ def test_nothing_is_known_before_the_handshake() -> None:
     assert (client.peer_certificate, client.peer_public_key, client.peer_node_id) == (None, None, None)
     with pytest.raises(ValueError, match="handshake"):
         client.exporter(b"x", 32)
-    client.datagrams()
-    client.send(b"too early", 0.0)
-    assert client.datagrams() == []
+    assert client.seal(b"too early", 9) == []
 
 
 def test_data_both_ways() -> None:
     client, server = connected()
-    client.send(b"one", 1.0)
-    client.send(b"x" * 1188, 1.0)
-    for datagram in client.datagrams():
-        server.receive(datagram, 1.0)
-    assert server.data() == [b"one", b"x" * 1188]
-    assert server.data() == []
-    server.send(b"two", 1.0)
-    server.send(b"three", 1.0)
-    client.receive(b"".join(server.datagrams()), 1.0)
-    assert client.data() == [b"two", b"three"]
+    assert hear(server, say(client, b"one") + say(client, b"x" * 1188)) == [b"one", b"x" * 1188]
+    assert hear(client, say(server, b"two") + say(server, b"three")) == [b"two", b"three"]
 
 
 def test_close_is_told() -> None:
@@ -88,9 +91,9 @@ def test_close_is_told() -> None:
     assert (client.state, client.reason) == ("closed", "closed here")
     assert (server.state, server.reason) == ("closed", "closed by the peer")
     client.close()
-    server.receive(b"\x17\xfe\xfd" + bytes(10), 2.0)
+    assert hear(server, b"\x17\xfe\xfd" + bytes(10), 2.0) == []
     server.handle_timer(2.0)
-    client.send(b"x", 2.0)
+    assert client.seal(b"x", 1) == []
     assert client.datagrams() == server.datagrams() == []
 
 
@@ -144,8 +147,8 @@ def test_repeated_datagrams_change_nothing() -> None:
     for _ in range(8):
         for sender, receiver in ((client, server), (server, client)):
             for datagram in sender.datagrams():
-                receiver.receive(datagram, 0.0)
-                receiver.receive(datagram, 0.0)
+                hear(receiver, datagram)
+                hear(receiver, datagram)
     assert (client.state, server.state) == ("connected", "connected")
 
 
@@ -154,22 +157,20 @@ def test_garbage_changes_nothing() -> None:
     client, server = pair()
     for side in (client, server):
         for _ in range(300):
-            side.receive(rng.randbytes(rng.randrange(120)), 0.0)
-            side.receive(bytes([rng.choice((19, 24, 40, 63))]) + rng.randbytes(40), 0.0)
+            hear(side, rng.randbytes(rng.randrange(1, 120)))
+            hear(side, bytes([rng.choice((19, 24, 40, 63))]) + rng.randbytes(40))
     exchange(client, server)
     assert (client.state, server.state) == ("connected", "connected")
-    client.send(b"authentic", 0.0)
-    (good,) = client.datagrams()
+    good = say(client, b"authentic")
     for _ in range(300):
         for side in (client, server):
             body = rng.randbytes(rng.randrange(60))
             head = bytes([rng.randrange(20, 24), 0xFE, 0xFD, 0, rng.randrange(3)]) + rng.randbytes(6)
-            side.receive(head + len(body).to_bytes(2, "big") + body, 0.0)
+            assert hear(side, head + len(body).to_bytes(2, "big") + body) == []
         mutated = bytearray(good)
         mutated[rng.randrange(13, len(mutated))] ^= 1 + rng.randrange(255)
-        server.receive(bytes(mutated), 0.0)
-    server.receive(good, 0.0)
-    assert server.data() == [b"authentic"]
+        assert hear(server, bytes(mutated)) == []
+    assert hear(server, good) == [b"authentic"]
     assert (client.state, server.state) == ("connected", "connected")
 
 
@@ -177,8 +178,8 @@ def test_a_server_survives_garbage_in_the_form_of_a_handshake() -> None:
     client, server = pair()
     for kind in (1, 2, 11, 16, 20):
         body = bytes([kind]) + (8).to_bytes(3, "big") + bytes(5) + (8).to_bytes(3, "big") + b"\xff" * 8
-        server.receive(b"\x16\xfe\xfd" + bytes(8) + len(body).to_bytes(2, "big") + body, 0.0)
-        server.receive(b"\x15\xfe\xfd" + bytes(8) + b"\0\x02\x02\x28", 0.0)
+        hear(server, b"\x16\xfe\xfd" + bytes(8) + len(body).to_bytes(2, "big") + body)
+        hear(server, b"\x15\xfe\xfd" + bytes(8) + b"\0\x02\x02\x28")
     exchange(client, server)
     assert (client.state, server.state) == ("connected", "connected")
 
@@ -218,10 +219,67 @@ def test_a_peer_without_a_certificate_is_refused() -> None:
             anonymous.do_handshake()
             anonymous.recv(1)
         try:
-            server.receive(anonymous.bio_read(65536), 0.0)
+            hear(server, anonymous.bio_read(65536))
         except SSL.WantReadError:
             break
         for datagram in server.datagrams():
             anonymous.bio_write(datagram)
     assert server.state == "failed"
     assert "certificate" in server.reason
+
+
+def half_way() -> tuple[DtlsSession, DtlsSession, list[bytes], list[bytes]]:
+    """A client that lacks the last flight, a server that has sent it, and the last flights of both."""
+    client, server = pair()
+    while True:
+        flight = client.datagrams()
+        for datagram in flight:
+            hear(server, datagram)
+        answer = server.datagrams()
+        if server.state == "connected":
+            return client, server, flight, answer
+        for datagram in answer:
+            hear(client, datagram)
+
+
+def test_data_that_overtakes_the_end_of_the_handshake_waits_for_it() -> None:
+    client, server, _, last = half_way()
+    early = [say(server, b"%d" % n) for n in range(MAX_EARLY + 10)]
+    for datagram in early:
+        assert hear(client, datagram) == []
+    assert client.datagrams() == []
+    came = [packet for datagram in last for packet in hear(client, datagram)]
+    assert came == [b"%d" % n for n in range(MAX_EARLY)]
+    assert hear(client, early[0]) == [], "it was here already"
+    assert hear(client, early[-1]) == [b"%d" % (MAX_EARLY + 9)]
+
+
+def test_data_in_the_datagram_that_ends_the_handshake_is_read() -> None:
+    client, server, _, last = half_way()
+    assert hear(client, b"".join(last) + say(server, b"at once")) == [b"at once"]
+
+
+def test_a_client_that_missed_the_last_flight_is_sent_it_again_but_not_too_often() -> None:
+    client, server, flight, last = half_way()
+    for n in range(3):
+        for datagram in flight:
+            hear(server, datagram, 1.0 + n * ANSWER_INTERVAL / 2)
+    assert server.datagrams() == last * 2
+    for datagram in last * 2:
+        hear(client, datagram)
+    assert client.state == "connected"
+    assert client.datagrams() == [], "a client has nothing to say to a repeated flight"
+
+
+def test_an_end_while_shaking_hands_lets_go_of_everything() -> None:
+    client, server, _, last = half_way()
+    hear(client, say(server, b"early"))
+    client.close()
+    assert [packet for datagram in last for packet in hear(client, datagram)] == []
+    assert (client.state, client.datagrams()) == ("closed", [])
+
+
+def test_a_session_says_nothing_of_its_secrets() -> None:
+    client, _ = connected()
+    assert client._secrets is not None
+    assert repr(client._secrets) == str(client._secrets) == "Secrets(…)"
