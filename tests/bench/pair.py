@@ -13,7 +13,12 @@ from typing import Any, Self
 from tests.bench.end import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-_PROGRAMS = {"libdatachannel": ("node", str(ROOT / "tests" / "bench" / "libdatachannel_end.mjs"))}
+AIOLIBDATACHANNEL = ROOT / ".aiolibdatachannel" / "bin" / "python"
+_BENCH = ROOT / "tests" / "bench"
+_PROGRAMS = {
+    "libdatachannel": ("node", str(_BENCH / "libdatachannel_end.mjs")),
+    "aiolibdatachannel": (str(AIOLIBDATACHANNEL), str(_BENCH / "aiolibdatachannel_end.py")),
+}
 """Workers that are not ours."""
 
 

@@ -1,8 +1,8 @@
 """What else could carry the bytes: `python -m tests.bench.wires [--quick]`.
 
 Messages of several sizes on one reliable, ordered channel between two processes on the loopback, by: our own stack,
-with the packets that the path carries and with 1,200 bytes; aiortc; libdatachannel by its binding for Node;
-length-prefixed messages over asyncio's TLS; and a bare loop of AES-GCM and bursts, which does nothing else. All are
+with the packets that the path carries and with 1,200 bytes; aiortc; libdatachannel by its bindings for asyncio
+(tools/bench-deps.sh installs it) and for Node; length-prefixed messages over asyncio's TLS; and a bare loop of AES-GCM and bursts, which does nothing else. All are
 connected all the while and asked in turns; a figure is the median of its rounds.
 """
 
@@ -17,12 +17,12 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 
 from tests.bench.data import END
-from tests.bench.pair import ROOT, Pair
+from tests.bench.pair import AIOLIBDATACHANNEL, ROOT, Pair
 from tests.bench.process import versions
 from tests.bench.samples import percentile
 
 OURS = "atmosphere"
-STACKS = (OURS, "atmosphere, 1200", "aiortc", "libdatachannel", "TLS", "bare loop")
+STACKS = (OURS, "atmosphere, 1200", "aiortc", "aiolibdatachannel", "libdatachannel", "TLS", "bare loop")
 SIZES = {"1 KB": 1024, "16 KB": 16_384, "64 KB": 65_536, "256 KB": 262_144}
 AIORTC_MOST = 65_536
 """aiortc refuses larger messages."""
@@ -32,7 +32,8 @@ Figures = dict[tuple[str, str], list[float]]
 def stacks() -> list[str]:
     """Those that this machine has."""
     node = shutil.which("node") and (ROOT / ".node" / "node_modules" / "node-datachannel").exists()
-    return [stack for stack in STACKS if stack != "libdatachannel" or node]
+    here = {"libdatachannel": node, "aiolibdatachannel": AIOLIBDATACHANNEL.exists()}
+    return [stack for stack in STACKS if here.get(stack, True)]
 
 
 async def measure(names: list[str], rounds: int, seconds: float, echoes: int) -> Figures:
