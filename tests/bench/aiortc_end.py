@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 
 import aioice.ice
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 
 from tests.bench.end import ADDRESS, BLOCK, PATIENCE, SMALL, Sink, now, pieces
 
@@ -20,7 +29,7 @@ class AiortcEnd:
     """One peer connection; the dialer offers, and opens a channel to measure by and one to echo."""
 
     def __init__(self) -> None:
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = RTCPeerConnection(configuration())
         self._connection.on("datachannel", serve)
         self._channels: dict[str, RTCDataChannel] = {}
         self._open = asyncio.Event()
@@ -32,7 +41,7 @@ class AiortcEnd:
     async def dial(self, text: str) -> str:
         await self._connection.close()
         self._began = now()
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = RTCPeerConnection(configuration())
         self._channels = {label: self._connection.createDataChannel(label) for label in ("sink", "echo")}
         self._channels["echo"].on("open", self._open.set)
         await self._connection.setLocalDescription(await self._connection.createOffer())
@@ -85,6 +94,16 @@ class AiortcEnd:
 
     async def close(self) -> None:
         await self._connection.close()
+
+
+def configuration() -> RTCConfiguration:
+    """No servers, or a TURN server and nothing else, if whoever started us wants everything to go over it."""
+    relay = re.fullmatch("turn:(.*?):(.*)@(.*)", os.environ.get("BENCH_TURN", ""))
+    if relay is None:
+        return RTCConfiguration(iceServers=[])
+    user, password, place = relay.groups()
+    server = RTCIceServer(urls=f"turn:{place}?transport=udp", username=user, credential=password)
+    return RTCConfiguration(iceServers=[server], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
 
 
 class NotImplementedByAiortc(Exception):

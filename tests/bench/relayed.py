@@ -18,7 +18,7 @@ from tests.bench.pair import Pair, Worker
 from tests.bench.relay_process import RelayProcess, available, running
 from tests.bench.samples import OURS, RELAY_CONTROL
 from tests.bench.turn_client import PASSWORD, USER
-from tests.signaling.tools import serving
+from tests.signaling.tools import serving, url_of
 
 DIRECT = "no relay"
 STACK = "atmosphere, 1200"
@@ -37,13 +37,8 @@ async def measure(rounds: int, seconds: float) -> Figures:
                 relays[kind] = stack.enter_context(running(kind))
         pairs = {}
         for name, relay in relays.items():
-            where = {}
-            if relay is not None:
-                host, port = relay.address
-                where["BENCH_TURN"] = f"turn:{USER}:{PASSWORD}@{host}:{port}"
-                where["BENCH_SIGNALING"] = f"ws://127.0.0.1:{signaling.port}"
-            made = Pair(STACK, Worker(STACK, environment=where), Worker(STACK, environment=where))
-            pairs[name] = await stack.enter_async_context(made)
+            pair = Pair(STACK) if relay is None else relayed(STACK, relay, url_of(signaling))
+            pairs[name] = await stack.enter_async_context(pair)
             await pairs[name].connect(END, END)
         for number in range(rounds + 1):
             for name, pair in pairs.items():
@@ -52,6 +47,13 @@ async def measure(rounds: int, seconds: float) -> Figures:
                     for title, figure in zip(TITLES, figures, strict=False):
                         found[title, name].append(figure)
     return found
+
+
+def relayed(stack: str, relay: RelayProcess, signaling: str) -> Pair:
+    """Two workers that have nothing but that relay, and meet at that signaling server if they need one."""
+    host, port = relay.address
+    where = {"BENCH_TURN": f"turn:{USER}:{PASSWORD}@{host}:{port}", "BENCH_SIGNALING": signaling}
+    return Pair(stack, Worker(stack, environment=where), Worker(stack, environment=where))
 
 
 async def one(pair: Pair, relay: RelayProcess | None, seconds: float) -> list[float]:

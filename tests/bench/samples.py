@@ -36,6 +36,7 @@ STREAM_ECHO_P99 = Measurement("stream_echo_p99", "... p99", "µs", 0)
 SETUP = Measurement("setup", "set-up: code (aiortc: offer) to first byte back", "ms", 0)
 RECONNECT = Measurement("reconnect", "a member restarts: start to first byte back", "ms", 0)
 LONG_SETUP = Measurement("long_setup", "set-up over 100 ms, with aiortc's signaling", "RTT", 2)
+LONG_RELAYED = Measurement("long_relayed", "... by a relay half-way", "RTT", 2)
 LONG_RECONNECT = Measurement("long_reconnect", "a member restarts, over 100 ms", "RTT", 2)
 IDLE_MEMORY = Measurement("idle_memory", "memory per connected idle peer", "KB", 0)
 IDLE_CPU = Measurement("idle_cpu", "processor per connected idle peer", "% of a core", 4)
@@ -69,7 +70,7 @@ CLUSTER_MOVE_P50 = Measurement("cluster_move_p50", "... its nodes are elsewhere 
 CLUSTER_MOVE = Measurement("cluster_move", "... the last of them", "s", 2)
 ALL = (
     *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
-    *(SETUP, RECONNECT, LONG_SETUP, LONG_RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU),
+    *(SETUP, RECONNECT, LONG_SETUP, LONG_RELAYED, LONG_RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU),
     *(PEERS_JOIN, PEERS_JOIN_CPU, PEERS_MEMORY, PEERS_CPU, PEERS_BYTES, HELP, PYTHON, JOIN),
     *(RELAY_OUT, RELAY_IN, RELAY_BOTH, RELAY_SMALL, RELAY_MEMORY, RELAY_ALLOCATE),
     *(NODE_MEMORY, SERVER_CPU, SERVER_P50, SERVER_P99, SERVER_MISSED, SERVER_TWICE),

@@ -2,8 +2,9 @@
 
 Messages of several sizes on one reliable, ordered channel between two processes on the loopback, by: our own stack,
 with the packets that the path carries and with 1,200 bytes; aiortc; libdatachannel by its bindings for asyncio
-(tools/bench-deps.sh installs it) and for Node; length-prefixed messages over asyncio's TLS; and a bare loop of AES-GCM and bursts, which does nothing else. All are
-connected all the while and asked in turns; a figure is the median of its rounds.
+(tools/bench-deps.sh installs it) and for Node; length-prefixed messages over asyncio's TLS; and a bare loop of AES-GCM
+and bursts, which does nothing else. All are connected all the while and asked in turns; a figure is the median of its
+rounds.
 """
 
 from __future__ import annotations
