@@ -40,11 +40,11 @@ class End:
         self._began = time.perf_counter()
         for label in ("sink", "echo"):
             self._channels[label] = await self._connection.create_data_channel(label)
-        return (await self._connection.create_offer()).sdp
+        return str((await self._connection.create_offer()).sdp)
 
     async def respond(self, offer: str) -> str:
         await self._connection.set_remote_description(offer, "offer")
-        return (await self._connection.create_answer()).sdp
+        return str((await self._connection.create_answer()).sdp)
 
     async def finish(self, answer: str) -> float:
         await self._connection.set_remote_description(answer, "answer")
