@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from atmosphere.ice.candidate import Candidate
 from atmosphere.ice.session import IceSession
 from atmosphere.mesh import signals
+from atmosphere.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,10 @@ REPEAT = (0.7, 1.5, 3.0, 5.0, 8.0)
 """Seconds between repetitions while nothing comes back: a server may lose a message or not be connected yet. The last
 goes on, and is how long an exchange may outlive its session."""
 
-Send = Callable[[signals.Message], Awaitable[None]]
+MAX_SENDING = 4
+"""Signals on their way at once: one waits until a server is connected, and what it says may be old by then."""
+
+Send = Callable[[signals.Message], Coroutine[Any, Any, None]]
 
 
 class Exchange:
@@ -42,6 +47,7 @@ class Exchange:
         self._heard: set[str] = set()
         self.answered = False
         self._news = asyncio.Event()
+        self._sending = Tasks("exchange")
 
     def hear(self, lines: list[str]) -> None:
         """Take in the other side's candidates; what was heard before costs nothing."""
@@ -61,15 +67,18 @@ class Exchange:
 
     async def run(self) -> None:
         """Tell our candidates at once, whenever they change, and again while nobody answers."""
-        for wait in itertools.chain(REPEAT, itertools.repeat(REPEAT[-1])):
-            await self._tell()
-            while await self._news_within(wait):
-                await asyncio.sleep(DEBOUNCE)
+        try:
+            for wait in itertools.chain(REPEAT, itertools.repeat(REPEAT[-1])):
                 await self._tell()
-            if self.session.state != "checking":
-                return
-            if not self.answered:
-                self._told = None
+                while await self._news_within(wait):
+                    await asyncio.sleep(DEBOUNCE)
+                    await self._tell()
+                if self.session.state != "checking":
+                    return
+                if not self.answered:
+                    self._told = None
+        finally:
+            await self._sending.close()
 
     async def _news_within(self, wait: float) -> bool:
         try:
@@ -85,4 +94,6 @@ class Exchange:
         if lines == self._told:
             return
         self._told = lines
-        await self._send(self._kind(self.name, lines))
+        sent = self._sending.spawn(self._send(self._kind(self.name, lines)), "signal")
+        if sent is not None and len(self._sending) >= MAX_SENDING:
+            await asyncio.wait([sent])

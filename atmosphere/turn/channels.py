@@ -51,6 +51,7 @@ class Channels:
         self._next = FIRST_NUMBER
         self._resting: deque[tuple[float, int]] = deque()
         self._hosts: dict[str, int] = {}
+        self._let_in: set[str] = set()
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -109,9 +110,14 @@ class Channels:
         binding.used_at = now
         return binding.address
 
+    def let_in(self, host: str) -> None:
+        """The server confirmed a permission for this address, whoever may send from there."""
+        self._let_in.add(host)
+
     def permits(self, host: str) -> bool:
-        """Whether Data indications from this address count: only where a binding was asked for (RFC 8656 §11.4)."""
-        return host in self._hosts
+        """Whether Data indications from this address count: only where a binding or a permission was asked for (RFC
+        8656 §11.4)."""
+        return host in self._hosts or host in self._let_in
 
     def wanted(self, now: float) -> list[Binding]:
         """The bindings to make or renew now; each is `binding` until `bound` or `failed` is told."""
@@ -130,12 +136,17 @@ class Channels:
             return now >= binding.retry_at and (bool(binding.queue) or (renew and isfinite(binding.bound_at)))
         return binding.state == "bound" and renew
 
-    def bound(self, binding: Binding, now: float) -> list[bytes]:
-        """The server confirmed `binding`: the frames that waited for it, oldest first."""
-        binding.state, binding.bound_at, binding.backoff = "bound", now, RETRY_FIRST
+    @staticmethod
+    def early(binding: Binding) -> list[bytes]:
+        """What waits for `binding`, to go right behind the request for it: a server that binds first passes it on."""
         frames = [HEADER.pack(binding.number, len(data)) + data for data in binding.queue]
         binding.queue.clear()
         return frames
+
+    def bound(self, binding: Binding, now: float) -> list[bytes]:
+        """The server confirmed `binding`: the frames that waited for it, oldest first."""
+        binding.state, binding.bound_at, binding.backoff = "bound", now, RETRY_FIRST
+        return self.early(binding)
 
     def failed(self, binding: Binding, now: float) -> None:
         """The server refused `binding`, or did not answer: what waited is dropped, a later send tries again."""

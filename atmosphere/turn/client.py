@@ -16,7 +16,7 @@ from collections.abc import Callable
 from atmosphere.errors import Unreachable
 from atmosphere.stun.library import stun
 from atmosphere.tasks import Tasks
-from atmosphere.turn.channels import Binding, Channels
+from atmosphere.turn.channels import REFRESH, Binding, Channels
 from atmosphere.turn.connect import Connection, connect
 from atmosphere.turn.endpoint import TurnEndpoint
 from atmosphere.turn.protocol import UdpTurnProtocol
@@ -213,17 +213,24 @@ class Allocation:
 
     async def _maintain(self) -> None:
         """Bind and renew channels when asked, and ask the server every `KEEPALIVE` seconds whether it lives."""
-        asked_at = time.monotonic()
+        asked_at = let_in_at = time.monotonic()
         while self._state == "open":
             self._wake.clear()
             now = time.monotonic()
             for binding in self._channels.wanted(now):
                 self._tasks.spawn(self._bind(binding), "bind")
+            if now >= let_in_at:
+                self._tasks.spawn(self._let_in(), "permission")
+                let_in_at = now + REFRESH
             due = asked_at + (CHECK_GAP if self._trouble else KEEPALIVE)
             if now >= due and not self._checking:
                 self._tasks.spawn(self._check(doubted=self._trouble is not None), "check")
                 self._trouble, asked_at, self._checking = None, now, True
-            times = [self._channels.deadline() or now + KEEPALIVE, now + KEEPALIVE if self._checking else due]
+            times = [
+                self._channels.deadline() or now + KEEPALIVE,
+                now + KEEPALIVE if self._checking else due,
+                let_in_at,
+            ]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, min(times) - now)):
                     await self._wake.wait()
@@ -268,15 +275,45 @@ class Allocation:
             protocol.transport.close()
 
     async def _bind(self, binding: Binding) -> None:
-        protocol = self._protocol
+        protocol, early = self._protocol, list[bytes]()
         if protocol is None:
             return
+        started, nonce = time.monotonic(), protocol.nonce
+        asyncio.get_running_loop().call_soon(self._send_early, binding, early)  # when the request has been sent
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 await protocol.channel_bind(binding.number, binding.address)
         except (TimeoutError, OSError, ValueError, stun.TransactionError) as error:
             logger.debug("TURN server %s: no channel to %s: %s", self.endpoint.address[0], binding.address, error)
+            self._channels.dropped += len(early)
             self._channels.failed(binding, time.monotonic())
             return
-        for frame in self._channels.bound(binding, time.monotonic()):
+        frames = self._channels.bound(binding, time.monotonic())
+        if protocol.nonce != nonce or time.monotonic() - started >= stun.RETRY_RTO:
+            frames = early + frames  # the request had to be said again: what went behind it was dropped
+        for frame in frames:
             protocol.put(frame)
+
+    def _send_early(self, binding: Binding, early: list[bytes]) -> None:
+        """What waits for the binding need not wait for the answer."""
+        if self._state == "open" and self._protocol is not None:
+            early += self._channels.early(binding)
+            for frame in early:
+                self._protocol.put(frame)
+
+    async def _let_in(self) -> None:
+        """Let in whoever has a relayed address on the same server, so that two nodes meet there at once.
+
+        Otherwise the one that is dialed would have to hear first of the other's address. Only authentic checks are
+        answered, as on any port that is open; a server that refuses this is none the worse.
+        """
+        protocol = self._protocol
+        if protocol is None:
+            return
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                await protocol.permit(self.relayed[0])
+        except (TimeoutError, OSError, ValueError, stun.TransactionError) as error:
+            logger.debug("TURN server %s: no permission for its own address: %s", self.endpoint.address[0], error)
+        else:
+            self._channels.let_in(self.relayed[0])

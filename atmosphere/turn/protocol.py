@@ -97,6 +97,12 @@ class TurnProtocol(TurnClientMixin):  # type: ignore[misc, unused-ignore]
             raise ConnectionError("TURN refresh response is missing LIFETIME")
         return int(response.attributes["LIFETIME"])
 
+    async def permit(self, host: str) -> None:
+        """Let in what comes from that address, whatever its port, for five minutes (RFC 8656 §9); raises
+        TransactionError."""
+        request = Message(Method.CREATE_PERMISSION, Class.REQUEST, attributes={"XOR-PEER-ADDRESS": (host, 0)})
+        await self.request_with_retry(request)
+
     def stop_refreshing(self) -> None:
         """End the refresh that aioice started with the allocation."""
         if self.refresh_task is not None:

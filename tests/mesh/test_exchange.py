@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -74,6 +75,34 @@ async def test_it_repeats_itself_until_somebody_answers(attempt: Attempt) -> Non
     attempt.exchange.news()
     await until(lambda: attempt.told[-1] == signals.Dial("name", [HOST.to_sdp(), SRFLX.to_sdp()]))
     assert len(attempt.told) <= told + 2
+
+
+async def test_news_do_not_wait_behind_what_no_server_has_taken_yet(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REPEAT", (60.0,))
+    connected = asyncio.Event()
+
+    async def send(message: signals.Message) -> None:
+        attempt.told.append(message)
+        await connected.wait()
+
+    def told(count: int) -> bool:
+        return len(attempt.told) == count
+
+    attempt.exchange._send = send
+    attempt.run()
+    for number in range(2 * module.MAX_SENDING):
+        await until(partial(told, min(1 + number, module.MAX_SENDING)))
+        attempt.local = [SRFLX] if number % 2 else [HOST, SRFLX]
+        attempt.exchange.news()
+    assert len(attempt.told) == module.MAX_SENDING, "no more than so many wait"
+    connected.set()
+    await until(lambda: len(attempt.told) == module.MAX_SENDING + 1)
+    attempt.session.state = "connected"
+    attempt.exchange.news()
+    await until(lambda: attempt.running is not None and attempt.running.done())
+    assert len(attempt.exchange._sending) == 0
 
 
 async def test_news_are_told_at_once_and_only_news(monkeypatch: pytest.MonkeyPatch) -> None:

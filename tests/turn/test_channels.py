@@ -7,6 +7,7 @@ import random
 from atmosphere.turn.channels import (
     CHANNEL_LIFETIME,
     FIRST_NUMBER,
+    HEADER,
     LAST_NUMBER,
     MAX_PEERS,
     MAX_QUEUED,
@@ -161,3 +162,19 @@ def test_numbers_stay_in_their_range_and_are_never_shared() -> None:
             used[binding.number] = (binding.address, now)
             channels.bound(binding, now)
     assert channels.dropped > 0
+
+
+def test_who_was_let_in_may_send_indications() -> None:
+    channels = Channels()
+    assert not channels.permits("192.0.2.9")
+    channels.let_in("192.0.2.9")
+    assert channels.permits("192.0.2.9")
+
+
+def test_what_goes_early_waits_no_more() -> None:
+    channels = Channels()
+    assert channels.frame(b"one", ("192.0.2.1", 1), 0.0) is None
+    (binding,) = channels.wanted(0.0)
+    assert channels.early(binding) == [HEADER.pack(binding.number, 3) + b"one"]
+    assert channels.frame(b"two", ("192.0.2.1", 1), 0.0) is None
+    assert channels.bound(binding, 0.1) == [HEADER.pack(binding.number, 3) + b"two"]

@@ -11,13 +11,13 @@ import pytest
 
 from atmosphere.errors import AtmosphereError, Refused, Unreachable
 from atmosphere.stun.library import stun
-from atmosphere.stun.message import Method
+from atmosphere.stun.message import Message, Method, error_response
 from atmosphere.turn import client
 from atmosphere.turn.channels import MAX_QUEUED
 from atmosphere.turn.client import Allocation, TurnEndpoint
 from atmosphere.turn.protocol import TurnProtocol
 from atmosphere.turn.uri import Transport
-from tests.turn.fake_server import PASSWORD, RELAYED, USER, FakeTurnServer
+from tests.turn.fake_server import PASSWORD, REALM, RELAYED, USER, FakeTurnServer
 from tests.until import until
 
 PEER = ("192.0.2.1", 4000)
@@ -85,10 +85,66 @@ async def test_sends_to_a_peer_that_cannot_be_bound_do_not_pile_up(server: FakeT
 async def test_an_indication_from_a_host_we_talk_to_is_taken(server: FakeTurnServer) -> None:
     async with allocated(server) as (allocation, got):
         server.indicate((PEER[0], 9), b"before we ask")
+        await until(lambda: server.requests[Method.CREATE_PERMISSION] == 1)
+        assert allocation._protocol is not None
+        await allocation._protocol.ping()  # its answer comes behind the indication
         allocation.send(b"x", PEER)
-        await asyncio.wait_for(got.get(), 5)
+        assert await asyncio.wait_for(got.get(), 5) == (b"x", PEER)
         server.indicate((PEER[0], 9), b"other port")
         assert await asyncio.wait_for(got.get(), 5) == (b"other port", (PEER[0], 9))
+
+
+async def test_who_has_a_relayed_address_on_the_same_server_is_let_in(server: FakeTurnServer) -> None:
+    async with allocated(server) as (allocation, got):
+        await until(lambda: allocation._channels.permits(RELAYED[0]))
+        server.indicate((RELAYED[0], 9), b"a neighbour")
+        assert await asyncio.wait_for(got.get(), 5) == (b"a neighbour", (RELAYED[0], 9))
+
+
+async def test_a_server_that_lets_nobody_in_is_none_the_worse(server: FakeTurnServer) -> None:
+    server.refused[Method.CREATE_PERMISSION] = 403
+    async with allocated(server) as (allocation, got):
+        await until(lambda: server.requests[Method.CREATE_PERMISSION] == 1)
+        allocation.send(b"x", PEER)
+        assert await asyncio.wait_for(got.get(), 5) == (b"x", PEER)
+        assert allocation.is_open and not allocation._channels.permits(RELAYED[0])
+
+
+async def test_what_waits_for_a_binding_goes_right_behind_the_request(server: FakeTurnServer) -> None:
+    server.silent.add(Method.CHANNEL_BIND)
+    async with allocated(server) as (allocation, got):
+        allocation.send(b"early", PEER)
+        assert await asyncio.wait_for(server_data(server), 5) == b"early"
+        assert server.requests[Method.CHANNEL_BIND] == 1
+        allocation.send(b"waits", PEER)
+        server.silent.clear()
+        came = [(await asyncio.wait_for(got.get(), 5))[0] for _ in range(3)]
+        assert sorted(came) == [b"early", b"early", b"waits"], "the request was repeated, so what went behind it, too"
+
+
+async def server_data(server: FakeTurnServer) -> bytes:
+    """The first datagram that went to a peer."""
+    await until(lambda: bool(server.data))
+    return server.data[0][1]
+
+
+async def test_what_went_behind_a_stale_request_goes_again(
+    server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = server._answer
+
+    def stale(request: Message) -> Message:
+        if request.message_method == Method.CHANNEL_BIND and server.requests[Method.CHANNEL_BIND] == 1:
+            return error_response(request, 438, "Stale Nonce", {"REALM": REALM, "NONCE": b"another"})
+        return answer(request)
+
+    monkeypatch.setattr(server, "_answer", stale)
+    async with allocated(server) as (allocation, _):
+        allocation.send(b"x", PEER)
+        await until(lambda: server.requests[Method.CHANNEL_BIND] == 2 and len(server.data) == 2)
+        assert [data for _, data in server.data] == [b"x", b"x"]
+        allocation.send(b"y", PEER)
+        await until(lambda: len(server.data) == 3)
 
 
 async def test_garbage_from_the_server_is_nothing(server: FakeTurnServer) -> None:
