@@ -203,6 +203,7 @@ class Dialer:
             await link.close("refused", say=False)
         except BaseException:
             link.abort("stopped")
+            await asyncio.shield(link.ended())
             raise
         else:
             greeted(link)

@@ -246,9 +246,10 @@ async def test_who_connects_and_says_nothing_has_so_many_places(made: Made, monk
 async def test_accepted_sessions_end_with_the_dialer(made: Made) -> None:
     dialer, _ = made
     one, other = sessions()
-    begun = asyncio.Event()
+    begun, met = asyncio.Event(), list[PeerLink]()
 
     async def wait(link: PeerLink) -> None:
+        met.append(link)
         begun.set()
         await asyncio.Event().wait()
 
@@ -258,6 +259,7 @@ async def test_accepted_sessions_end_with_the_dialer(made: Made) -> None:
     await asyncio.wait_for(begun.wait(), 5)
     await dialer.close()
     assert one.closed.is_set()
+    assert len(met[0]._tasks) == 0, "nor does anybody wait on for what the link's owner may say"
     await host.close("over", say=False)
 
 
