@@ -80,6 +80,10 @@ class Link(Protected):
 
     # -- life
 
+    def hello(self) -> list[bytes]:
+        """The datagrams with which a client begins: they may be sent ahead of `start`, while there is no path yet."""
+        return self._path.hello()
+
     async def start(self, timeout: float = 15.0) -> None:
         """Shake hands, DTLS and then SCTP.
 

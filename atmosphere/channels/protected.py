@@ -73,6 +73,7 @@ class ProtectedPath:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._ended = False
+        self._went_ahead = False
         self._last_words: list[bytes] = []
         self.session = DtlsSession(identity, client=client, now=self._loop.time(), srtp=srtp)
         self.bytes_sent = 0
@@ -86,8 +87,16 @@ class ProtectedPath:
         self._transport.on_burst = self._receive_burst
         self._transport.on_writable = self._receiver.path_writable
 
+    def hello(self) -> list[bytes]:
+        """What a client may send ahead of `start`, while there is no path yet; nothing waits for an answer to it."""
+        self._went_ahead = True
+        return self.session.datagrams()
+
     def start(self) -> None:
         """Send what the session has, notice its end, and set the timer for what it waits for."""
+        if self._went_ahead:
+            self._went_ahead = False
+            self.session.begin(self._loop.time())
         self._send_datagrams()
         if self.session.state in ("closed", "failed") and not self._ended:
             self._ended = True

@@ -62,6 +62,7 @@ class Handshake:
         self._resend_after = RESEND_FIRST
         self._resend_at: float | None = None
         self._give_up_at = now + HANDSHAKE_TIMEOUT
+        self._heard = False
         self.outgoing: list[bytes] = []
         """The datagrams to be sent now, each at most `MTU` bytes; the reader empties it."""
         self.outcome: Outcome | None = None
@@ -72,8 +73,16 @@ class Handshake:
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take records of the peer's, but none of data."""
+        self._heard = True
         self._ssl.bio_write(datagram)
         self._step(now)
+
+    def begin(self, now: float) -> None:
+        """Only now is there a path: what was sent before counts as lost, unless it was answered."""
+        self._give_up_at = now + HANDSHAKE_TIMEOUT
+        if self._flight and not self._heard:
+            self.outgoing += self._flight
+            self._resend_at = now + RESEND_FIRST
 
     def handle_timer(self, now: float) -> None:
         """Send the last flight again, or give up, when `deadline` has come."""

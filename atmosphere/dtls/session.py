@@ -18,7 +18,7 @@ from atmosphere.identity import node_id_of
 
 ANSWER_INTERVAL = 0.1
 MAX_EARLY = 64
-"""Records of data that may overtake the end of the handshake."""
+"""Sealed records that may overtake the end of the handshake."""
 
 State = Literal["handshaking", "connected", "closed", "failed"]
 
@@ -97,6 +97,12 @@ class DtlsSession:
             bursts += self._receive(data[place : place + segment], now)
         return bursts
 
+    def begin(self, now: float) -> None:
+        """Only now is there a path: a handshake's time runs from here, and what was not answered is sent again."""
+        if self._handshake is not None:
+            self._handshake.begin(now)
+            self._follow(self._handshake)
+
     def handle_timer(self, now: float) -> None:
         """Send the last flight again, or give up, when `deadline` has come."""
         if self._handshake is not None:
@@ -142,16 +148,16 @@ class DtlsSession:
                 bursts += self._open(record, len(record))
             elif record[0] == records.ALERT:
                 self._hear(b"".join(alert for alert, _ in self._open(record, len(record))))
-            else:
+            elif record[0] == records.HANDSHAKE and records.number(record) >= records.EPOCH:
                 self._answer_repeated_flight(now)
         return bursts
 
     def _shake(self, handshake: Handshake, parts: list[bytes], now: float) -> None:
         """Go on with the handshake; data that has overtaken its end waits for the keys."""
-        data = [record for record in parts if record[0] == records.APPLICATION_DATA]
-        self._early = [*self._early, *data][:MAX_EARLY]
-        if len(data) < len(parts):
-            handshake.receive(b"".join(record for record in parts if record[0] != records.APPLICATION_DATA), now)
+        ours = [record for record in parts if _is_of_handshake(record)]
+        self._early = [*self._early, *(record for record in parts if not _is_of_handshake(record))][:MAX_EARLY]
+        if ours:
+            handshake.receive(b"".join(ours), now)
             self._follow(handshake)
 
     def _follow(self, handshake: Handshake) -> None:
@@ -201,7 +207,10 @@ class DtlsSession:
             self._end("failed", f"the peer ended DTLS: {fatal}")
 
     def _answer_repeated_flight(self, now: float) -> None:
-        """A client that still sends its last flight missed ours (RFC 6347 section 4.2.4): again, ten times a second."""
+        """A client that still sends its Finished missed ours (RFC 6347 section 4.2.4): again, ten times a second.
+
+        It is not asked by a ClientHello, for that may be another session's, which has the same two addresses.
+        """
         if self._flight and now >= self._answered_at + ANSWER_INTERVAL:
             self._answered_at = now
             self._outgoing += self._flight
@@ -210,3 +219,12 @@ class DtlsSession:
         self.state, self.reason = state, reason
         self._handshake = self._sealing = self._opening = None
         self._early.clear()
+
+
+def _is_of_handshake(record: bytes) -> bool:
+    """Whether OpenSSL should see it: of what is sealed, nothing but the end of the handshake.
+
+    An alert that a former session of the same two addresses sealed would be kept by it for the keys to come, and stop
+    the handshake there.
+    """
+    return record[0] == records.HANDSHAKE or records.number(record) < records.EPOCH

@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 
 MAX_EARLY_IN = 64
 MAX_EARLY_OUT = 8
+MAX_AHEAD = 12
+"""Checks that take along what waits for a path; those of a whole first round, where there are not very many pairs."""
+AMPLIFICATION = 3
+"""How many bytes go to an address that has not proved to be the remote's for each that came from it: as many as QUIC
+allows (RFC 9000 §8.1)."""
 MAX_HELD = 32
 """Bursts that wait for the kernel."""
 HEARD_AGAIN = 0.01
@@ -50,6 +55,10 @@ class Datagrams:
         self.on_burst: OnBurst | None = None
         """Takes DTLS instead, as `on_burst(data, segment)`; all else still goes to `on_datagram`."""
         self._early_in, self._early_out = Early(MAX_EARLY_IN), Early(MAX_EARLY_OUT)
+        self._ahead: list[bytes] = []
+        self._checked: list[tuple[int, Address]] = []
+        self._answerable: tuple[int, Address] | None = None
+        self._allowance = 0
         self._expect_again_at = self._heard_until = 0.0
         self._heard_from: tuple[int, Address] | None = None
         self._held: list[tuple[int, bytes, int, Address]] = []  # an empty deque would cost each link 760 bytes
@@ -108,6 +117,8 @@ class Datagrams:
             self._heard_until, self._heard_from = now + HEARD_AGAIN, (base, source)
             self._agent.received_data(base, source, now)
         self.bytes_received += len(data)
+        if self._agent.selected is None:
+            self.came_early(base, source, len(data))
         if now >= self._expect_again_at or self._agent.state != "connected":
             self._expect_again_at = now + EXPECT_AGAIN
             self.note_data(now)
@@ -115,6 +126,7 @@ class Datagrams:
     def _deliver(self, data: bytes) -> None:
         if self._on_datagram is None:
             self.dropped += self._early_in.keep(data)
+            self.approach()
             return
         try:
             self._on_datagram(data)
@@ -135,7 +147,8 @@ class Datagrams:
         pair = self._agent.selected
         base = self._router.base(pair.base) if pair is not None else None
         if pair is None or base is None or self.is_over:
-            self.dropped += self.is_over or self._early_out.keep(datagram)
+            if not self._answered_early(datagram):
+                self.dropped += self.is_over or self._early_out.keep(datagram)
             return
         base.send(datagram, pair.remote.endpoint)
         self._sent(len(datagram))
@@ -165,6 +178,58 @@ class Datagrams:
         if pair is not None and base is not None and not self.is_over:
             base.send_probe(datagram, pair.remote.endpoint)
             self._sent(len(datagram))
+
+    # before there is a path
+
+    @property
+    def has_early(self) -> bool:
+        """Whether datagrams wait for `on_datagram`."""
+        return bool(self._early_in)
+
+    def approach(self) -> None:
+        """Data came, and nobody reads it yet."""
+
+    def send_ahead(self, datagram: bytes) -> None:
+        """Send this along with checks until there is a path: it arrives with the first that does, and is answered then.
+
+        It comes more than once, or never; so whoever says it has to say it again on the path.
+        """
+        if self._agent.selected is None and not self.is_over:
+            self._ahead.append(datagram)
+            for base, destination in self._checked:
+                self._send_to(base, destination, datagram)
+
+    def checked(self, base: int, destination: Address) -> None:
+        """A check was sent there."""
+        if self._agent.selected is None and len(self._checked) < MAX_AHEAD:
+            self._checked.append((base, destination))
+            for datagram in self._ahead:
+                self._send_to(base, destination, datagram)
+
+    def came_early(self, base: int, source: Address, size: int) -> None:
+        """The remote, which knows our secrets, said `size` bytes from there: it may be answered without a path."""
+        if self._answerable is None:
+            self._answerable = (base, source)
+        if self._answerable == (base, source):
+            self._allowance += AMPLIFICATION * size
+
+    def _answered_early(self, datagram: bytes) -> bool:
+        """Send where the remote spoke from, as far as it spoke: it has not proved yet that it can be reached there."""
+        if self._answerable is None or len(datagram) > self._allowance or self.is_over:
+            return False
+        self._allowance -= len(datagram)
+        return self._send_to(*self._answerable, datagram)
+
+    def forget_early(self) -> None:
+        """There is a path, or there will be none."""
+        self._ahead, self._checked, self._answerable = [], [], None
+
+    def _send_to(self, number: int, destination: Address, datagram: bytes) -> bool:
+        base = self._router.base(number)
+        if base is not None:
+            base.send(datagram, destination)
+            self.bytes_sent += len(datagram)
+        return base is not None
 
     def _sent(self, size: int) -> None:
         self.bytes_sent += size

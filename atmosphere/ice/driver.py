@@ -36,6 +36,8 @@ class Driver:
         """Send what the agent wants sent, forget whom it forgot, tell what it tells, arm its timer."""
         for transmit in self._agent.transmits():
             self._router.transmit(self._session, transmit)
+            if transmit.is_check:
+                self._session.checked(transmit.base, transmit.destination)
         for base, source in self._agent.dropped():
             self._router.forget(self._session, base, source)
         for event in self._agent.events():

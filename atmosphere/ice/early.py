@@ -14,6 +14,9 @@ class Early:
         self._most = most
         self._waiting: list[bytes] = []  # an empty deque would cost each link 760 bytes
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def keep(self, datagram: bytes) -> bool:
         """Keep it; whether the oldest had to go for it."""
         self._waiting.append(datagram)

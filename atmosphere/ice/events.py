@@ -33,6 +33,11 @@ class Transmit:
     data: bytes
     destination: tuple[str, int]
 
+    @property
+    def is_check(self) -> bool:
+        """Whether it asks rather than answers."""
+        return self.data[:2] == b"\x00\x01"
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteSeen:

@@ -165,7 +165,7 @@ class Mux:
         base = self.base(transmit.base)
         if base is None:
             return
-        if transmit.data[:2] == b"\x00\x01":
+        if transmit.is_check:
             question = (session, transmit.base, transmit.destination)
             self._generations.ask(transmit.data[8:20], question, self._loop.time())
             self.spoke_to(transmit)

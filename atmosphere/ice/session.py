@@ -161,16 +161,21 @@ class IceSession(Datagrams):
 
     async def connected(self, timeout: float = 30.0) -> None:
         """Wait until there is a path; raises Unreachable with one line when it fails, ends, or `timeout` passes."""
-        if self.state == "connected":
-            return
-        if self._ended is None:
-            if self._settled is None:
-                self._settled = self._loop.create_future()
-            try:
-                async with asyncio.timeout(timeout):
+        await self._until(lambda: self.state == "connected", timeout)
+
+    async def approached(self, timeout: float = 30.0) -> None:
+        """Wait until there is a path or what the remote sent ahead of one; raises as `connected` does."""
+        await self._until(lambda: self.state == "connected" or self.has_early, timeout)
+
+    async def _until(self, happened: Callable[[], bool], timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                while not happened() and self._ended is None:
+                    if self._settled is None or self._settled.done():
+                        self._settled = self._loop.create_future()
                     await asyncio.shield(self._settled)
-            except TimeoutError:
-                raise Unreachable(f"no path within {timeout:g} s: {self._agent.why_not()}") from None
+        except TimeoutError:
+            raise Unreachable(f"no path within {timeout:g} s: {self._agent.why_not()}") from None
         if self._ended is not None:
             raise Unreachable(self._reason or "the session was closed")
 
@@ -267,6 +272,8 @@ class IceSession(Datagrams):
             # An answer that the agent took, and only such a one, ends its transaction.
             proven = asked and not self._agent.owns_transaction(message.transaction_id)
             self._router.claim(self, base, source, proven=proven)
+            if self._agent.selected is None:
+                self.came_early(base, source, len(raw))
         self._driver.flush()
 
     def is_authentic(self, check: Message) -> bool:
@@ -292,6 +299,7 @@ class IceSession(Datagrams):
         if isinstance(event, PathSelected):
             self._router.connected(self)
             self._settle()
+            self.forget_early()
             for datagram in self._early_out.take():
                 self.send(datagram)
         if self.tcp is not None:
@@ -331,9 +339,14 @@ class IceSession(Datagrams):
         self._ended, self._reason = how, reason
         self._driver.close()
         self._early_out.take()
+        self.forget_early()
         if self.tcp is not None:
             self.tcp.close()
         self._router.release(self)
+        self._settle()
+
+    def approach(self) -> None:
+        """Data came, and nobody reads it yet: somebody may wait for that."""
         self._settle()
 
     def _settle(self) -> None:

@@ -126,12 +126,18 @@ class PeerLink:
         """Wait for a path, do the handshakes, open the control channel; raises LinkError or Unreachable."""
         async with asyncio.timeout(timeout):
             self.path.on_event = self._path_event
-            await self.session.connected(timeout)
-            # Not before: a handshake's time runs from here, and whoever has no path yet shall not cost us a link.
+            if not self.dialed:
+                # Whoever has no path yet, and nothing to say, shall not cost us a link.
+                await self.session.approached(timeout)
             link = self._link = Link(self.path, self._identity, client=self.dialed)
             link.flow.on_silent, link.flow.on_suspect = self._silent, self._suspect
             link.flow.on_alarm, link.flow.round_trip = self._alarm, self._round_trip
+            if self.dialed:
+                for datagram in link.hello():
+                    self.session.send_ahead(datagram)
+                await self.session.connected(timeout)
             await link.start(timeout)
+            await self.session.connected(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
 

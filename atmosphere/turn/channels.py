@@ -40,6 +40,8 @@ class Binding:
     retry_at: float = 0.0
     backoff: float = RETRY_FIRST
     queue: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_QUEUED))
+    is_early: bool = False
+    """Whether what is in the queue has gone already, behind the request for the binding."""
 
 
 class Channels:
@@ -58,7 +60,7 @@ class Channels:
         return len(self._by_address)
 
     def frame(self, data: bytes, destination: Address, now: float) -> bytes | None:
-        """The ChannelData to send now, or None: it waits for the binding (see `wanted`), or was dropped."""
+        """The ChannelData to send now, or None: it waits for the binding (see `wanted`, `early`), or was dropped."""
         binding = self._by_address.get(destination)
         if binding is None:
             binding = self._new(destination, now)
@@ -72,10 +74,10 @@ class Channels:
             self.dropped += 1
             return None
         if binding.state != "binding":
-            binding.state = "wanted"
-        self.dropped += len(binding.queue) == MAX_QUEUED
+            binding.state, binding.is_early = "wanted", False
+        self.dropped += len(binding.queue) == MAX_QUEUED and not binding.is_early
         binding.queue.append(data)
-        return None
+        return HEADER.pack(binding.number, len(data)) + data if binding.is_early else None
 
     def number(self, destination: Address, now: float) -> int | None:
         """The channel on which data for `destination` can go now; None where that takes a `frame` to find out."""
@@ -138,20 +140,27 @@ class Channels:
 
     @staticmethod
     def early(binding: Binding) -> list[bytes]:
-        """What waits for `binding`, to go right behind the request for it: a server that binds first passes it on."""
-        frames = [HEADER.pack(binding.number, len(data)) + data for data in binding.queue]
-        binding.queue.clear()
-        return frames
+        """The request for `binding` has been sent: what may go right behind it, for a server binds first.
 
-    def bound(self, binding: Binding, now: float) -> list[bytes]:
-        """The server confirmed `binding`: the frames that waited for it, oldest first."""
-        binding.state, binding.bound_at, binding.backoff = "bound", now, RETRY_FIRST
-        return self.early(binding)
+        Whatever follows goes at once too, and is kept for `bound` to say that it has to go again.
+        """
+        binding.is_early = True
+        return [HEADER.pack(binding.number, len(data)) + data for data in binding.queue]
+
+    def bound(self, binding: Binding, now: float, *, again: bool = False) -> list[bytes]:
+        """The server confirmed `binding`: the frames that waited for it, oldest first, and those that went early where
+        they have to go `again`."""
+        waited = binding.queue if again or not binding.is_early else ()
+        frames = [HEADER.pack(binding.number, len(data)) + data for data in waited]
+        binding.queue.clear()
+        binding.state, binding.bound_at, binding.backoff, binding.is_early = "bound", now, RETRY_FIRST, False
+        return frames
 
     def failed(self, binding: Binding, now: float) -> None:
         """The server refused `binding`, or did not answer: what waited is dropped, a later send tries again."""
         self.dropped += len(binding.queue)
         binding.queue.clear()
+        binding.is_early = False
         binding.state, binding.retry_at = "failed", now + binding.backoff
         binding.backoff = min(2 * binding.backoff, RETRY_LAST)
 

@@ -275,30 +275,28 @@ class Allocation:
             protocol.transport.close()
 
     async def _bind(self, binding: Binding) -> None:
-        protocol, early = self._protocol, list[bytes]()
+        protocol = self._protocol
         if protocol is None:
             return
         started, nonce = time.monotonic(), protocol.nonce
-        asyncio.get_running_loop().call_soon(self._send_early, binding, early)  # when the request has been sent
+        asyncio.get_running_loop().call_soon(self._send_early, binding)  # when the request has been sent
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 await protocol.channel_bind(binding.number, binding.address)
         except (TimeoutError, OSError, ValueError, stun.TransactionError) as error:
             logger.debug("TURN server %s: no channel to %s: %s", self.endpoint.address[0], binding.address, error)
-            self._channels.dropped += len(early)
             self._channels.failed(binding, time.monotonic())
             return
-        frames = self._channels.bound(binding, time.monotonic())
-        if protocol.nonce != nonce or time.monotonic() - started >= stun.RETRY_RTO:
-            frames = early + frames  # the request had to be said again: what went behind it was dropped
-        for frame in frames:
+        now = time.monotonic()
+        # Where the request had to be said again, what went behind it was dropped.
+        again = protocol.nonce != nonce or now - started >= stun.RETRY_RTO
+        for frame in self._channels.bound(binding, now, again=again):
             protocol.put(frame)
 
-    def _send_early(self, binding: Binding, early: list[bytes]) -> None:
+    def _send_early(self, binding: Binding) -> None:
         """What waits for the binding need not wait for the answer."""
-        if self._state == "open" and self._protocol is not None:
-            early += self._channels.early(binding)
-            for frame in early:
+        if self._state == "open" and self._protocol is not None and binding.state == "binding":
+            for frame in self._channels.early(binding):
                 self._protocol.put(frame)
 
     async def _let_in(self) -> None:

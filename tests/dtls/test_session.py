@@ -271,6 +271,48 @@ def test_a_client_that_missed_the_last_flight_is_sent_it_again_but_not_too_often
     assert client.datagrams() == [], "a client has nothing to say to a repeated flight"
 
 
+def test_what_another_session_of_the_same_addresses_says_changes_nothing() -> None:
+    """A former session's end and a new one's beginning meet at both sides."""
+    old_client, old_server = connected()
+    client, server = pair()
+    for datagram in client.datagrams():
+        assert hear(old_server, datagram) == []
+        assert hear(old_client, datagram) == []
+        hear(server, datagram)
+    assert old_server.datagrams() == old_client.datagrams() == []
+    old_server.close()
+    old_client.close()
+    for old, new in ((old_server, client), (old_client, server)):
+        for datagram in old.datagrams():
+            assert hear(new, datagram) == []
+    exchange(client, server)
+    assert (client.state, server.state) == ("connected", "connected")
+    assert hear(server, say(client, b"as if nothing had been")) == [b"as if nothing had been"]
+
+
+def test_a_handshake_that_began_before_its_path_has_its_time_from_there() -> None:
+    client, server = pair()
+    hello = client.datagrams()
+    client.begin(100.0)
+    server.begin(100.0)
+    assert (client.datagrams(), server.datagrams()) == (hello, [])
+    assert client.deadline() == 100.0 + RESEND_FIRST
+    for datagram in hello:
+        hear(server, datagram, 100.0)
+    for datagram in server.datagrams():
+        hear(client, datagram, 100.0)
+    flight = client.datagrams()
+    assert flight
+    client.begin(101.0)
+    assert client.datagrams() == [], "it was answered, so what went out is on its way"
+    for datagram in flight:
+        hear(server, datagram, 101.0)
+    for datagram in server.datagrams():
+        hear(client, datagram, 101.0)
+    client.begin(102.0)
+    assert (client.state, client.datagrams(), client.deadline()) == ("connected", [], None)
+
+
 def test_an_end_while_shaking_hands_lets_go_of_everything() -> None:
     client, server, _, last = half_way()
     hear(client, say(server, b"early"))

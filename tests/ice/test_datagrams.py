@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atmosphere.ice.datagrams import MAX_HELD
+from atmosphere.ice.datagrams import AMPLIFICATION, MAX_AHEAD, MAX_HELD
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.mobility import MobilePath
 from atmosphere.ice.session import IceSession
@@ -199,3 +199,69 @@ async def test_every_session_of_a_link_has_its_reader() -> None:
         assert later.on_burst is path.on_burst and later.on_writable is path.on_writable
         assert got == []
         path.close()
+
+
+def deafen(endpoint: IceEndpoint) -> list[bytes]:
+    """What would arrive at an endpoint from now on."""
+    came: list[bytes] = []
+    (sock,) = endpoint.sockets
+    sock.on_datagram = lambda data, source: came.append(bytes(data))
+    sock.on_burst = lambda data, segment, source: came.append(bytes(data))
+    return came
+
+
+async def test_what_goes_ahead_of_a_path_is_answered_without_one() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        came, accepted, hello = deafen(dialer), list[IceSession](), DTLS + b"hello" * 20
+        listen(host, accepted.append)
+        session = dial(host, dialer)
+        session.send_ahead(hello)
+        await until(lambda: accepted)
+        await accepted[0].approached(5)
+        assert accepted[0].state == session.state == "checking"
+        assert accepted[0].has_early
+        got: list[bytes] = []
+        accepted[0].on_datagram = got.append
+        assert hello in got
+        accepted[0].send(DTLS + b"answer")
+        await until(lambda: DTLS + b"answer" in came)
+
+
+async def test_an_address_that_proved_nothing_gets_no_more_than_three_times_what_came_from_it() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        came, accepted = deafen(dialer), list[IceSession]()
+        listen(host, accepted.append)
+        session = dial(host, dialer)
+        session.send_ahead(DTLS + b"hello" * 20)
+        await until(lambda: accepted)
+        await accepted[0].approached(5)
+        peer, sent = accepted[0], accepted[0].bytes_sent
+        allowance = peer._allowance
+        assert AMPLIFICATION * 101 < allowance <= AMPLIFICATION * (session.bytes_sent + 200 * len(session._checked))
+        peer.send(DTLS + bytes(allowance))
+        assert (peer.bytes_sent, peer._allowance) == (sent, allowance), "one byte too many: it waits for a path"
+        peer.send(DTLS + bytes(allowance - 1))
+        peer.send(DTLS)
+        assert (peer.bytes_sent, peer._allowance) == (sent + allowance, 0)
+        await until(lambda: any(len(data) == allowance for data in came))
+
+
+async def test_once_there_is_a_path_nothing_goes_ahead() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        session, peer = await pair(host, dialer)
+        sent = session.bytes_sent
+        session.send_ahead(DTLS)
+        assert session.bytes_sent == sent
+        assert (session._ahead, session._checked, session._answerable, peer._answerable) == ([], [], None, None)
+
+
+async def test_many_checks_do_not_all_carry_it() -> None:
+    async with IceEndpoint(LOOPBACK) as dialer:
+        session = dialer.dial(dialer_credentials(), HOST)
+        for number in range(3 * MAX_AHEAD):
+            session.checked(1, ("127.0.0.1", 1 + number))
+        session.send_ahead(DTLS)
+        assert session.bytes_sent == MAX_AHEAD
+        session.close()
+        session.send_ahead(DTLS)
+        assert session.bytes_sent == MAX_AHEAD

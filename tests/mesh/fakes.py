@@ -35,6 +35,7 @@ class FakeSession(End):
         self.local_ufrag = "host"
         self.on_event: Callable[[Any], None] | None = None
         self.remotes: list[Candidate] = []
+        self.ahead: list[bytes] = []
         self.pairs: list[Any] = []
         self.path: Any = None
         self.rtt_ms = self.jitter_ms = self.loss = None
@@ -46,6 +47,13 @@ class FakeSession(End):
     async def connected(self, timeout: float | None = None) -> None:
         if self.state != "connected":
             raise Unreachable("no path")
+
+    async def approached(self, timeout: float | None = None) -> None:
+        """Nothing comes ahead here."""
+        await self.connected(timeout)
+
+    def send_ahead(self, datagram: bytes) -> None:
+        self.ahead.append(datagram)
 
     def add_remote(self, candidate: Candidate) -> None:
         self.remotes.append(candidate)

@@ -14,7 +14,7 @@ from atmosphere.ice.events import IceFailed, PathLost
 from atmosphere.mesh import peerlink as module
 from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import MAX_OFFERED, MAX_POSTED, PeerLink
-from tests.mesh.fakes import ALICE, BOB, FakeSession, linked
+from tests.mesh.fakes import ALICE, BOB, FakeSession, linked, sessions
 from tests.until import until
 
 
@@ -45,6 +45,45 @@ async def test_before_there_is_a_path_there_is_no_link() -> None:
     await link.close("nothing came of it")
     assert session.closed.is_set()
     link.abort("twice is fine")
+
+
+async def test_a_dialer_says_hello_along_with_its_checks() -> None:
+    session = FakeSession()
+    session.state = "checking"
+    link = PeerLink(session.real, ALICE, dialed=True)
+    with pytest.raises(Unreachable):
+        await link.open(5)
+    (hello,) = session.ahead
+    assert hello[:3] == b"\x16\xfe\xfd" or hello[:3] == b"\x16\xfe\xff"
+    await link.close("nothing came of it")
+
+
+async def test_whoever_is_greeted_ahead_of_a_path_answers_and_waits_for_it() -> None:
+    one, other = sessions()
+    other.state, said = "checking", asyncio.Event()
+    approached, connected = asyncio.Event(), asyncio.Event()
+
+    async def approach(timeout: float | None = None) -> None:
+        await approached.wait()
+
+    async def connect(timeout: float | None = None) -> None:
+        said.set()
+        await connected.wait()
+
+    other.approached, other.connected = approach, connect  # type: ignore[method-assign]
+    dialer, host = PeerLink(one.real, ALICE, dialed=True), PeerLink(other.real, BOB, dialed=False)
+    opening = [asyncio.ensure_future(link.open(10)) for link in (dialer, host)]
+    await asyncio.sleep(0)
+    assert host._link is None, "nobody has said anything"
+    approached.set()
+    await asyncio.wait_for(opening[0], 5)
+    await asyncio.wait_for(said.wait(), 5)
+    assert host.peer_id == ALICE.node_id and not opening[1].done()
+    other.state = "connected"
+    connected.set()
+    await asyncio.wait_for(opening[1], 5)
+    for link in (dialer, host):
+        await link.close("over", say=False)
 
 
 async def test_a_handshake_ends_with_its_path() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from atmosphere.turn.channels import (
     CHANNEL_LIFETIME,
     FIRST_NUMBER,
@@ -171,10 +173,25 @@ def test_who_was_let_in_may_send_indications() -> None:
     assert channels.permits("192.0.2.9")
 
 
-def test_what_goes_early_waits_no_more() -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_what_goes_early_goes_again_only_if_it_must(again: bool) -> None:
     channels = Channels()
-    assert channels.frame(b"one", ("192.0.2.1", 1), 0.0) is None
+    assert channels.frame(b"one", PEER, 0.0) is None
     (binding,) = channels.wanted(0.0)
-    assert channels.early(binding) == [HEADER.pack(binding.number, 3) + b"one"]
-    assert channels.frame(b"two", ("192.0.2.1", 1), 0.0) is None
-    assert channels.bound(binding, 0.1) == [HEADER.pack(binding.number, 3) + b"two"]
+    assert channels.frame(b"two", PEER, 0.0) is None, "the request has not been sent"
+    one, two, three = (HEADER.pack(binding.number, len(data)) + data for data in (b"one", b"two", b"three"))
+    assert channels.early(binding) == [one, two]
+    assert channels.frame(b"three", PEER, 0.0) == three
+    assert channels.bound(binding, 0.1, again=again) == ([one, two, three] if again else [])
+    assert channels.dropped == 0
+
+
+def test_what_went_early_is_lost_with_a_binding_that_fails() -> None:
+    channels = Channels()
+    channels.frame(b"one", PEER, 0.0)
+    (binding,) = channels.wanted(0.0)
+    channels.early(binding)
+    channels.failed(binding, 0.1)
+    assert channels.dropped == 1
+    assert channels.frame(b"two", PEER, 0.2) is None and channels.dropped == 2
+    assert channels.frame(b"three", PEER, 0.1 + RETRY_FIRST) is None, "it waits for another request"
