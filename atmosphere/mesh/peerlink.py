@@ -137,7 +137,8 @@ class PeerLink:
                     self.session.send_ahead(datagram)
                 await self.session.connected(timeout)
             await link.start(timeout)
-            await self.session.connected(timeout)
+            if self.session.selected is None:  # all that was answered ahead of a path
+                await self.session.connected(timeout)
             self._control = await link.open_channel("atmosphere.mesh", negotiated_id=wire.CONTROL_CHANNEL)
         self._tasks.spawn(self._send_posted(self._control), "control sender")
 
