@@ -84,6 +84,10 @@ class Link(Protected):
         """The datagrams with which a client begins: they may be sent ahead of `start`, while there is no path yet."""
         return self._path.hello()
 
+    def begin(self) -> None:
+        """There is a path now, for a link that was made before."""
+        self._path.begin()
+
     async def start(self, timeout: float = 15.0) -> None:
         """Shake hands, DTLS and then SCTP.
 

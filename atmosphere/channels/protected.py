@@ -92,6 +92,12 @@ class ProtectedPath:
         self._went_ahead = True
         return self.session.datagrams()
 
+    def begin(self) -> None:
+        """There is a path now: a handshake that began before has its time from here."""
+        self._went_ahead = False
+        self.session.begin(self._loop.time())
+        self.start()
+
     def start(self) -> None:
         """Send what the session has, notice its end, and set the timer for what it waits for."""
         if self._went_ahead:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 MTU = 1200
 HANDSHAKE_TIMEOUT = 15.0
+"""Seconds on a path that is there. A server may have been greeted ahead of one, and waits twice as long for that."""
 RESEND_FIRST, RESEND_FACTOR, RESEND_MOST = 0.25, 1.3, 1.0
 _FLIGHT = 65536
 """Bytes in the largest flight."""
@@ -61,7 +62,7 @@ class Handshake:
         self._written: list[bytes] = []
         self._resend_after = RESEND_FIRST
         self._resend_at: float | None = None
-        self._give_up_at = now + HANDSHAKE_TIMEOUT
+        self._give_up_at = now + (HANDSHAKE_TIMEOUT if client else 2 * HANDSHAKE_TIMEOUT)
         self._heard = False
         self.outgoing: list[bytes] = []
         """The datagrams to be sent now, each at most `MTU` bytes; the reader empties it."""
@@ -78,7 +79,7 @@ class Handshake:
         self._step(now)
 
     def begin(self, now: float) -> None:
-        """Only now is there a path: what was sent before counts as lost, unless it was answered."""
+        """There is a path, maybe only now: what was sent before counts as lost, unless it was answered."""
         self._give_up_at = now + HANDSHAKE_TIMEOUT
         if self._flight and not self._heard:
             self.outgoing += self._flight

@@ -98,7 +98,7 @@ class DtlsSession:
         return bursts
 
     def begin(self, now: float) -> None:
-        """Only now is there a path: a handshake's time runs from here, and what was not answered is sent again."""
+        """There is a path: a handshake's time runs from here, and what was not answered is sent again."""
         if self._handshake is not None:
             self._handshake.begin(now)
             self._follow(self._handshake)

@@ -15,7 +15,7 @@ from atmosphere.channels.channel import Channel
 from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import AtmosphereError, DecodeError, LinkError
-from atmosphere.ice.events import IceEvent, IceFailed
+from atmosphere.ice.events import IceEvent, IceFailed, PathSelected
 from atmosphere.ice.mobility import MobilePath
 from atmosphere.ice.nat import NatBehaviour
 from atmosphere.ice.session import IceSession
@@ -136,6 +136,8 @@ class PeerLink:
                 for datagram in link.hello():
                     self.session.send_ahead(datagram)
                 await self.session.connected(timeout)
+            elif self.session.selected is not None:
+                link.begin()
             await link.start(timeout)
             if self.session.selected is None:  # all that was answered ahead of a path
                 await self.session.connected(timeout)
@@ -173,6 +175,8 @@ class PeerLink:
         """What ICE says until the table of peers listens: nothing comes of a handshake whose path has ended."""
         if isinstance(event, IceFailed) and self._link is not None:
             self._link.abort(event.reason)
+        elif isinstance(event, PathSelected) and self._link is not None:
+            self._link.begin()
 
     async def receive(self) -> wire.Message:
         """The next control message that we know; raises LinkError at the end and DecodeError for what is not one."""

@@ -313,6 +313,17 @@ def test_a_handshake_that_began_before_its_path_has_its_time_from_there() -> Non
     assert (client.state, client.datagrams(), client.deadline()) == ("connected", [], None)
 
 
+def test_a_server_that_was_greeted_ahead_of_a_path_waits_for_it() -> None:
+    client, server = pair()
+    assert server.deadline() == 2 * HANDSHAKE_TIMEOUT
+    server.begin(20.0)
+    assert server.deadline() == 20.0 + HANDSHAKE_TIMEOUT
+    for datagram in client.datagrams():
+        hear(server, datagram, 20.0)
+    server.handle_timer(20.0 + HANDSHAKE_TIMEOUT)
+    assert (server.state, server.timed_out) == ("failed", True)
+
+
 def test_an_end_while_shaking_hands_lets_go_of_everything() -> None:
     client, server, _, last = half_way()
     hear(client, say(server, b"early"))

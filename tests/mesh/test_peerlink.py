@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from atmosphere.errors import DecodeError, LinkError, Refused, Unreachable
-from atmosphere.ice.events import IceFailed, PathLost
+from atmosphere.ice.events import IceFailed, PathLost, PathSelected
 from atmosphere.mesh import peerlink as module
 from atmosphere.mesh import wire
 from atmosphere.mesh.peerlink import MAX_OFFERED, MAX_POSTED, PeerLink
@@ -84,6 +84,28 @@ async def test_whoever_is_greeted_ahead_of_a_path_answers_and_waits_for_it() -> 
     await asyncio.wait_for(opening[1], 5)
     for link in (dialer, host):
         await link.close("over", say=False)
+
+
+async def test_a_handshake_that_began_ahead_of_its_path_has_its_time_from_there() -> None:
+    session = FakeSession()
+    session.state = "checking"
+
+    async def approach(timeout: float | None = None) -> None:
+        """Something came, and no path."""
+
+    session.approached = approach  # type: ignore[method-assign]
+    host = PeerLink(session.real, BOB, dialed=False)
+    opening = asyncio.ensure_future(host.open(60))
+    await until(lambda: host._link is not None)
+    before = host.link._path.session.deadline()
+    assert session.on_event is not None
+    session.on_event(PathSelected(cast("Any", None), None))
+    after = host.link._path.session.deadline()
+    assert before is not None and after is not None and after < before - 10
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await host.close("over", say=False)
 
 
 async def test_a_handshake_ends_with_its_path() -> None:
