@@ -24,6 +24,8 @@ MTU = 1200
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds on a path that is there. A server may have been greeted ahead of one, and waits twice as long for that."""
 RESEND_FIRST, RESEND_FACTOR, RESEND_MOST = 0.25, 1.3, 1.0
+MAX_WRITTEN = 64
+"""Sealed records that are remembered: OpenSSL counts up, so the last ones tell where to go on."""
 _FLIGHT = 65536
 """Bytes in the largest flight."""
 
@@ -159,6 +161,7 @@ class Handshake:
         except SSL.WantReadError:
             return []
         self._written += [record for record in written if records.number(record) >= records.EPOCH]
+        del self._written[:-MAX_WRITTEN]
         return records.pack(written, MTU)
 
 

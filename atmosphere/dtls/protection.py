@@ -31,6 +31,7 @@ MAX_FORGED = 2**36
 ROW = 5
 """Fewer records than this are not worth their columns."""
 _NONCE, _EXPLICIT, _TAG = 12, 8, 16
+_NUMBERS = 2**64
 
 
 class KeysSpentError(Exception):
@@ -152,7 +153,9 @@ class Opening(_Direction):
         records = struct.iter_unpack(self._shape(segment), memoryview(data)[: count * segment])
         sequences, *nonces, bodies = zip(*records, strict=True)
         first = int.from_bytes(sequences[0])
-        if first <= self._window.newest or sequences != _columns(range(first, first + count)):
+        if first <= self._window.newest or first + count > _NUMBERS:
+            return []
+        if sequences != _columns(range(first, first + count)):
             return []
         if not self._explicit:
             nonces = [_columns([this ^ self._mask for this in range(first, first + count)])]

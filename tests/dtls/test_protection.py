@@ -210,6 +210,19 @@ def test_any_bytes_do_no_harm(data: bytes, segment: int) -> None:
         assert opening.open(sealed, size) == (bytes(MAX_PACKET), MAX_PACKET)
 
 
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("first", [0, EPOCH - 1, 2 * EPOCH - 3, 2**64 - 3, 2**64 - 1])
+def test_numbers_at_the_ends_of_what_there_is_are_numbers(suite: str, first: int) -> None:
+    _, opening = ends(suite)
+    forged = [
+        b"\x17\xfe\xfd" + ((first + n) % 2**64).to_bytes(8) + (60).to_bytes(2) + bytes(60) for n in range(2 * ROW)
+    ]
+    for count in (1, len(forged)):
+        assert opening.open(b"".join(forged[:count]), HEADER + 60) is None
+    sealing, _ = ends(suite)
+    assert opening.open(*sealing.seal(b"fine", 4)) == (b"fine", 4)
+
+
 def test_a_key_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protection, "MAX_SEALED", 7)
     sealing, _ = ends()
