@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -155,6 +156,16 @@ async def test_either_side_ends_it(endpoint: IceEndpoint, way: Way) -> None:
     async with connected(endpoint, way) as (peer, stock):
         await stock.connection.close()
         assert await asyncio.wait_for(peer.link.wait_closed(), 5)
+
+
+@WAYS
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_fifty_times_without_a_stall(endpoint: IceEndpoint, way: Way) -> None:
+    for _ in range(int(os.environ.get("INTEROP_RUNS", "50"))):
+        await test_messages_both_ways(endpoint, way)
+        await test_many_channels_and_their_ends(endpoint, way)
+        await test_either_side_ends_it(endpoint, way)
 
 
 async def test_many_at_once_through_one_port(endpoint: IceEndpoint) -> None:
