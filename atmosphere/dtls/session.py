@@ -155,9 +155,10 @@ class DtlsSession:
     def _shake(self, handshake: Handshake, parts: list[bytes], now: float) -> None:
         """Go on with the handshake; data that has overtaken its end waits for the keys."""
         ours = [record for record in parts if _is_of_handshake(record)]
-        self._early = [*self._early, *(record for record in parts if not _is_of_handshake(record))][:MAX_EARLY]
+        if len(ours) < len(parts):
+            self._early = [*self._early, *(record for record in parts if not _is_of_handshake(record))][:MAX_EARLY]
         if ours:
-            handshake.receive(b"".join(ours), now)
+            handshake.receive(ours, now)
             self._follow(handshake)
 
     def _follow(self, handshake: Handshake) -> None:
@@ -222,9 +223,10 @@ class DtlsSession:
 
 
 def _is_of_handshake(record: bytes) -> bool:
-    """Whether OpenSSL should see it: of what is sealed, nothing but the end of the handshake.
+    """Whether OpenSSL should see it: no data, and of what is sealed nothing but the end of the handshake.
 
-    An alert that a former session of the same two addresses sealed would be kept by it for the keys to come, and stop
-    the handshake there.
+    Data in the clear is nobody's, and OpenSSL would give up because of it.
     """
-    return record[0] == records.HANDSHAKE or records.number(record) < records.EPOCH
+    if records.number(record) >= records.EPOCH:
+        return record[0] == records.HANDSHAKE
+    return record[0] != records.APPLICATION_DATA

@@ -290,6 +290,70 @@ def test_what_another_session_of_the_same_addresses_says_changes_nothing() -> No
     assert hear(server, say(client, b"as if nothing had been")) == [b"as if nothing had been"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_two_who_dial_each_other_at_once_both_come_through(seed: int) -> None:
+    """Whatever one of them says comes to both sessions of the other, in any order: addresses do not tell them apart."""
+    rng = random.Random(seed)
+    here = DtlsSession(ALICE, client=True, now=0.0), DtlsSession(ALICE, client=False, now=0.0)
+    there = DtlsSession(BOB, client=False, now=0.0), DtlsSession(BOB, client=True, now=0.0)
+    now = 0.0
+    while now < 10 and any(session.state == "handshaking" for session in (*here, *there)):
+        said = [
+            (datagram, hearers)
+            for speakers, hearers in ((here, there), (there, here))
+            for session in speakers
+            for datagram in session.datagrams()
+        ]
+        rng.shuffle(said)
+        for datagram, hearers in said:
+            for session in rng.sample(hearers, 2):
+                hear(session, datagram, now)
+        now += 0.0 if said else 0.1
+        for session in (*here, *there):
+            session.handle_timer(now)
+    assert [session.state for session in (*here, *there)] == ["connected"] * 4
+    for one, other in zip(here, there, strict=True):
+        assert one.exporter(b"EXPERIMENTAL x", 16) == other.exporter(b"EXPERIMENTAL x", 16)
+        assert hear(other, say(one, b"there")) == [b"there"]
+        assert hear(one, say(other, b"back")) == [b"back"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 80, 2**48 - 1])
+@pytest.mark.parametrize("kind", [20, 23])
+def test_a_forged_record_in_the_clear_stops_no_handshake(kind: int, number: int) -> None:
+    client, server = pair()
+    forged = bytes([kind, 0xFE, 0xFD]) + number.to_bytes(8) + (1).to_bytes(2) + b"\x01"
+    for _ in range(4):
+        for speaker, hearer in ((client, server), (server, client)):
+            for datagram in speaker.datagrams():
+                hear(hearer, forged)
+                hear(hearer, datagram)
+    assert (client.state, server.state) == ("connected", "connected")
+
+
+def test_a_certificate_that_cannot_be_read_ends_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = pair()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise x509.InvalidVersion("7 is not a valid X509 version", 7)
+
+    monkeypatch.setattr(SSL.Connection, "get_peer_certificate", refuse)
+    exchange(client, server)
+    assert (server.state, server.peer_certificate) == ("failed", None)
+    assert server.reason == "the peer's certificate cannot be read: 7 is not a valid X509 version"
+
+
+def test_a_server_says_again_what_it_answered_long_before_there_was_a_path() -> None:
+    client, server = pair()
+    for datagram in client.datagrams():
+        hear(server, datagram, 0.0)
+    flight = server.datagrams()
+    server.begin(0.01)
+    assert server.datagrams() == [], "it is on its way"
+    server.begin(2.0)
+    assert (server.datagrams(), server.deadline()) == (flight, 2.0 + RESEND_FIRST)
+
+
 def test_a_handshake_that_began_before_its_path_has_its_time_from_there() -> None:
     client, server = pair()
     hello = client.datagrams()
