@@ -208,14 +208,21 @@ class Datagrams:
 
     def came_early(self, base: int, source: Address, size: int) -> None:
         """The remote, which knows our secrets, said `size` bytes from there: it may be answered without a path."""
-        if self._answerable is None:
-            self._answerable = (base, source)
+        if not self._may_answer:
+            self._answerable, self._allowance = (base, source), 0
         if self._answerable == (base, source):
             self._allowance += AMPLIFICATION * size
 
+    @property
+    def _may_answer(self) -> bool:
+        """Whether there is an address that the remote spoke from, to be used until there has been a path."""
+        if self._answerable is None or self._agent.state != "checking":
+            return False
+        return self._agent.is_valid_source(*self._answerable)
+
     def _answered_early(self, datagram: bytes) -> bool:
         """Send where the remote spoke from, as far as it spoke: it has not proved yet that it can be reached there."""
-        if self._answerable is None or len(datagram) > self._allowance or self.is_over:
+        if self._answerable is None or not self._may_answer or len(datagram) > self._allowance:
             return False
         self._allowance -= len(datagram)
         return self._send_to(*self._answerable, datagram)

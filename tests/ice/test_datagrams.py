@@ -246,6 +246,27 @@ async def test_an_address_that_proved_nothing_gets_no_more_than_three_times_what
         await until(lambda: any(len(data) == allowance for data in came))
 
 
+async def test_an_address_that_is_no_more_the_remotes_is_not_answered() -> None:
+    async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
+        deafen(dialer)
+        accepted = list[IceSession]()
+        listen(host, accepted.append)
+        session = dial(host, dialer)
+        session.send_ahead(DTLS)
+        await until(lambda: accepted)
+        await accepted[0].approached(5)
+        peer, (base, _) = accepted[0], accepted[0]._answerable or (0, ("", 0))
+        peer._answerable = (base, ("127.0.0.1", 9))
+        sent = peer.bytes_sent
+        peer.send(DTLS)
+        assert peer.bytes_sent == sent
+        assert session._checked
+        peer.came_early(base, dialer.candidates[0].endpoint, 10)
+        assert (peer._answerable, peer._allowance) == ((base, dialer.candidates[0].endpoint), 10 * AMPLIFICATION)
+        peer.send(DTLS)
+        assert peer.bytes_sent == sent + 1
+
+
 async def test_once_there_is_a_path_nothing_goes_ahead() -> None:
     async with IceEndpoint(LOOPBACK) as host, IceEndpoint(LOOPBACK) as dialer:
         session, peer = await pair(host, dialer)
