@@ -67,6 +67,7 @@ class Allocation:
         self._trouble: str | None = None
         self._checking = False
         self._seen_as: Address | None = None
+        self._let_in_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -213,15 +214,15 @@ class Allocation:
 
     async def _maintain(self) -> None:
         """Bind and renew channels when asked, and ask the server every `KEEPALIVE` seconds whether it lives."""
-        asked_at = let_in_at = time.monotonic()
+        asked_at = self._let_in_at = time.monotonic()
         while self._state == "open":
             self._wake.clear()
             now = time.monotonic()
             for binding in self._channels.wanted(now):
                 self._tasks.spawn(self._bind(binding), "bind")
-            if now >= let_in_at:
+            if now >= self._let_in_at:
                 self._tasks.spawn(self._let_in(), "permission")
-                let_in_at = now + REFRESH
+                self._let_in_at = now + REFRESH
             due = asked_at + (CHECK_GAP if self._trouble else KEEPALIVE)
             if now >= due and not self._checking:
                 self._tasks.spawn(self._check(doubted=self._trouble is not None), "check")
@@ -229,7 +230,7 @@ class Allocation:
             times = [
                 self._channels.deadline() or now + KEEPALIVE,
                 now + KEEPALIVE if self._checking else due,
-                let_in_at,
+                self._let_in_at,
             ]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, min(times) - now)):
@@ -289,15 +290,15 @@ class Allocation:
             return
         now = time.monotonic()
         # Where the request had to be said again, what went behind it was dropped.
-        again = protocol.nonce != nonce or now - started >= stun.RETRY_RTO
-        for frame in self._channels.bound(binding, now, again=again):
-            protocol.put(frame)
+        repeated = isinstance(protocol, UdpTurnProtocol) and now - started >= stun.RETRY_RTO
+        for frame in self._channels.bound(binding, now, again=repeated or protocol.nonce != nonce):
+            self._channels.dropped += not protocol.put(frame)
 
     def _send_early(self, binding: Binding) -> None:
         """What waits for the binding need not wait for the answer."""
         if self._state == "open" and self._protocol is not None and binding.state == "binding":
             for frame in self._channels.early(binding):
-                self._protocol.put(frame)
+                self._channels.dropped += not self._protocol.put(frame)
 
     async def _let_in(self) -> None:
         """Let in whoever has a relayed address on the same server, so that two nodes meet there at once.
@@ -313,5 +314,8 @@ class Allocation:
                 await protocol.permit(self.relayed[0])
         except (TimeoutError, OSError, ValueError, stun.TransactionError) as error:
             logger.debug("TURN server %s: no permission for its own address: %s", self.endpoint.address[0], error)
+            if not isinstance(error, stun.TransactionFailed):  # it did not refuse, it was not there
+                self._let_in_at = time.monotonic() + KEEPALIVE
+                self._wake.set()
         else:
             self._channels.let_in(self.relayed[0])

@@ -110,6 +110,19 @@ async def test_a_server_that_lets_nobody_in_is_none_the_worse(server: FakeTurnSe
         assert allocation.is_open and not allocation._channels.permits(RELAYED[0])
 
 
+async def test_a_server_that_was_not_there_is_asked_again_to_let_neighbours_in(
+    server: FakeTurnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.silent.add(Method.CREATE_PERMISSION)
+    async with allocated(server) as (allocation, _):
+        monkeypatch.setattr(client, "OPEN_TIMEOUT", 0.1)
+        monkeypatch.setattr(client, "KEEPALIVE", 0.1)
+        await until(lambda: server.requests[Method.CREATE_PERMISSION] > 0)
+        assert not allocation._channels.permits(RELAYED[0])
+        server.silent.clear()
+        await until(lambda: allocation._channels.permits(RELAYED[0]))
+
+
 async def test_what_waits_for_a_binding_goes_right_behind_the_request(server: FakeTurnServer) -> None:
     server.silent.add(Method.CHANNEL_BIND)
     async with allocated(server) as (allocation, got):
