@@ -48,6 +48,7 @@ class Exchange:
         self.answered = False
         self._news = asyncio.Event()
         self._sending = Tasks("exchange")
+        self._room = asyncio.Semaphore(MAX_SENDING)
 
     def hear(self, lines: list[str]) -> None:
         """Take in the other side's candidates; what was heard before costs nothing."""
@@ -90,10 +91,15 @@ class Exchange:
         return self.session.state == "checking"
 
     async def _tell(self) -> None:
-        lines = signals.candidate_lines(self.local())
-        if lines == self._told:
+        if signals.candidate_lines(self.local()) == self._told:
             return
-        self._told = lines
-        sent = self._sending.spawn(self._send(self._kind(self.name, lines)), "signal")
-        if sent is not None and len(self._sending) >= MAX_SENDING:
-            await asyncio.wait([sent])
+        await self._room.acquire()
+        self._told = signals.candidate_lines(self.local())
+        if self._sending.spawn(self._pass_on(self._kind(self.name, self._told)), "signal") is None:
+            self._room.release()
+
+    async def _pass_on(self, message: signals.Message) -> None:
+        try:
+            await self._send(message)
+        finally:
+            self._room.release()
