@@ -1,6 +1,6 @@
 """Server-reflexive gathering (RFC 8445 §5.1.1.2): every socket asks every STUN server of its family, at once.
 
-An answer is news when the mapped address is new. One server per socket, the fastest, is then asked every `KEEPALIVE`
+An answer is news when the mapped address is new. One server per socket, the fastest, is then asked every `keepalive`
 seconds, which keeps the NAT's mapping open and notices when it changes; the others every `RECHECK` seconds, and those
 that are silent ever more rarely. Pure: messages and `now` in; datagrams, events and a deadline out.
 """
@@ -23,6 +23,8 @@ __all__ = ["Gatherer", "Mapped", "Silent"]
 RTO, GIVE_UP = 0.3, 5.0
 """The first retransmission and the last moment, seconds; RFC 8489's 0.5 s is slow to notice one lost packet."""
 KEEPALIVE = 17.0
+MOST_LATE = 1.3
+"""Of `KEEPALIVE`: a question that was answered later than that, spread and round trip included, was lost once."""
 RECHECK = 300.0
 RETRY_FIRST, RETRY_LAST = 15.0, 300.0
 MAX_PROBES = 128
@@ -34,7 +36,8 @@ Address = tuple[str, int]
 class Mapped:
     """`server` (`uri` its name) sees `base` as `address`; `rtt` in seconds; `new` when `base` was not seen so yet.
 
-    `former`: as which this very server saw it before, where that was something else.
+    `former`: as which this very server saw it before, where that was something else; `forgotten` where its questions
+    should have kept that mapping open, and the NAT has the same public address still.
     """
 
     base: int
@@ -44,6 +47,7 @@ class Mapped:
     rtt: float
     new: bool
     former: Address | None = None
+    forgotten: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,10 @@ class _Probe:
     due: float
     asking: BindingTransaction | None = None
     mapped: Address | None = None
+    other: Address | None = None
     failed: bool = False
     backoff: float = RETRY_FIRST
+    answered_at: float = float("-inf")
 
 
 class Gatherer:
@@ -79,6 +85,8 @@ class Gatherer:
         self._keepers: dict[int, _Probe] = {}
         self._events: deque[Mapped | Silent] = deque()
         self._transmits: deque[Transmit] = deque()
+        self.keepalive = KEEPALIVE
+        """Seconds between the questions that keep a base's mapping open, about."""
 
     def add_base(self, base: int, address: str, now: float) -> None:
         """Ask from this socket too."""
@@ -137,11 +145,13 @@ class Gatherer:
         self._stop(probe)
         new = all(other.mapped != mapped for other in self._probes.values() if other.base == base)
         former = probe.mapped if probe.mapped != mapped else None
-        probe.mapped, probe.failed, probe.backoff = mapped, False, RETRY_FIRST
+        forgotten = former is not None and former[0] == mapped[0] and self._was_kept(probe, now)
+        probe.mapped, probe.other, probe.failed, probe.backoff = mapped, other, False, RETRY_FIRST
+        probe.answered_at = now
         if former is not None:
             self._contradicted(base, former, now)
         probe.due = now + self._interval(probe) * random.uniform(0.9, 1.1)  # noqa: S311 - only spreads load
-        self._events.append(Mapped(base, probe.uri, source, mapped, rtt, new, former))
+        self._events.append(Mapped(base, probe.uri, source, mapped, rtt, new, former, forgotten))
         if other is not None:
             self._ask_other(probe, other, now)
         return True
@@ -151,6 +161,10 @@ class Gatherer:
         for probe in self._probes.values():
             if probe.base == base and probe.mapped == former:
                 probe.mapped, probe.due = None, now
+
+    def _was_kept(self, probe: _Probe, now: float) -> bool:
+        """Whether this probe keeps its base's mapping open, and asked as it should: there was no outage."""
+        return self._keepers.get(probe.base) is probe and now < probe.answered_at + self.keepalive * MOST_LATE
 
     def asks(self, server: Address) -> bool:
         """Whether this address is one of a server that is asked."""
@@ -169,7 +183,7 @@ class Gatherer:
         keeper = self._keepers.get(probe.base)
         if keeper is None or keeper.failed or self._probes.get((keeper.base, keeper.server)) is not keeper:
             keeper = self._keepers[probe.base] = probe
-        return KEEPALIVE if keeper is probe else RECHECK
+        return self.keepalive if keeper is probe else RECHECK
 
     def handle_timer(self, now: float) -> None:
         """Send what is due, give up what is overdue."""
@@ -219,6 +233,11 @@ class Gatherer:
         """What the servers that answer see of `base`, in the order in which they were asked first."""
         probes = [probe for probe in self._probes.values() if probe.base == base and not probe.failed]
         return [Seen(probe.server, probe.mapped) for probe in probes if probe.mapped is not None]
+
+    def discoverers(self, base: int) -> list[Address]:
+        """Of the servers that answer `base`, those of more than one address: such know RFC 5780, mostly."""
+        probes = [probe for probe in self._probes.values() if probe.base == base and not probe.failed]
+        return [probe.server for probe in probes if probe.mapped is not None and probe.other is not None]
 
     def unanswered(self, base: int) -> int:
         """How many servers `base` asked in vain."""

@@ -25,17 +25,22 @@ STEPS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.
 MOST = STEPS[-1]
 SENDS, INTERVAL = 3, 0.3
 TIMEOUT = 2.0
+IN_USE = 3.0
+"""Seconds between two questions that make a mapping one in use: Linux takes a flow for one after two."""
 SUCCESS = b"\x01\x01"
 """The first bytes of a Binding success response."""
 
 Address = tuple[str, int]
 
 
-async def probe_lifetime(server: Address, limit: float, *, local: str | None = None) -> float | None:
+async def probe_lifetime(
+    server: Address, limit: float, *, local: str | None = None, used: bool = False
+) -> float | None:
     """Seconds that a silent mapping lives at the least, as far as it was tried: up to `limit`, 300 at the most.
 
-    0 where it did not live through the first try; None where it cannot be told: without NAT, or where `server` does not
-    answer to another port. Ends soon after the first mapping that is found dead. Never raises.
+    `used`: of a mapping that was in use before, as a path's is, which many routers remember for longer than one that
+    carried one question. 0 where it did not live through the first try; None where it cannot be told: without NAT, or
+    where `server` does not answer to another port. Ends soon after the first mapping that is found dead. Never raises.
     """
     source = local or source_for(server)
     steps = [*(step for step in STEPS if step < limit), min(limit, MOST)]
@@ -43,10 +48,13 @@ async def probe_lifetime(server: Address, limit: float, *, local: str | None = N
         return None
     with ExitStack() as stack:
         try:
-            asker, *silent = (_open(source, stack) for _ in range(len(steps) + 2))
+            asker, first = _open(source, stack), _open(source, stack)
+            (port,) = await _mapped([first], server) or (0,)
+            if not port or not await _arrives(asker, first, server, port):
+                return None
+            return await _lived(asker, [_open(source, stack) for _ in steps], server, steps, used=used)
         except OSError:
             return None
-        return await _lived(asker, silent, server, steps)
 
 
 def _open(address: str, stack: ExitStack) -> Exchange:
@@ -55,18 +63,31 @@ def _open(address: str, stack: ExitStack) -> Exchange:
     return exchange
 
 
-async def _lived(asker: Exchange, silent: Sequence[Exchange], server: Address, steps: Sequence[float]) -> float | None:
-    loop = asyncio.get_running_loop()
-    answers = await asyncio.gather(*(one.ask(server, timeout=TIMEOUT) for one in silent))
-    started, mapped = loop.time(), [answer.mapped for answer in answers]
-    here = [(one.socket.address, one.socket.port) for one in silent]
-    if any(seen is None or seen == own for seen, own in zip(mapped, here, strict=True)):
+async def _mapped(sockets: Sequence[Exchange], server: Address) -> list[int] | None:
+    """The port as which `server` sees each of them; None where one had no answer, or is seen as it is."""
+    answers = await asyncio.gather(*(one.ask(server, timeout=TIMEOUT) for one in sockets))
+    seen = [answer.mapped for answer in answers if answer.mapped is not None]
+    here = [(one.socket.address, one.socket.port) for one in sockets]
+    if len(seen) < len(here) or any(mapped == own for mapped, own in zip(seen, here, strict=True)):
         return None
-    lived = 0.0
-    for step, one, seen in zip([0.0, *steps], silent, mapped, strict=True):
+    return [port for _, port in seen]
+
+
+async def _lived(
+    asker: Exchange, silent: Sequence[Exchange], server: Address, steps: Sequence[float], *, used: bool
+) -> float | None:
+    ports = await _mapped(silent, server)
+    if ports is not None and used:
+        await asyncio.sleep(IN_USE)
+        ports = await _mapped(silent, server)
+    if ports is None:
+        return None
+    loop, lived = asyncio.get_running_loop(), 0.0
+    started = loop.time()
+    for step, one, port in zip(steps, silent, ports, strict=True):
         await asyncio.sleep(max(0.0, started + step - loop.time()))
-        if seen is None or not await _arrives(asker, one, server, seen[1]):
-            return lived if step else None
+        if not await _arrives(asker, one, server, port):
+            break
         lived = step
     return lived
 

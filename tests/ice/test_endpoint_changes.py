@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from atmosphere.ice import changes, following
+from atmosphere.ice import changes, following, keepalive
+from atmosphere.ice.agent import REST_LEAST
+from atmosphere.ice.consent import REST
 from atmosphere.ice.endpoint import IceEndpoint
+from atmosphere.ice.gather import KEEPALIVE
 from atmosphere.ice.settings import IceSettings, parse_stun
 from atmosphere.stun.message import Class, Message, Method, decode, encode
 from atmosphere.udp.addresses import LocalAddress, Quality
@@ -123,13 +128,16 @@ class Sees:
 
     def __init__(self, count: int) -> None:
         self.address = ("203.0.113.5", 40000)
+        self.other: tuple[str, int] | None = None
         self.sockets = [UdpSocket.bind("127.0.0.1") for _ in range(count)]
         self.uris = tuple(parse_stun(f"127.0.0.1:{sock.port}") for sock in self.sockets)
         for sock in self.sockets:
             sock.on_datagram = lambda data, source, sock=sock: self.answer(sock, data, source)  # type: ignore[misc]
 
     def answer(self, sock: UdpSocket, data: bytes, source: tuple[str, int]) -> None:
-        attributes = {"XOR-MAPPED-ADDRESS": self.address}
+        attributes: dict[str, Any] = {"XOR-MAPPED-ADDRESS": self.address}
+        if self.other is not None:
+            attributes["OTHER-ADDRESS"] = self.other
         response = Message(Method.BINDING, Class.RESPONSE, decode(data).transaction_id, attributes)
         sock.send(encode(response), source)
 
@@ -219,3 +227,38 @@ async def test_a_change_of_the_network_disturbs_no_session(monkeypatch: pytest.M
             assert host.refresh_addresses(sure=True)
             assert await exchange(session, [b"\x20still here"])
         assert session.state == "connected"
+
+
+async def test_the_nats_own_memory_sets_the_pace_of_idle_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[tuple[tuple[str, int], str | None]] = []
+
+    async def probe(server: tuple[str, int], limit: float, *, local: str | None, used: bool) -> float:
+        measured.append((server, local))
+        return 20.0
+
+    monkeypatch.setattr(keepalive, "SETTLE", 0.0)
+    monkeypatch.setattr(keepalive, "probe_lifetime", probe)
+    seen = Sees(1)
+    async with (
+        IceEndpoint(IceSettings(("127.0.0.1",), stun=seen.uris)) as dialer,
+        IceEndpoint(LOOPBACK) as host,
+    ):
+        session, _ = await connect(host, dialer)
+        await dialer.gathered(5)
+        assert (session.rest, dialer._gatherer.keepalive, measured) == (REST, KEEPALIVE, [])
+        seen.other = ("203.0.113.6", 3479)
+        dialer._gatherer.ask_again(0.0)
+        dialer._gathering.run()
+        await until(lambda: session.rest == 10.0)
+        assert dialer._gatherer.keepalive == 10.0
+        assert measured == [(("127.0.0.1", seen.sockets[0].port), "127.0.0.1")]
+        for port in range(2 * 4):  # the NAT forgets all the same, again and again
+            seen.address = ("203.0.113.5", 40001 + port)
+            dialer._gatherer.ask_again(0.0)
+            dialer._gathering.run()
+            await until(lambda: mapped_as(dialer) == [seen.address])
+        assert (session.rest, dialer._gatherer.keepalive) == (REST_LEAST, REST_LEAST)
+        seen.other = None
+        assert dialer.refresh_addresses(sure=True)
+        assert (session.rest, dialer._gatherer.keepalive) == (REST, KEEPALIVE)
+    seen.close()

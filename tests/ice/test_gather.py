@@ -78,6 +78,39 @@ def test_a_changed_mapping_is_news() -> None:
     assert [event.address[1] for event in events if isinstance(event, Mapped) and event.new] == [8]
 
 
+def test_a_mapping_that_was_kept_alive_in_vain_is_told() -> None:
+    network = Network(sees={(1, A): ("203.0.113.1", 7), (1, B): ("203.0.113.1", 17)}, delay={B: 0.1})
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.gatherer.set_server("stun:b", [B], 0.0)
+    network.run(1.0)
+
+    def forgotten(seconds: float) -> list[tuple[tuple[str, int], bool]]:
+        events = network.run(network.now + seconds)
+        return [(event.server, event.forgotten) for event in events if isinstance(event, Mapped) and event.former]
+
+    network.sees[1, A] = ("203.0.113.1", 8)
+    assert forgotten(KEEPALIVE * 1.2) == [(A, True)]
+    network.sees[1, A] = ("203.0.113.9", 8)
+    assert forgotten(KEEPALIVE * 1.2) == [(A, False)], "another router, or another line"
+    del network.sees[1, A]
+    network.run(network.now + KEEPALIVE * 1.2)
+    network.sees[1, A] = ("203.0.113.9", 9)
+    network.gatherer.ask_again(network.now + KEEPALIVE)
+    assert (A, True) not in forgotten(RETRY_FIRST * 3), "nobody kept it alive during the outage"
+    network.sees[1, B] = ("203.0.113.9", 18)
+    assert (B, True) not in forgotten(RECHECK * 1.2), "a symmetric NAT's other mappings are not kept at all"
+
+
+def test_how_often_a_mapping_is_kept_alive_can_be_told() -> None:
+    network = Network(sees={(1, A): ("203.0.113.1", 7)})
+    network.gatherer.keepalive = 6.0
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.run(66.0)
+    assert 10 <= len(network.asked) <= 13
+
+
 def test_a_server_that_contradicts_itself_makes_the_others_be_asked_at_once() -> None:
     network = Network(sees={(1, A): ("203.0.113.1", 7), (1, B): ("203.0.113.1", 7)}, delay={B: 0.1})
     network.gatherer.add_base(1, LOCAL, 0.0)
@@ -230,6 +263,22 @@ def test_where_there_is_one_address_its_second_is_asked_too() -> None:
     network.run(1.0)
     assert network.gatherer.seen(1) == [Seen(A, ("203.0.113.1", 7)), Seen(other, ("203.0.113.1", 8))]
     assert {server for _, _, server in network.asked} == {A, other}
+
+
+def test_who_knows_rfc_5780() -> None:
+    network = Network(sees={(1, A): ("203.0.113.1", 7), (2, A): ("203.0.113.1", 8)})
+    network.gatherer.add_base(1, LOCAL, 0.0)
+    network.gatherer.set_server("stun:a", [A], 0.0)
+    network.run(1.0)
+    assert network.gatherer.discoverers(1) == []
+    other_address(network, ("192.0.2.9", 3479))
+    network.gatherer.ask_again(network.now)
+    network.run(2.0)
+    assert (network.gatherer.discoverers(1), network.gatherer.discoverers(2)) == ([A], [])
+    del network.sees[1, A]
+    network.gatherer.ask_again(network.now)
+    network.run(2.0 + GIVE_UP + 0.1)
+    assert network.gatherer.discoverers(1) == []
 
 
 def test_a_second_address_is_not_asked_where_two_are_known_or_it_is_of_another_kind() -> None:

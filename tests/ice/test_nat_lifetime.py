@@ -20,8 +20,10 @@ class Forgetful:
     """Sees each client at another port, and remembers the first `remembers` of those that are asked for by
     RESPONSE-PORT: as if time went on from one to the next."""
 
-    def __init__(self, remembers: int, *, knows_response_port: bool = True) -> None:
+    def __init__(self, remembers: int, *, knows_response_port: bool = True, answers: int = 1000) -> None:
         self.remembers = remembers
+        self.answers = answers
+        self.questions = 0
         self.knows_response_port = knows_response_port
         self.clients: dict[int, Address] = {}
         self.asked_for: dict[int, None] = {}
@@ -33,6 +35,9 @@ class Forgetful:
         request = decode(data)
         port = request.attributes.get("RESPONSE-PORT")
         if port is None:
+            self.questions += 1
+            if self.questions > self.answers:
+                return
             mapped = source[1] % 60000 + 1024
             self.clients[mapped] = source
             self.socket.send(encode(binding_response(request, ("203.0.113.9", mapped))), source)
@@ -86,3 +91,21 @@ async def test_where_it_cannot_be_told(nat: Any, monkeypatch: pytest.MonkeyPatch
     assert await probe_lifetime(silent.address, 1.0, local="203.0.113.250") is None
     monkeypatch.setattr(nat_lifetime, "source_for", lambda server: None)
     assert await probe_lifetime(silent.address, 1.0) is None
+
+
+async def test_a_mapping_in_use_is_asked_twice_before_it_falls_silent(
+    nat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nat_lifetime, "IN_USE", 0.01)
+    once, twice = nat(99), nat(99)
+    assert await probe_lifetime(once.address, 0.025) == 0.025
+    assert await probe_lifetime(twice.address, 0.025, used=True) == 0.025
+    assert (once.questions, twice.questions) == (1 + 3, 1 + 2 * 3)
+    gone = nat(99, answers=2)
+    assert await probe_lifetime(gone.address, 0.025, used=True) is None
+
+
+async def test_a_server_that_cannot_costs_two_sockets(nat: Any) -> None:
+    server = nat(99, knows_response_port=False)
+    assert await probe_lifetime(server.address, 300.0) is None
+    assert server.questions == 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, get_args
 
 import pytest
 
 from tests.lab.coturn import PORT, start_coturn
-from tests.lab.household import Member, Relay
+from tests.lab.household import Member, Relay, joined
 from tests.lab.ipv6 import BACKBONE, give_ipv6
 from tests.lab.routers import IN_USER_SPACE, KINDS, Kind, UserKind, in_user_space
 from tests.lab.topology import Lab, Machine, run_in
@@ -181,3 +182,20 @@ def test_how_long_a_router_remembers(lab: Lab) -> None:
     box, home = Box(lab), lab.home("home", "port-restricted", timeout=8)
     found = Member(home.machine("host")).json("network", "--stun", box.stun, "--lifetime", "10s")
     assert found["nat"]["mapping_lifetime_s"] == 5.0
+
+
+@pytest.mark.matrix
+def test_an_idle_path_stays_open_through_a_router_that_forgets_soon(lab: Lab) -> None:
+    """Its mappings live for 8 s, and an idle path is asked every 12 to 15 s until that is known."""
+    box, home = Box(lab), lab.home("home", "port-restricted", timeout=8)
+    anna = Member(home.machine("anna"), "--stun", box.stun)
+    ben = Member(lab.public("ben"), "--stun", box.stun)
+    ben.found()
+    joined(anna, ben.code())
+    to_ben = re.compile(rf"udp .*dst={re.escape(ben.machine.address)} ")
+    open_since, gaps, deadline = time.monotonic(), 0, time.monotonic() + 90
+    while time.monotonic() < open_since + 30:
+        assert time.monotonic() < deadline, f"{gaps} times without a mapping"
+        if not to_ben.search(home.flows()):
+            open_since, gaps = time.monotonic(), gaps + 1
+        time.sleep(0.5)

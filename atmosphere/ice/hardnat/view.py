@@ -71,6 +71,11 @@ class NatView:
         base = self.base
         return [] if base is None else [seen.server for seen in self._gatherer.seen(base.id)]
 
+    def discoverers(self) -> tuple[str, list[Address]]:
+        """That socket's local address, and those of the servers that know RFC 5780, as far as they say."""
+        base = self.base
+        return ("", []) if base is None else (base.candidate.address, self._gatherer.discoverers(base.id))
+
     @property
     def behaviour(self) -> NatBehaviour:
         """What our NAT does, as far as that can be told now."""

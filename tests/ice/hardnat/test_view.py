@@ -39,6 +39,9 @@ class Servers(Gatherer):
     def unanswered(self, base: int) -> int:
         return self._silent.get(base, 0)
 
+    def discoverers(self, base: int) -> list[tuple[str, int]]:
+        return [ONE] if base in self._seen else []
+
 
 @dataclass
 class Endpoint:
@@ -121,6 +124,12 @@ def test_the_best_socket_that_servers_see_is_looked_at() -> None:
     assert view.base is not None
     assert view.base.id == 2
     assert view.public == (PUBLIC, 2)
+
+
+def test_who_can_measure_and_from_where() -> None:
+    assert Endpoint().view().discoverers() == ("", [])
+    seen = {1: [Seen(ONE, (PUBLIC, 7)), Seen(TWO, (PUBLIC, 7))]}
+    assert Endpoint(seen).view().discoverers() == (LOCAL[0], [ONE])
 
 
 def test_silence_everywhere_means_that_udp_is_blocked() -> None:
