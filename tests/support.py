@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,11 @@ def _node_package_missing(what: str) -> str | None:
     if not shutil.which("node"):
         return "node is not installed"
     return None if NODE_PACKAGES[what].exists() else f"{what} for Node is not installed (tools/node-deps.sh)"
+
+
+def seeds(few: int, many: int) -> list[Any]:
+    """The numbers below `many`, for chance to begin with: the first `few` always, the others in `make soak`."""
+    return [pytest.param(seed, marks=[pytest.mark.soak] if seed >= few else []) for seed in range(many)]
 
 
 def require(*things: str) -> None:
