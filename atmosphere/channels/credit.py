@@ -11,7 +11,7 @@ from __future__ import annotations
 
 WINDOW = 256 * 1024
 """Bytes that may be sent before the first grant; a reader that never kept up is owed no more than that."""
-WINDOW_MOST = 4 * 1024 * 1024
+WINDOW_MOST = 16 * 1024 * 1024
 SPARE = 16 * 1024 * 1024
 OVERHEAD = 64
 GRANT_AFTER = WINDOW // 4

@@ -37,6 +37,10 @@ class Congestion(Protocol):
         """So much has arrived; `full` says that the window was what held us back."""
         ...
 
+    def sampled(self, latest: float, least: float) -> None:
+        """An answer took so long while the window was what held us back; the least ever."""
+        ...
+
     def round_ended(self, shortest: float, least: float) -> None:
         """A round trip is over: the shortest time of an answer in it, and the least ever."""
         ...

@@ -5,6 +5,9 @@ Times are seconds, sizes bytes; the window of the formulas is counted in packets
 
 from __future__ import annotations
 
+from atmosphere.sctp.delivery import Delivery
+from atmosphere.sctp.pacing import QUICK
+
 C, BETA = 0.4, 0.7
 ALPHA = 3 * (1 - BETA) / (1 + BETA)
 """Growth of the Reno-friendly window, packets a round trip."""
@@ -12,13 +15,15 @@ INITIAL = 10
 """Packets that a new path gets (RFC 6928)."""
 LEAST = 2
 MOST = 16 * 1024 * 1024
-"""Bytes beyond which no window grows; the peer's window is smaller than that."""
+"""Bytes beyond which no window grows; no peer offers more."""
 
 # HyStart++
 ETA_LEAST, ETA_MOST = 0.004, 0.016
 SLOWER = 4
 """In its careful phase slow start grows by a quarter."""
 CAREFUL_ROUNDS = 5
+ENOUGH = 1.5
+"""Slow start ends where there is a queue, and the window is that much more than what the path carries."""
 
 
 class Cubic:
@@ -36,6 +41,7 @@ class Cubic:
         self._careful = 0
         self._before: float | None = None
         self._baseline = 0.0
+        self._delivery = Delivery()
 
     @property
     def is_slow_start(self) -> bool:
@@ -44,12 +50,26 @@ class Cubic:
 
     def acknowledged(self, size: int, now: float, round_trip: float, *, full: bool) -> None:
         """So much has arrived; the window grows if it was what held us back."""
+        self._delivery.arrived(size, now)
         if not full:
             self._epoch = None  # time that was not used must not count as growth (RFC 9438 section 5.8)
         elif self.is_slow_start:
             self.window = min(self.window + (size / SLOWER if self._careful else size), MOST)
         else:
             self._grow(size, now, round_trip)
+
+    def sampled(self, latest: float, least: float) -> None:
+        """Leave slow start when more is on its way than the path delivers: answers wait, and come no faster.
+
+        HyStart++ sees that a round later, for the first answers of a paced round find the queue empty. A path that is
+        not paced (see `pacing`) has hardly a queue; there a slow answer says that a program was busy.
+        """
+        self._delivery.least = least
+        eta = min(max(least / 8, ETA_LEAST), ETA_MOST)
+        if self.is_slow_start and least >= QUICK and latest >= least + eta:
+            carried = self._delivery.carried
+            if carried and self.window > ENOUGH * max(carried, INITIAL * self.mtu):
+                self._threshold = self.window
 
     def round_ended(self, shortest: float, least: float) -> None:
         """Leave slow start when answers take longer than in the round before, and that lasts."""
@@ -68,7 +88,13 @@ class Cubic:
         self._before = shortest
 
     def lost(self, now: float) -> None:
-        """Multiplicative decrease, with fast convergence."""
+        """Multiplicative decrease, with fast convergence.
+
+        Slow start may have left a window of twice what the path carries and queues: the loss is told a round trip late.
+        A decrease from there would lose as much again, so it is one from what would have filled the path just so.
+        """
+        if self.is_slow_start and (carried := self._delivery.carried):
+            self.window = min(self.window, max(carried, LEAST * self.mtu) / BETA)
         packets = self.window / self.mtu
         self._peak = packets * (1 + BETA) / 2 if packets < self._peak else packets
         self.window = self._threshold = max(self.window * BETA, LEAST * self.mtu)
@@ -87,6 +113,7 @@ class Cubic:
         self._threshold = max(self._threshold if self.window >= self._threshold else self.window, INITIAL * self.mtu)
         self.window = float(INITIAL * self.mtu)
         self._epoch, self._careful, self._before = None, 0, None
+        self._delivery.forget()
 
     def _grow(self, size: int, now: float, round_trip: float) -> None:
         packets = self.window / self.mtu

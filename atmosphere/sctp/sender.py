@@ -65,7 +65,9 @@ class Sender:
             return False
         if cumulative < flight.base - 1:
             return True
-        full = flight.outstanding + flight.lost * self.builder.body + self._worth > self.congestion.window
+        held = flight.outstanding + flight.lost * self.builder.body + self._worth
+        # In slow start half a window is enough: pacing lets the other half go just as the answers come in.
+        full = held * (2 if self.congestion.is_slow_start else 1) > self.congestion.window
         if sack.duplicates:
             recovery.reordered()
         acked = flight.acknowledge(cumulative, sack.gaps)
@@ -221,6 +223,8 @@ class Sender:
         self._judge.arrived(acked.size)
         if acked.latest is not None:
             self._shortest = min(self._shortest, recovery.latest)
+            if full:
+                self.congestion.sampled(recovery.latest, recovery.least)
         if self.flight.base >= self._steady:
             self.congestion.acknowledged(acked.size, now, recovery.smoothed or recovery.latest, full=full)
         if self.flight.base > self._round_end:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atmosphere.sctp.cubic import BETA, INITIAL, MOST, Cubic
+from atmosphere.sctp.cubic import BETA, ENOUGH, INITIAL, MOST, Cubic
 
 MTU = 1188
 
@@ -35,6 +35,59 @@ def test_slow_start_ends_carefully_when_answers_take_longer_and_goes_on_after_a_
         cubic.round_ended(0.130, 0.1)
     assert not cubic.is_slow_start
     cubic.round_ended(0.5, 0.1)
+
+
+def flow(cubic: Cubic, rate: float, start: float, seconds: float, round_trip: float = 0.1) -> float:
+    """Answers every millisecond that tell of `rate` bytes a second; when they end."""
+    for step in range(round(seconds * 1000)):
+        cubic.acknowledged(int(rate / 1000), start + step / 1000, round_trip, full=True)
+    return start + seconds
+
+
+def test_slow_start_ends_where_more_is_on_its_way_than_the_path_delivers() -> None:
+    cubic, carries = Cubic(MTU), 2_000_000 * 0.1
+    cubic.sampled(0.1, 0.1)
+    now = flow(cubic, 2_000_000, 10.0, 0.1)
+    assert INITIAL * MTU < carries < cubic.window < ENOUGH * carries
+    cubic.sampled(0.2, 0.1)
+    assert cubic.is_slow_start, "not yet so much more"
+    now = flow(cubic, 2_000_000, now, 0.1)
+    assert cubic.window > ENOUGH * carries
+    cubic.sampled(0.101, 0.1)
+    assert cubic.is_slow_start, "there is no queue"
+    cubic.sampled(0.2, 0.1)
+    assert not cubic.is_slow_start
+
+
+def test_a_path_without_pace_and_one_of_which_little_is_known_are_left_alone() -> None:
+    for least, seconds in ((0.0005, 0.5), (0.1, 0.0)):
+        cubic = Cubic(MTU)
+        cubic.sampled(least, least)
+        flow(cubic, 2_000_000, 10.0, seconds)
+        cubic.sampled(10 * least, least)
+        assert cubic.is_slow_start
+
+
+def test_the_first_loss_leaves_what_the_path_was_seen_to_carry() -> None:
+    cubic, carries = Cubic(MTU), 2_000_000 * 0.1
+    cubic.sampled(0.1, 0.1)
+    now = flow(cubic, 2_000_000, 10.0, 0.4)
+    assert cubic.window > 3 * carries
+    cubic.lost(now)
+    assert cubic.window == pytest.approx(carries, rel=0.1)
+    assert not cubic.is_slow_start
+    window = cubic.window
+    cubic.lost(now + 1)
+    assert cubic.window == pytest.approx(window * BETA)
+
+
+def test_a_loss_before_the_path_is_full_is_any_loss() -> None:
+    cubic = Cubic(MTU)
+    cubic.sampled(0.1, 0.1)
+    now = flow(cubic, 2_000_000, 10.0, 0.05)
+    window = cubic.window
+    cubic.lost(now)
+    assert cubic.window == pytest.approx(window * BETA)
 
 
 def test_after_a_loss_the_window_comes_back_in_the_time_of_the_formula() -> None:

@@ -7,10 +7,10 @@ import pytest
 from atmosphere.errors import DecodeError
 from atmosphere.sctp import chunks, packet
 from atmosphere.sctp.build import Builder
-from atmosphere.sctp.chunks import BEGIN, END, I_DATA, IMMEDIATE, Sack, Skipped
+from atmosphere.sctp.chunks import BEGIN, DATA, END, I_DATA, IMMEDIATE, Sack, Skipped
 from atmosphere.sctp.ordering import Message
 from atmosphere.sctp.outgoing import Outgoing, OutgoingQueue
-from atmosphere.sctp.receiver import MAX_STREAMS, SLACK, WINDOW, Receiver
+from atmosphere.sctp.receiver import MAX_STREAMS, SLACK, WINDOW, WINDOW_MOST, Receiver
 
 FIRST, TAG = 1000, 9
 EXPECTED = packet.head(TAG) + bytes(4)
@@ -18,6 +18,11 @@ EXPECTED = packet.head(TAG) + bytes(4)
 
 def whole(tsn: int, data: bytes = b"x", *, stream: int = 1, number: int = 0, flags: int = BEGIN | END) -> bytes:
     return struct.pack("!LHHLL", tsn, stream, 0, number, 53 if flags & BEGIN else 1) + data
+
+
+def plain(tsn: int, size: int, *, number: int = 0) -> bytes:
+    """The same without interleaving."""
+    return struct.pack("!LHHL", tsn, 1, number, 53) + bytes(size)
 
 
 def sack_of(receiver: Receiver) -> Sack:
@@ -107,6 +112,30 @@ def test_the_window_tells_what_is_kept_and_what_is_unread() -> None:
     assert not receiver.acknowledgement.is_due(0.0)
     receiver.read(10)
     assert receiver.acknowledgement.is_due(0.0)
+
+
+def test_the_window_grows_for_a_peer_whose_data_is_read() -> None:
+    receiver, size = Receiver(FIRST, interleaved=False), 100_000
+
+    def come(total: int) -> int:
+        for _ in range(-(-total // size)):
+            tsn = receiver.tsns.cumulative + 1
+            (message,) = receiver.data(DATA, BEGIN | END, plain(tsn, size, number=(tsn - FIRST) % 65536), 0.0)
+            assert len(message.data) == size
+        return sack_of(receiver).window
+
+    assert come(WINDOW) == WINDOW, "half of what it takes"
+    receiver.read(WINDOW // 2)
+    assert come(2 * WINDOW) == WINDOW // 2, "the reader does not keep up"
+    receiver.read(0)
+    assert come(0) == 2 * WINDOW
+    assert come(4 * WINDOW) == WINDOW_MOST
+    assert come(20 * WINDOW) == WINDOW_MOST
+    receiver.read(WINDOW_MOST - 5)
+    assert come(0) == 5
+    assert not receiver.acknowledgement.is_due(0.0)
+    receiver.read(WINDOW_MOST // 2)
+    assert receiver.acknowledgement.is_due(0.0), "half of the window is told"
 
 
 def test_beyond_the_window_only_what_comes_next_is_taken_and_even_that_has_an_end() -> None:
