@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -30,18 +31,32 @@ HEADERS = 0.93
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Round trip in seconds, the part that is lost each way, Mbit/s, and the queue in round trips (50 ms at least)."""
+    """Round trip in seconds, the part that is lost each way, Mbit/s, and the queue in round trips (50 ms at least).
+
+    `burst` packets are lost in a row; of all packets the parts `reorder` and `duplicate` are overtaken and come twice.
+    """
 
     round_trip: float
     loss: float
     rate: float
     queue: float = 1.0
+    burst: float = 1.0
+    reorder: float = 0.0
+    duplicate: float = 0.0
 
     @property
     def conditions(self) -> Conditions:
         """The same for the link, in each direction."""
         queue = int(self.rate * MEGABIT * self.queue * max(self.round_trip, 0.05))
-        return Conditions(delay=self.round_trip / 2, loss=self.loss, rate=self.rate * MEGABIT, queue=queue)
+        return Conditions(
+            delay=self.round_trip / 2,
+            loss=self.loss,
+            burst=self.burst,
+            reorder=self.reorder,
+            duplicate=self.duplicate,
+            rate=self.rate * MEGABIT,
+            queue=queue,
+        )
 
     @property
     def seconds(self) -> float:
@@ -49,15 +64,20 @@ class Path:
         return max(10.0, 60 * self.round_trip)
 
     def __str__(self) -> str:
-        return (
-            f"{self.round_trip * 1000:.0f} ms, {self.loss * 100:g} % lost, {self.rate:g} Mbit/s, queue {self.queue:g}"
-        )
+        lost = f"{self.loss * 100:g} % lost" + (f", {self.burst:g} in a row" if self.burst > 1 else "")
+        more = {"overtaken": self.reorder, "twice": self.duplicate}
+        also = "".join(f", {part * 100:g} % {name}" for name, part in more.items() if part)
+        return f"{self.round_trip * 1000:.0f} ms, {lost}{also}, {self.rate:g} Mbit/s, queue {self.queue:g}"
 
 
 QUICK = [Path(0.1, 0.0, 50), Path(0.1, 0.01, 50)]
 FULL = [
     *(Path(trip, loss, 50) for trip, loss in itertools.product((0.02, 0.1, 0.3), (0.0, 0.001, 0.01, 0.05))),
     *(Path(0.1, loss, rate, queue) for loss, rate, queue in ((0.0, 10, 1.0), (0.0, 50, 0.1), (0.01, 50, 0.1))),
+    *(Path(0.1, loss, 100) for loss in (0.0, 0.01)),
+    Path(0.1, 0.01, 50, burst=5),
+    Path(0.1, 0.0, 50, reorder=0.01),
+    Path(0.1, 0.0, 50, duplicate=0.01),
 ]
 COMPANY = [(OURS, OURS), (OURS, "TCP cubic"), (OURS, "TCP bbr"), ("TCP cubic", "TCP cubic")]
 TOGETHER = Path(0.05, 0.0, 50)
@@ -74,7 +94,7 @@ class Links:
     async def carry(self, stacks: Sequence[str], path: Path, seconds: float) -> list[float]:
         """Megabytes a second of each, at the same time."""
         assert self._dialer.link is not None
-        self._dialer.link.set(**{name: getattr(path.conditions, name) for name in ("delay", "loss", "rate", "queue")})
+        self._dialer.link.set(**dataclasses.asdict(path.conditions))
         async with AsyncExitStack() as open_pairs:
             pairs = []
             for stack in stacks:

@@ -17,13 +17,15 @@ class Conditions:
     """Seconds, bytes a second, and probabilities.
 
     `jitter` is added evenly between 0 and itself and keeps the order; `reorder` frames are overtaken by what follows
-    within `held`. `queue` is what waits for the `rate` at most. Packets above `mtu` vanish without a word. Frames
-    that hold no IP packet (ARP) are neither lost nor doubled: what links cards repeats by itself.
+    within `held`. The part `loss` is lost, `burst` frames in a row on average. `queue` is what waits for the `rate` at
+    most. Packets above `mtu` vanish without a word. Frames that hold no IP packet (ARP) are neither lost nor doubled:
+    what links cards repeats by itself.
     """
 
     delay: float = 0.0
     jitter: float = 0.0
     loss: float = 0.0
+    burst: float = 1.0
     duplicate: float = 0.0
     reorder: float = 0.0
     held: float = 0.02
@@ -54,6 +56,7 @@ class Pipe:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _sending_until: float = 0.0
     _last_arrival: float = 0.0
+    _losing: bool = False
 
     def change(self, conditions: Conditions) -> None:
         """Other conditions from now on; a link that goes down loses what is under way."""
@@ -92,10 +95,18 @@ class Pipe:
         if self.conditions.mtu is not None and len(frame) - ETHERNET > self.conditions.mtu:
             self.counts.too_long += 1
             return False
-        if self.conditions.down or (frame[12:14] in _IP and self._happens(self.conditions.loss)):
+        if self.conditions.down or (frame[12:14] in _IP and self._is_lost()):
             self.counts.lost += 1
             return False
         return True
+
+    def _is_lost(self) -> bool:
+        """One frame after another, independently or in bursts (Gilbert's model with nothing but good and lost)."""
+        loss, burst = self.conditions.loss, max(self.conditions.burst, 1.0)
+        if burst == 1 or loss == 1:
+            return self._happens(loss)
+        self._losing = self._happens(1 - 1 / burst if self._losing else loss / (1 - loss) / burst)
+        return self._losing
 
     def _leaves(self, frame: bytes, now: float) -> float | None:
         """When the last of the frame's bytes is sent; None when the queue is full."""

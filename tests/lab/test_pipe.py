@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -64,6 +65,15 @@ def test_loss_is_as_frequent_as_said() -> None:
     pipe, arrived = sent(2000, loss=0.3)
     assert 1300 < len(arrived) < 1500
     assert pipe.counts == Counts(carried=len(arrived), lost=2000 - len(arrived))
+
+
+def test_losses_come_in_bursts_as_long_as_said() -> None:
+    pipe, arrived = sent(40_000, loss=0.05, burst=5)
+    assert 1600 < pipe.counts.lost < 2400
+    got = numbers(arrived)
+    bursts = sum(later - earlier > 1 for earlier, later in itertools.pairwise(got))
+    assert 4 < pipe.counts.lost / bursts < 6.5
+    assert numbers(sent(100, loss=1.0, burst=5)[1]) == []
 
 
 def test_duplicates() -> None:
