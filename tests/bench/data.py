@@ -7,6 +7,7 @@ from tests.bench.plan import Plan
 from tests.bench.samples import (
     CHANNEL,
     CHANNEL_CPU,
+    CHANNEL_MEMORY,
     CONTROL,
     ECHO_P50,
     ECHO_P99,
@@ -15,6 +16,7 @@ from tests.bench.samples import (
     STREAM_CPU,
     STREAM_ECHO_P50,
     STREAM_ECHO_P99,
+    STREAM_MEMORY,
     Measurement,
     Samples,
     Stack,
@@ -23,7 +25,10 @@ from tests.bench.samples import (
 
 Turn = tuple[Stack, str]
 TURNS: list[Turn] = [(OURS, "stream"), (CONTROL, "channel"), (OURS, "channel")]
-RATES = {"stream": (STREAM, STREAM_CPU), "channel": (CHANNEL, CHANNEL_CPU)}
+RATES = {
+    "stream": (STREAM, STREAM_CPU, STREAM_MEMORY),
+    "channel": (CHANNEL, CHANNEL_CPU, CHANNEL_MEMORY),
+}
 ECHOES = {"stream": (STREAM_ECHO_P50, STREAM_ECHO_P99), "channel": (ECHO_P50, ECHO_P99)}
 END = "data"
 
@@ -40,18 +45,18 @@ async def measure(plan: Plan, samples: Samples) -> None:
         for number in range(plan.rounds):
             turns = TURNS[number % len(TURNS) :] + TURNS[: number % len(TURNS)]
             for stack, kind in turns:
-                rate, cost = await _transfer(pairs[stack], kind, plan.transfer_seconds)
-                _add(samples, RATES[kind], stack, rate, cost)
+                _add(samples, RATES[kind], stack, *await _transfer(pairs[stack], kind, plan.transfer_seconds))
             for stack, kind in turns:
                 took = await pairs[stack].dialer.ask(END, "echo", kind, plan.echoes)
                 _add(samples, ECHOES[kind], stack, percentile(took, 0.5), percentile(took, 0.99))
 
 
-async def _transfer(pair: Pair, kind: str, seconds: float) -> tuple[float, float]:
-    """MB a second, and milliseconds of processor for each MB."""
-    before = await pair.both("cpu")
+async def _transfer(pair: Pair, kind: str, seconds: float) -> tuple[float, float, float]:
+    """MB a second, milliseconds of processor for each MB, and KB of memory more than before at the most."""
+    held, used = await pair.both("forget_peak"), await pair.both("cpu")
     rate, megabytes = await pair.dialer.ask(END, "throughput", kind, seconds)
-    return rate, (await pair.both("cpu") - before) * 1000 / megabytes
+    used = await pair.both("cpu") - used
+    return rate, used * 1000 / megabytes, (await pair.both("peak") - held) / 1e3
 
 
 def _add(samples: Samples, what: tuple[Measurement, ...], stack: Stack, *values: float) -> None:

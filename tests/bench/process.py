@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import platform
+import re
 import sys
 import time
 from importlib.metadata import version
@@ -25,6 +26,21 @@ def resident() -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def forget_peak() -> int:
+    """Let `peak` count from now on; bytes that are held now."""
+    held = resident()
+    Path("/proc/self/clear_refs").write_text("5")
+    return held
+
+
+def peak() -> int:
+    """Bytes of memory that this process held at the most since `forget_peak`."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if found is None:
+        raise OSError("the kernel does not tell the peak")
+    return int(found[1]) * 1024
 
 
 def processor_time() -> float:

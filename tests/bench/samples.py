@@ -29,6 +29,8 @@ STREAM = Measurement("stream_throughput", "one stream, 64 KB writes", "MB/s", 1,
 CHANNEL = Measurement("channel_throughput", "one reliable channel, 64 KB messages", "MB/s", 1, more_is_better=True)
 STREAM_CPU = Measurement("stream_cpu", "... processor, both ends, stream", "ms/MB", 1)
 CHANNEL_CPU = Measurement("channel_cpu", "... processor, both ends, channel", "ms/MB", 1)
+STREAM_MEMORY = Measurement("stream_memory", "... memory while it flows, both ends, stream", "KB", 0)
+CHANNEL_MEMORY = Measurement("channel_memory", "... memory while it flows, both ends, channel", "KB", 0)
 ECHO_P50 = Measurement("echo_p50", "echo of 100 bytes on a channel, p50", "µs", 0)
 ECHO_P99 = Measurement("echo_p99", "... p99", "µs", 0)
 STREAM_ECHO_P50 = Measurement("stream_echo_p50", "echo of 100 bytes on a stream, p50", "µs", 0)
@@ -69,7 +71,8 @@ CLUSTER_MISSED = Measurement("cluster_missed", "... acknowledged messages missed
 CLUSTER_MOVE_P50 = Measurement("cluster_move_p50", "... its nodes are elsewhere after, p50", "s", 2)
 CLUSTER_MOVE = Measurement("cluster_move", "... the last of them", "s", 2)
 ALL = (
-    *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
+    *(STREAM, CHANNEL, STREAM_CPU, CHANNEL_CPU, STREAM_MEMORY, CHANNEL_MEMORY),
+    *(ECHO_P50, ECHO_P99, STREAM_ECHO_P50, STREAM_ECHO_P99),
     *(SETUP, RECONNECT, LONG_SETUP, LONG_RELAYED, LONG_RECONNECT, IDLE_MEMORY, IDLE_CPU, LONELY_CPU),
     *(PEERS_JOIN, PEERS_JOIN_CPU, PEERS_MEMORY, PEERS_CPU, PEERS_BYTES, HELP, PYTHON, JOIN),
     *(RELAY_OUT, RELAY_IN, RELAY_BOTH, RELAY_SMALL, RELAY_MEMORY, RELAY_ALLOCATE),
@@ -78,6 +81,7 @@ ALL = (
 )
 BESIDE = {STREAM: CHANNEL, STREAM_CPU: CHANNEL_CPU, STREAM_ECHO_P50: ECHO_P50, STREAM_ECHO_P99: ECHO_P99}
 """Of what aiortc has not: what of aiortc's it is compared with."""
+BESIDE[STREAM_MEMORY] = CHANNEL_MEMORY
 BESIDE[RECONNECT] = SETUP
 BESIDE[LONG_RECONNECT] = LONG_SETUP
 

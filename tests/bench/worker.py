@@ -20,7 +20,13 @@ from tests.bench import process
 from tests.bench.delay import delay
 from tests.bench.end import End
 
-ABOUT_PROCESS: dict[str, Callable[..., Any]] = {"rss": process.resident, "cpu": process.processor_time, "delay": delay}
+ABOUT_PROCESS: dict[str, Callable[..., Any]] = {
+    "rss": process.resident,
+    "forget_peak": process.forget_peak,
+    "peak": process.peak,
+    "cpu": process.processor_time,
+    "delay": delay,
+}
 
 
 def factory(stack: str) -> Callable[[], End]:
