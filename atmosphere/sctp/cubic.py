@@ -50,7 +50,8 @@ class Cubic:
 
     def acknowledged(self, size: int, now: float, round_trip: float, *, full: bool) -> None:
         """So much has arrived; the window grows if it was what held us back."""
-        self._delivery.arrived(size, now)
+        if self.is_slow_start:
+            self._delivery.arrived(size, now)
         if not full:
             self._epoch = None  # time that was not used must not count as growth (RFC 9438 section 5.8)
         elif self.is_slow_start:

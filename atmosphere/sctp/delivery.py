@@ -6,8 +6,6 @@ trip, so the average of a whole one says half of what the path does.
 
 from __future__ import annotations
 
-from collections import deque
-
 QUARTERS = 4
 KEPT = 2 * QUARTERS
 
@@ -15,17 +13,19 @@ KEPT = 2 * QUARTERS
 class Delivery:
     """Told what arrives; sizes are bytes, times monotonic seconds."""
 
+    __slots__ = ("_arrived", "_now", "_rates", "_since", "least")
+
     def __init__(self) -> None:
         self.least = 0.0
         """The shortest round trip; 0 while none is known, and then nothing is said."""
-        self._rates: deque[float] = deque(maxlen=KEPT)
+        self._rates: list[float] = []
         self._arrived = 0
         self._since = self._now = float("-inf")
 
     def arrived(self, size: int, now: float) -> None:
         """So much was acknowledged."""
         if now > self._since + self.least / QUARTERS:
-            self._rates.append(self._rate)
+            self._rates = [*self._rates[1 - KEPT :], self._rate]
             self._arrived, self._since = 0, max(self._now, now - self.least)
         self._arrived += size
         self._now = now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from atmosphere.sctp.receiver import WINDOW
 from tests.sctp.bulk import Bulk
 from tests.sctp.network import Network, Weather, connected
@@ -31,6 +33,7 @@ def test_a_short_queue_overflows_once_and_the_path_stays_full() -> None:
     assert bulk.run(3.0) > 0.8 * 20 * MEGABIT
 
 
+@pytest.mark.soak
 def test_a_lossy_long_path_is_not_held_back_by_the_window() -> None:
     """What waits for the gaps of some round trips is more than the window that everybody is offered at first."""
     network = path(0.3, 50, loss=0.01)

@@ -513,7 +513,8 @@ async def test_what_a_busy_server_refused_after_a_reconnection_is_asked_for_agai
     assert set(asked[4:]) <= {"subscribe", "watch"}
 
 
-async def test_a_server_that_drains_again_and_again_has_one_timer() -> None:
+async def test_a_server_that_drains_again_and_again_has_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signaling.client._RANDOM.uniform", lambda least, most: most)  # not within the next minute
     signer = KeySigner()
     me = id_of(signer.public_key)
 
