@@ -4,7 +4,8 @@ Limits are cumulative, so a grant that comes late or twice changes nothing. Each
 more, so that a flood of empty ones is bounded too; the largest message costs the whole window, so it always fits.
 
 A window that the path, not the reader, makes the sender wait for grows: 256 KB a round trip would be 2.6 MB/s over one
-of 100 ms. The windows of a link grow by `SPARE` together, so that what a peer can make us keep stays small.
+of 100 ms. The windows of a link grow by `SPARE` together, so that what a peer can make us keep stays small; and one
+that is `WIDE` already leaves the others as much again as it takes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 WINDOW = 256 * 1024
 """Bytes that may be sent before the first grant; a reader that never kept up is owed no more than that."""
 WINDOW_MOST = 16 * 1024 * 1024
-SPARE = 16 * 1024 * 1024
+WIDE = 4 * 1024 * 1024
+SPARE = 32 * 1024 * 1024
 OVERHEAD = 64
 GRANT_AFTER = WINDOW // 4
 
@@ -53,7 +55,7 @@ class WindowBudget:
 
     def take(self, size: int) -> bool:
         """Whether there was that much; then it is taken."""
-        if size > self.spare:
+        if (2 * size if size >= WIDE else size) > self.spare:
             return False
         self.spare -= size
         return True

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from atmosphere.channels.credit import (
     GRANT_AFTER,
     OVERHEAD,
+    SPARE,
+    WIDE,
     WINDOW,
     WINDOW_MOST,
     ReceiveCredit,
@@ -98,6 +100,19 @@ def test_a_window_does_not_grow_because_the_peer_only_says_that_it_waits() -> No
     for _ in range(9):
         credit.blocked()
     assert credit.window == 2 * WINDOW
+
+
+def test_one_wide_window_does_not_take_all_that_there_is() -> None:
+    budget = WindowBudget()
+    credits = [ReceiveCredit(budget) for _ in range(6)]
+    for credit in credits:
+        for _ in range(8):
+            fill(credit)
+            empty(credit)
+            credit.blocked()
+    assert credits[0].window == WINDOW_MOST
+    assert all(credit.window >= WIDE for credit in credits[:4])
+    assert sum(credit.window - WINDOW for credit in credits) == SPARE - budget.spare
 
 
 def test_windows_share_what_they_grow_by() -> None:
