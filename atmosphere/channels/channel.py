@@ -11,7 +11,7 @@ from atmosphere.channels import wire
 from atmosphere.channels.credit import ReceiveCredit, SendCredit, WindowBudget
 from atmosphere.errors import ChannelClosed
 from atmosphere.light import Event
-from atmosphere.sctp.interface import MAX_MESSAGE, ChannelOptions
+from atmosphere.sctp.interface import ChannelOptions
 
 MAX_UNRELIABLE_MESSAGES, MAX_UNRELIABLE_BYTES = 1024, 256 * 1024
 """What a channel that may lose messages keeps for its reader; the newest beyond that are lost."""
@@ -26,6 +26,8 @@ class Carrier(Protocol):
 
     held: int
     """Bytes that the link's channels without credit keep for their readers."""
+    max_message: int
+    """Bytes in the largest message that the peer takes."""
 
     def send_message(self, handle: int, data: bytes | str) -> None:
         """Queue one message."""
@@ -119,20 +121,25 @@ class Channel:
         return self._options.max_lifetime_ms
 
     @property
+    def max_message(self) -> int:
+        """Bytes in the largest message that may be sent: what the peer takes, 1 MiB between our own nodes."""
+        return self._carrier.max_message
+
+    @property
     def closed(self) -> bool:
         """Whether no more can be sent."""
         return self._closing or self.end_reason is not None
 
     async def send(self, data: bytes | str) -> None:
-        """Send one message, waiting while too much is on its way; at most 256 KiB.
+        """Send one message, waiting while too much is on its way; at most `max_message` bytes.
 
         ChannelClosed if the channel has ended, or the message is too large.
         """
         size = _size(data)
-        if size > MAX_MESSAGE:
+        if size > self.max_message:
             raise ChannelClosed(
                 f"a message of {size} bytes is too large for a channel",
-                hint=f"send at most {MAX_MESSAGE} bytes at once, or use a stream",
+                hint=f"send at most {self.max_message} bytes at once, or use a stream",
             )
         if not self._sending.locked() and self._try(data, size):
             return

@@ -1,7 +1,8 @@
 """Credit: how much one side of a channel may send before the other has read it (as QUIC does, RFC 9000 section 4).
 
 Limits are cumulative, so a grant that comes late or twice changes nothing. Each message costs its length and a little
-more, so that a flood of empty ones is bounded too; the largest message costs the whole window, so it always fits.
+more, so that a flood of empty ones is bounded too. One that is larger than the first window may be sent where such a
+window is free, and overdraws: so it always fits, and by no more than `OVERDRAFT` is more kept than the window says.
 
 A window that the path, not the reader, makes the sender wait for grows: 256 KB a round trip would be 2.6 MB/s over one
 of 100 ms. The windows of a link grow by `SPARE` together, so that what a peer can make us keep stays small; and one
@@ -10,18 +11,21 @@ that is `WIDE` already leaves the others as much again as it takes.
 
 from __future__ import annotations
 
+from atmosphere.sctp.interface import MAX_MESSAGE
+
 WINDOW = 256 * 1024
 """Bytes that may be sent before the first grant; a reader that never kept up is owed no more than that."""
 WINDOW_MOST = 16 * 1024 * 1024
 WIDE = 4 * 1024 * 1024
 SPARE = 32 * 1024 * 1024
 OVERHEAD = 64
+OVERDRAFT = MAX_MESSAGE + OVERHEAD - WINDOW
 GRANT_AFTER = WINDOW // 4
 
 
 def cost(size: int) -> int:
     """What a message of `size` bytes costs."""
-    return min(size + OVERHEAD, WINDOW)
+    return size + OVERHEAD
 
 
 class SendCredit:
@@ -33,10 +37,9 @@ class SendCredit:
 
     def take(self, size: int) -> bool:
         """Whether a message of `size` bytes may be sent now; then it counts as sent."""
-        used = self._used + cost(size)
-        if used > self._limit:
+        if self._used + min(cost(size), WINDOW) > self._limit:
             return False
-        self._used = used
+        self._used += cost(size)
         return True
 
     def grant(self, limit: int) -> bool:
@@ -77,7 +80,7 @@ class ReceiveCredit:
     def arrive(self, size: int) -> bool:
         """A message came in; False when the peer sent more than it may."""
         self._received += cost(size)
-        return self._received <= self._granted
+        return self._received <= self._granted + OVERDRAFT
 
     def consume(self, size: int) -> int | None:
         """The application took a message; the new limit if it is time to tell the peer."""

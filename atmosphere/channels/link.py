@@ -28,7 +28,7 @@ from atmosphere.light import Event
 from atmosphere.sctp.datachannels import LOW_MARK
 from atmosphere.sctp.driver import SctpAssociation
 from atmosphere.sctp.handshake import SECRET
-from atmosphere.sctp.interface import Association, ChannelOptions
+from atmosphere.sctp.interface import BROWSER_MESSAGE, MAX_MESSAGE, Association, ChannelOptions
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,19 @@ def _ignore(_datagram: bytes) -> None:
 class Link(Protected):
     """An encrypted association with one peer. Make it as soon as there is a path, then `await start()`."""
 
-    def __init__(self, transport: DatagramTransport, identity: Keys, *, client: bool, plain: bool = False) -> None:
+    def __init__(
+        self,
+        transport: DatagramTransport,
+        identity: Keys,
+        *,
+        client: bool,
+        plain: bool = False,
+        max_message: int | None = None,
+    ) -> None:
+        """`plain`: the peer is any other stack. `max_message`: the largest that it takes, if it said so (RFC 8841)."""
         self._plain = plain
+        usual = BROWSER_MESSAGE if plain else MAX_MESSAGE
+        self.max_message = min(usual if max_message is None else max_message or MAX_MESSAGE, MAX_MESSAGE)
         self.flow = FlowWatch()
         self._path = ProtectedPath(transport, identity, self, client=client, srtp=plain)
         self._channels: dict[int, Channel] = {}

@@ -9,8 +9,8 @@ RESET   3 | stream id (2) | reason (UTF-8)     I give this stream up in both dir
 STOP    4 | stream id (2)                      I read no more of this stream; what I sent still counts
 ```
 
-Every channel message costs its length and `OVERHEAD`, at most `WINDOW`; numbers are big-endian. A message of another
-type is skipped, so that a newer peer can say more.
+Every channel message costs its length and `OVERHEAD`; one that costs more than `WINDOW` may overdraw (see `credit`);
+numbers are big-endian. A message of another type is skipped, so that a newer peer can say more.
 
 A stream is a channel with protocol "atmosphere.stream"; its messages begin with a byte: 0 DATA (then bytes), 1 FIN.
 """

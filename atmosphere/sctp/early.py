@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-MAX_BYTES = 256 * 1024
+from atmosphere.sctp.interface import MAX_MESSAGE
+
+MAX_BYTES = MAX_MESSAGE
 MAX_MESSAGES = 256
 
 

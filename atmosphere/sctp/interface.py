@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-MAX_MESSAGE = 256 * 1024
-"""Bytes in the largest message, sent or received."""
+MAX_MESSAGE = 1024 * 1024
+"""Bytes in the largest message that is taken, and in the largest that is sent to whoever takes as much."""
+BROWSER_MESSAGE = 256 * 1024
+"""The same of browsers, and of what does as they do: what is sent to a peer that said nothing else (RFC 8841)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class End:
     """One peer connection, with a channel for bulk and one for echoes."""
 
     def __init__(self) -> None:
-        self._connection = PeerConnection(RTCConfiguration(max_message_size=262_144))
+        self._connection = PeerConnection(RTCConfiguration(max_message_size=1_048_576))
         self._channels: dict[str, DataChannel] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = 0.0

@@ -12,7 +12,7 @@ from typing import Protocol
 
 BLOCK = random.Random(7).randbytes(64 * 1024)
 """What throughput is measured with, again and again; the receiver compares every byte."""
-_LONG = BLOCK * 5
+_LONG = BLOCK * 17
 SMALL = bytes(100)
 """What latency is measured with."""
 PATIENCE = 60.0
@@ -52,7 +52,7 @@ class End(Protocol):
 
 
 def pieces(size: int) -> Iterator[bytes]:
-    """BLOCK after BLOCK without end, cut into pieces of `size` bytes, at most four BLOCKs each."""
+    """BLOCK after BLOCK without end, cut into pieces of `size` bytes, at most sixteen BLOCKs each."""
     cycle = math.lcm(size, len(BLOCK)) // size
     return itertools.cycle([_LONG[place : place + size] for place in (n * size % len(BLOCK) for n in range(cycle))])
 

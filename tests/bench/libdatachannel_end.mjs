@@ -20,7 +20,7 @@ function later() {
 class End {
   constructor() {
     this.channels = {};
-    this.connection = new PeerConnection("end", { iceServers: [], bindAddress: "127.0.0.1", maxMessageSize: 262144 });
+    this.connection = new PeerConnection("end", { iceServers: [], bindAddress: "127.0.0.1", maxMessageSize: 1048576 });
     this.described = later();
     this.connection.onGatheringStateChange((state) => {
       if (state === "complete") this.described.resolve(JSON.stringify(this.connection.localDescription()));

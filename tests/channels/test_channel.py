@@ -8,7 +8,7 @@ from atmosphere.channels import wire
 from atmosphere.channels.channel import MAX_HELD_BYTES, MAX_PLAIN_BYTES, MAX_UNRELIABLE_MESSAGES, Channel
 from atmosphere.channels.credit import WINDOW, cost
 from atmosphere.errors import ChannelClosed
-from atmosphere.sctp.interface import ChannelOptions
+from atmosphere.sctp.interface import MAX_MESSAGE, ChannelOptions
 
 
 class Carrier:
@@ -21,6 +21,7 @@ class Carrier:
         self.aborted: list[str] = []
         self.room = True
         self.held = 0
+        self.max_message = MAX_MESSAGE
 
     def send_message(self, handle: int, data: bytes | str) -> None:
         self.sent.append(data)
@@ -55,7 +56,7 @@ async def test_a_sender_waits_for_credit_says_so_once_and_goes_on() -> None:
     await asyncio.sleep(0)
     assert carrier.controls == [wire.Blocked(4)]
     ours.granted(WINDOW)
-    ours.granted(WINDOW + cost(6) + cost(5))
+    ours.granted(cost(WINDOW) + cost(6) + cost(5))
     await asyncio.gather(second, third)
     assert carrier.sent == [bytes(WINDOW), "second", "third"]
 
@@ -102,7 +103,8 @@ async def test_reading_gives_credit() -> None:
 async def test_more_than_the_credit_ends_the_link() -> None:
     carrier = Carrier()
     ours = channel(carrier)
-    ours.arrived(bytes(WINDOW))
+    ours.arrived(bytes(MAX_MESSAGE))
+    assert carrier.aborted == []
     ours.arrived(b"")
     assert carrier.aborted == ["the peer sent more than its credit allows"]
 

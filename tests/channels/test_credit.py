@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from atmosphere.channels.credit import (
     GRANT_AFTER,
+    OVERDRAFT,
     OVERHEAD,
     SPARE,
     WIDE,
@@ -19,15 +20,32 @@ from atmosphere.channels.credit import (
 )
 from atmosphere.sctp.interface import MAX_MESSAGE
 
+WHOLE = WINDOW - OVERHEAD
+"""The size of a message that costs a whole first window."""
 
-def test_the_largest_message_costs_the_whole_window() -> None:
-    assert cost(MAX_MESSAGE) == WINDOW
+
+def test_every_message_costs_its_size_and_a_little() -> None:
+    assert cost(MAX_MESSAGE) == MAX_MESSAGE + OVERHEAD
     assert cost(0) == OVERHEAD
+
+
+def test_the_largest_message_overdraws_and_the_next_waits_until_it_is_read() -> None:
+    send, receive = SendCredit(), ReceiveCredit()
+    assert send.take(0) and receive.arrive(0)
+    assert not send.take(MAX_MESSAGE), "a whole window must be free"
+    limit = receive.consume(0) or receive.blocked()
+    assert limit is not None and send.grant(limit)
+    assert send.take(MAX_MESSAGE) and receive.arrive(MAX_MESSAGE)
+    assert not send.take(0)
+    assert receive.blocked() is None
+    limit = receive.consume(MAX_MESSAGE)
+    assert limit is not None and send.grant(limit)
+    assert send.take(MAX_MESSAGE)
 
 
 def test_limits_only_grow() -> None:
     credit = SendCredit()
-    assert credit.take(MAX_MESSAGE)
+    assert credit.take(WHOLE)
     assert not credit.take(0)
     assert not credit.grant(WINDOW)
     assert credit.grant(WINDOW + OVERHEAD)
@@ -38,6 +56,10 @@ def test_too_much_is_noticed() -> None:
     credit = ReceiveCredit()
     assert credit.arrive(MAX_MESSAGE)
     assert not credit.arrive(0)
+    credit = ReceiveCredit()
+    for _ in range(5):
+        assert credit.arrive(HALF)
+    assert not credit.arrive(MAX_MESSAGE)
 
 
 def test_grants_come_by_the_quarter_or_when_the_peer_waits() -> None:
@@ -150,7 +172,7 @@ def test_everything_passes_in_the_end_and_the_window_holds(sizes: list[int], ran
             for name, queue in (("arrive", flying), ("read", held), ("limit", limits), ("blocked", waiting))
             if queue
         ]
-        if to_send and (send._used + cost(to_send[0]) <= send._limit or not said):
+        if to_send and (send._used + min(cost(to_send[0]), WINDOW) <= send._limit or not said):
             ready.append("send")
         match choose(ready):
             case "send":
@@ -162,7 +184,7 @@ def test_everything_passes_in_the_end_and_the_window_holds(sizes: list[int], ran
             case "arrive":
                 assert receive.arrive(flying[0])
                 held.append(flying.popleft())
-                assert sum(map(cost, held)) <= receive.window
+                assert sum(map(cost, held)) <= receive.window + OVERDRAFT
             case "read":
                 grant(receive.consume(held.popleft()))
             case "limit":

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from atmosphere.channels.link import MAX_DATAGRAM, Link
-from atmosphere.sctp.interface import MAX_MESSAGE
+from atmosphere.sctp.interface import BROWSER_MESSAGE
 from tests.channels.pipe import ALICE, BOB, Weather, accept, path
 
 
@@ -21,9 +21,9 @@ async def test_every_datagram_fits_the_least_path_of_ipv6_even_through_a_relay(p
     await asyncio.gather(client.start(), server.start())
     arrived = await accept(server)
     channel = await client.open_channel("l" * 1024)
-    await channel.send(bytes(MAX_MESSAGE))
+    await channel.send(bytes(BROWSER_MESSAGE))
     client.send_datagram(bytes(MAX_DATAGRAM))
-    assert len(await (await asyncio.wait_for(arrived.get(), 10)).receive()) == MAX_MESSAGE
+    assert len(await (await asyncio.wait_for(arrived.get(), 10)).receive()) == BROWSER_MESSAGE
     client.abort("x" * 5000)
     server.abort("over")
     sizes = [len(datagram) for datagram in (*one.sent, *other.sent)]
@@ -43,8 +43,8 @@ async def test_a_wide_path_gets_large_packets_where_both_ends_are_ours(plain: bo
     reader = await asyncio.wait_for(arrived.get(), 10)
     assert await reader.receive() == b"begin"
     for number in range(8):
-        await channel.send(bytes([number]) * MAX_MESSAGE)
-        assert await reader.receive() == bytes([number]) * MAX_MESSAGE
+        await channel.send(bytes([number]) * BROWSER_MESSAGE)
+        assert await reader.receive() == bytes([number]) * BROWSER_MESSAGE
     assert 8900 < max(map(len, one.sent)) <= 9000 if not plain else max(map(len, one.sent)) <= 1228
     client.abort("over")
     server.abort("over")

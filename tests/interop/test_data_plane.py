@@ -13,7 +13,7 @@ from atmosphere.channels.channel import Channel
 from atmosphere.ice.endpoint import IceEndpoint
 from atmosphere.ice.settings import IceSettings
 from atmosphere.identity import Identity
-from atmosphere.sctp.interface import MAX_MESSAGE
+from atmosphere.sctp.interface import BROWSER_MESSAGE
 from tests.interop.data_peers import Peer, chromium_peer, node_peer
 from tests.interop.webrtc import WebRtcPeer
 from tests.until import until
@@ -23,7 +23,7 @@ STACKS = [
     pytest.param("libdatachannel", marks=pytest.mark.needs("libdatachannel")),
     pytest.param("chromium", marks=[pytest.mark.needs("chromium"), pytest.mark.soak]),
 ]
-SIZES = [1, 2, 100, 1155, 1156, 1157, 1160, 1161, 5000, 16_384, 65_536, 100_000, MAX_MESSAGE]
+SIZES = [1, 2, 100, 1155, 1156, 1157, 1160, 1161, 5000, 16_384, 65_536, 100_000, BROWSER_MESSAGE]
 PATIENCE = 30.0
 
 

@@ -39,7 +39,7 @@ a=ice-pwd:{password}
 a=fingerprint:sha-256 {fingerprint}
 a=setup:{setup}
 a=sctp-port:5000
-a=max-message-size:262144
+a=max-message-size:1048576
 """
 
 
@@ -87,7 +87,9 @@ class WebRtcPeer:
         session = self._session(description, offered=offered)
         self.path = MobilePath(session)
         self.path.on_event = self._path_event
-        self.link = Link(self.path, self._identity, client=client, plain=True)
+        most = re.search(r"^a=max-message-size:(\d+)", description, re.MULTILINE)
+        announced = int(most[1]) if most else None
+        self.link = Link(self.path, self._identity, client=client, plain=True, max_message=announced)
         self.link.on_channel = self.channels.put_nowait
         await session.connected(10)
         await self.link.start(10)

@@ -307,7 +307,7 @@ def test_a_reader_that_reads_nothing_stops_the_sender_and_costs_no_more_than_the
 
 def test_many_large_messages_at_once_do_not_fill_the_window_with_halves() -> None:
     network = connected(Weather(loss=0.02), seed=3)
-    handles = [network.one.association.channels.open(ChannelOptions()) for _ in range(64)]
+    handles = [network.one.association.channels.open(ChannelOptions()) for _ in range(16)]
     for handle in handles:
         network.one.send(handle, bytes(MAX_MESSAGE))
     network.run(300)
