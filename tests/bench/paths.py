@@ -13,47 +13,28 @@ import random
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 
+from tests.bench.links import HEADERS, MEGABIT, Path
 from tests.sctp.bulk import Bulk
 from tests.sctp.network import Judge, Weather, connected
 
-MEGABIT = 125_000.0
-DATA = 0.93
-"""What of a packet is the application's, as in `links`."""
 AHEAD = 40_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """As in `links`: seconds, parts of one, Mbit/s, round trips (50 ms at least), packets in a row."""
-
-    round_trip: float
-    loss: float
-    rate: float
-    queue: float = 1.0
-    burst: float = 1.0
-    reorder: float = 0.0
-    repeat: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return max(10.0, 60 * self.round_trip)
-
-    def carried(self) -> float:
-        """The part of the rate that arrives."""
-        network = connected(Weather(delay=self.round_trip / 2))
-        network.weather = Weather(
-            loss=self.loss if self.burst == 1 else 0.0,
-            repeat=self.repeat,
-            reorder=self.reorder,
-            delay=self.round_trip / 2,
-            rate=self.rate * MEGABIT,
-            queue=self.queue * max(self.round_trip, 0.05),
-        )
-        if self.burst > 1:
-            network.lose = in_bursts(self.loss, self.burst)
-        return Bulk(network, AHEAD).run(self.seconds) / (self.rate * MEGABIT * DATA)
+def carried(path: Path) -> float:
+    """The part of the rate that arrives."""
+    network = connected(Weather(delay=path.round_trip / 2))
+    network.weather = Weather(
+        loss=path.loss if path.burst == 1 else 0.0,
+        repeat=path.duplicate,
+        reorder=path.reorder,
+        delay=path.round_trip / 2,
+        rate=path.rate * MEGABIT,
+        queue=path.queue * max(path.round_trip, 0.05),
+    )
+    if path.burst > 1:
+        network.lose = in_bursts(path.loss, path.burst)
+    return Bulk(network, AHEAD).run(path.seconds) / (path.rate * MEGABIT * HEADERS)
 
 
 def in_bursts(loss: float, burst: float) -> Judge:
@@ -76,31 +57,31 @@ FULL = [
     *(Path(*given) for given in itertools.product(ROUND_TRIPS, LOSSES, RATES, QUEUES)),
     *(Path(trip, loss, FAST) for trip, loss in itertools.product(ROUND_TRIPS[:2], LOSSES[:2])),
 ]
-TROUBLES = [Path(0.1, 0.01, 100, burst=5), Path(0.1, 0.0, 100, reorder=0.01), Path(0.1, 0.0, 100, repeat=0.01)]
+TROUBLES = [Path(0.1, 0.01, 100, burst=5), Path(0.1, 0.0, 100, reorder=0.01), Path(0.1, 0.0, 100, duplicate=0.01)]
 
 
-def table(paths: Iterable[Path], carried: Iterable[float]) -> list[str]:
+def table(paths: Iterable[Path], parts: Iterable[float]) -> list[str]:
     """A row for each round trip and loss, a column for each rate and queue."""
-    found = dict(zip(paths, carried, strict=True))
+    found = dict(zip(paths, parts, strict=True))
     columns = list(dict.fromkeys((path.rate, path.queue) for path in found))
     heads = [f"{rate:g} Mbit/s, queue {queue:g}" for rate, queue in columns]
     lines = [f"| round trip, lost | {' | '.join(heads)} |", "|---" * (len(columns) + 1) + "|"]
     for trip, loss in dict.fromkeys((path.round_trip, path.loss) for path in found):
-        parts = [found.get(Path(trip, loss, rate, queue)) for rate, queue in columns]
-        cells = ["" if part is None else f"{part:.0%}" for part in parts]
+        row = [found.get(Path(trip, loss, rate, queue)) for rate, queue in columns]
+        cells = ["" if part is None else f"{part:.0%}" for part in row]
         lines.append(f"| {trip * 1000:.0f} ms, {loss * 100:g} % | {' | '.join(cells)} |")
     return lines
 
 
 def measure(paths: list[Path], troubles: list[Path]) -> list[str]:
     """All of it, in as many processes as there are cores."""
+    every, parts = [*paths, *troubles], []
     with ProcessPoolExecutor() as pool:
-        carried = []
-        for path, part in zip([*paths, *troubles], pool.map(Path.carried, [*paths, *troubles]), strict=True):
+        for path, part in zip(every, pool.map(carried, every), strict=True):
             print(f"{path}: {part:.1%}", file=sys.stderr, flush=True)
-            carried.append(part)
-    lines = table(paths, carried[: len(paths)])
-    return lines + [f"{path}: {part:.0%}" for path, part in zip(troubles, carried[len(paths) :], strict=True)]
+            parts.append(part)
+    lines = table(paths, parts[: len(paths)])
+    return lines + [f"{path}: {part:.0%}" for path, part in zip(troubles, parts[len(paths) :], strict=True)]
 
 
 def main() -> None:

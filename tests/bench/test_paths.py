@@ -6,15 +6,16 @@ import itertools
 
 import pytest
 
-from tests.bench.paths import Path, in_bursts, table
+from tests.bench.links import Path
+from tests.bench.paths import carried, in_bursts, table
 
 
 def test_a_clean_path_is_used_and_a_table_says_so() -> None:
     paths = [Path(0.02, loss, 2) for loss in (0.0, 0.05)]
-    carried = [path.carried() for path in paths]
-    assert 0.9 < carried[0] <= 1.01
-    assert carried[1] < carried[0]
-    lines = table(paths, carried)
+    parts = [carried(path) for path in paths]
+    assert 0.9 < parts[0] <= 1.01
+    assert parts[1] < parts[0]
+    lines = table(paths, parts)
     assert lines[0] == "| round trip, lost | 2 Mbit/s, queue 1 |"
     assert lines[2].startswith("| 20 ms, 0 % | 9")
     assert len(lines) == 4

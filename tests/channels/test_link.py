@@ -12,7 +12,7 @@ from atmosphere.channels.link import Link
 from atmosphere.channels.stream import Stream
 from atmosphere.errors import ChannelClosed, LinkError, Unreachable
 from atmosphere.sctp.driver import SctpAssociation
-from atmosphere.sctp.interface import BROWSER_MESSAGE, MAX_MESSAGE
+from atmosphere.sctp.interface import MAX_MESSAGE
 from tests.channels.pipe import ALICE, BOB, End, Weather, accept, no_tasks, path, two_links, within
 
 
@@ -64,33 +64,6 @@ async def test_the_largest_message_passes_and_a_larger_one_is_refused() -> None:
         for _ in range(3):
             _, got = await asyncio.gather(channel.send(data), asyncio.wait_for(peer.receive(), 5))
             assert got == data
-
-
-@pytest.mark.parametrize(
-    ("plain", "announced", "most"),
-    [
-        (False, None, MAX_MESSAGE),
-        (True, None, BROWSER_MESSAGE),
-        (True, 65_536, 65_536),
-        (True, 0, MAX_MESSAGE),
-        (True, 2**40, MAX_MESSAGE),
-    ],
-)
-async def test_no_message_is_larger_than_what_the_peer_takes(plain: bool, announced: int | None, most: int) -> None:
-    one, other = path()
-    client = Link(one, ALICE, client=True, plain=plain, max_message=announced)
-    server = Link(other, BOB, client=False, plain=plain)
-    await asyncio.gather(client.start(), server.start())
-    arrived = await accept(server)
-    channel = await client.open_channel("big")
-    assert channel.max_message == client.max_message == most
-    with pytest.raises(ChannelClosed, match="too large") as refused:
-        await channel.send(bytes(most + 1))
-    assert str(most) in str(refused.value.hint)
-    await channel.send(bytes(most))
-    assert len(await (await asyncio.wait_for(arrived.get(), 5)).receive()) == most
-    for link in (client, server):
-        await link.close("over")
 
 
 async def test_channels_opened_before_a_handler_is_set_wait_for_it() -> None:

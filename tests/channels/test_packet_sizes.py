@@ -1,4 +1,4 @@
-"""How large the datagrams of a link are: they fit any path, or the one that they take."""
+"""How large a link's datagrams are (they fit any path, or the one that they take), and its messages (RFC 8841)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from atmosphere.channels.link import MAX_DATAGRAM, Link
-from atmosphere.sctp.interface import BROWSER_MESSAGE
+from atmosphere.errors import ChannelClosed
+from atmosphere.sctp.interface import BROWSER_MESSAGE, MAX_MESSAGE
 from tests.channels.pipe import ALICE, BOB, Weather, accept, path
 
 
@@ -48,3 +49,30 @@ async def test_a_wide_path_gets_large_packets_where_both_ends_are_ours(plain: bo
     assert 8900 < max(map(len, one.sent)) <= 9000 if not plain else max(map(len, one.sent)) <= 1228
     client.abort("over")
     server.abort("over")
+
+
+@pytest.mark.parametrize(
+    ("plain", "announced", "most"),
+    [
+        (False, None, MAX_MESSAGE),
+        (True, None, BROWSER_MESSAGE),
+        (True, 65_536, 65_536),
+        (True, 0, MAX_MESSAGE),
+        (True, 2**40, MAX_MESSAGE),
+    ],
+)
+async def test_no_message_is_larger_than_what_the_peer_takes(plain: bool, announced: int | None, most: int) -> None:
+    one, other = path()
+    client = Link(one, ALICE, client=True, plain=plain, max_message=announced)
+    server = Link(other, BOB, client=False, plain=plain)
+    await asyncio.gather(client.start(), server.start())
+    arrived = await accept(server)
+    channel = await client.open_channel("big")
+    assert channel.max_message == client.max_message == most
+    with pytest.raises(ChannelClosed, match="too large") as refused:
+        await channel.send(bytes(most + 1))
+    assert str(most) in str(refused.value.hint)
+    await channel.send(bytes(most))
+    assert len(await (await asyncio.wait_for(arrived.get(), 5)).receive()) == most
+    for link in (client, server):
+        await link.close("over")
